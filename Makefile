@@ -1,0 +1,196 @@
+# pooler/Makefile
+#
+# make, make install and make installcheck are those of any PGXS module; the
+# server for installcheck needs the settings of test/pooler.conf.
+#
+# These do all of their own set-up, and leave installed servers alone:
+#
+#   make run	start a throw-away cluster with the pooler and put load on it
+#   make stop	end and remove it
+#   make test	build and run every test (TESTS="t/001_x.pl ..." for some)
+#   make bench	compare with a direct connection and with PgBouncer
+
+PG_CONFIG ?= pg_config
+
+MODULE_big = pooler
+EXTENSION = pooler
+DATA = sql/pooler--1.0.sql
+
+OBJS = \
+	src/auth/auth.o \
+	src/auth/authorize.o \
+	src/auth/catalog.o \
+	src/auth/hba_match.o \
+	src/auth/hba_rules.o \
+	src/auth/report.o \
+	src/backend/attach.o \
+	src/backend/birth.o \
+	src/backend/clean.o \
+	src/backend/settings.o \
+	src/backend/socket.o \
+	src/backend/wait.o \
+	src/pooler.o \
+	src/proto/build.o \
+	src/proto/errors.o \
+	src/proto/frame.o \
+	src/proto/password.o \
+	src/proto/startup.o \
+	src/shared/control.o \
+	src/shared/guc.o \
+	src/shared/queue.o \
+	src/shared/shmem.o \
+	src/shared/stats.o \
+	src/sql/snapshot.o \
+	src/sql/views.o \
+	src/worker/backend.o \
+	src/worker/birth.o \
+	src/worker/cancel.o \
+	src/worker/client.o \
+	src/worker/dispatch.o \
+	src/worker/listener.o \
+	src/worker/login.o \
+	src/worker/main.o \
+	src/worker/parameters.o \
+	src/worker/pool.o \
+	src/worker/report.o \
+	src/worker/tcp_progress.o \
+	src/worker/timeout.o
+
+# Programs of unit tests and libFuzzer harnesses, without the .c
+UNIT_TESTS = \
+	test/unit/test_build \
+	test/unit/test_frame \
+	test/unit/test_password \
+	test/unit/test_startup
+FUZZERS = \
+	test/fuzz/fuzz_frame \
+	test/fuzz/fuzz_startup
+
+# What both are linked with: all that needs no server.
+PURE_OBJS = \
+	$(filter src/proto/%,$(OBJS))
+
+# pg_regress looks for expected/ in its output directory, which is this one.
+REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
+REGRESS_OPTS = --inputdir=$(srcdir)/test
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+PROVE_FLAGS += -I test/t
+
+# -MMD: Debian's PGXS does not track which headers an object was made from.
+PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
+
+# Servers before 16 build modules without -fvisibility=hidden, so the linker
+# has to restrict what is exported.  Calls inside the library stay direct.
+SHLIB_LINK = -Wl,--version-script=$(srcdir)/src/pooler.map -Wl,-Bsymbolic-functions
+
+# No code of ours could be inlined into a query's: spare us clang's bitcode.
+override with_llvm = no
+
+EXTRA_CLEAN = .build $(OBJS:.o=.d)
+
+all:
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(wildcard $(PGXS)),)
+
+include $(PGXS)
+
+$(shlib): $(srcdir)/src/pooler.map
+$(OBJS): $(srcdir)/Makefile
+# for a build in another directory (make -f .../Makefile VPATH=...)
+$(shell $(MKDIR_P) $(sort $(dir $(OBJS))))
+
+# Everything else is compiled below .build, for each purpose in a directory of
+# its own: unit tests, fuzzers and the pure code with sanitizers, and all
+# sources by both compilers with warnings as errors.
+
+CLANG := $(or $(CLANG),clang)
+own_cflags = -std=gnu99 -O2 -g -fPIC -fno-strict-aliasing -fwrapv -Wall -Wextra \
+	-Wno-unused-parameter -Wmissing-prototypes -Wpointer-arith \
+	-Wdeclaration-after-statement -Wvla -Wendif-labels -Wformat-security
+sanitize = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+
+unit_programs = $(UNIT_TESTS:%=.build/unit/%)
+unit_objs = $(addprefix .build/unit/,$(UNIT_TESTS:=.o) $(PURE_OBJS))
+fuzz_programs = $(FUZZERS:%=.build/fuzz/%)
+fuzz_objs = $(addprefix .build/fuzz/,$(FUZZERS:=.o) $(PURE_OBJS))
+strict_objs = $(foreach dir,gcc clang, \
+	$(addprefix .build/$(dir)/,$(OBJS) $(UNIT_TESTS:=.o) $(FUZZERS:=.o)))
+
+# $(call compile,directory,compiler and flags)
+define compile
+.build/$(1)/%.o: %.c $(srcdir)/Makefile
+	@$$(MKDIR_P) $$(@D)
+	$(2) $$(CPPFLAGS) -c -o $$@ $$<
+endef
+$(eval $(call compile,unit,$(CC) $(own_cflags) $(sanitize)))
+$(eval $(call compile,fuzz,$(CLANG) $(own_cflags) $(sanitize) -fsanitize=fuzzer-no-link \
+	-Wno-ignored-attributes))
+$(eval $(call compile,gcc,gcc $(own_cflags) -Werror))
+# Headers configured for gcc have a printf attribute that clang does not know.
+$(eval $(call compile,clang,$(CLANG) $(own_cflags) -Werror -Wno-ignored-attributes))
+
+# Archives, so that a program gets only what it uses.
+.build/%/pure.a: $(addprefix .build/%/,$(PURE_OBJS))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(unit_programs): %: %.o .build/unit/pure.a
+	$(CC) $(sanitize) -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
+
+$(fuzz_programs): %: %.o .build/fuzz/pure.a
+	$(CLANG) $(sanitize) -fsanitize=fuzzer -o $@ $^
+
+check-unit: $(unit_programs)
+	$(PROVE) --exec '' $(unit_programs)
+
+list-unit-tests:
+	@echo $(UNIT_TESTS)
+
+# Not a part of make test: every fuzzer runs for FUZZ_SECONDS.
+FUZZ_SECONDS = 60
+check-fuzz: $(fuzz_programs)
+	for fuzzer in $(fuzz_programs); do \
+		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=.build/fuzz/ || exit 1; \
+	done
+
+check-warnings: $(strict_objs)
+
+check-model:
+	$(srcdir)/test/tools/check_model.sh
+
+# What the library exports, and all that its objects share with each other.
+check-symbols: all
+	{ nm -D --defined-only $(shlib); nm -g --defined-only $(OBJS); } | awk ' \
+		NF == 3 { seen[$$3] = 1 } \
+		NF == 3 && $$3 !~ /^(_PG_init|Pg_magic_func|(pg_finfo_)?pooler_.*)$$/ \
+			{ print "not ours to define: " $$3; bad = 1 } \
+		END { exit bad || !seen["_PG_init"] || !seen["Pg_magic_func"] }'
+
+-include $(patsubst %.o,%.d,$(OBJS) $(strict_objs) $(unit_objs) $(fuzz_objs))
+
+.PHONY: check-unit list-unit-tests check-fuzz check-warnings check-model check-symbols
+.SECONDARY: $(unit_objs) $(fuzz_objs)
+
+else
+
+all install installcheck clean:
+	@echo "$(PG_CONFIG) of a PostgreSQL with server headers is needed (make run and make test install it)" >&2
+	@false
+
+endif
+
+run:
+	@test/tools/run.sh start
+stop:
+	@test/tools/run.sh stop
+test:
+	@test/tools/test.sh
+bench:
+	@test/bench/bench.sh
+
+.PHONY: all run stop test bench

@@ -1,0 +1,582 @@
+/* sql/pooler--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION pooler" to load this file. \quit
+
+/*
+ * What lies in shared memory.  Each view below takes its rows from one of
+ * these functions.  They take no lock and can be asked at any time; what is
+ * not known is NULL.
+ */
+
+CREATE FUNCTION pooler.get_clients(
+	OUT id bigint,
+	OUT pid integer,
+	OUT protocol_pid integer,
+	OUT dbid oid,
+	OUT roleid oid,
+	OUT database name,
+	OUT role name,
+	OUT application_name text,
+	OUT client_addr inet,
+	OUT client_port integer,
+	OUT state text,
+	OUT state_since timestamptz,
+	OUT wait interval,
+	OUT connected_at timestamptz,
+	OUT transactions bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_clients'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE FUNCTION pooler.get_backends(
+	OUT pid integer,
+	OUT dbid oid,
+	OUT roleid oid,
+	OUT state text,
+	OUT state_since timestamptz,
+	OUT client_id bigint,
+	OUT draining boolean,
+	OUT in_copy boolean,
+	OUT born_at timestamptz,
+	OUT transactions bigint,
+	OUT queries bigint,
+	OUT errors bigint,
+	OUT handovers bigint,
+	OUT lingered bigint,
+	OUT resets bigint,
+	OUT transaction_us bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_backends'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE FUNCTION pooler.get_pools(
+	OUT dbid oid,
+	OUT roleid oid,
+	OUT database name,
+	OUT role name,
+	OUT clients_idle integer,
+	OUT clients_waiting integer,
+	OUT clients_active integer,
+	OUT longest_wait interval,
+	OUT backends_starting integer,
+	OUT backends_free integer,
+	OUT backends_lingering integer,
+	OUT backends_busy integer,
+	OUT backends_ending integer,
+	OUT size integer,
+	OUT paused boolean,
+	OUT created_at timestamptz,
+	OUT transactions bigint,
+	OUT transaction_us bigint,
+	OUT waits bigint,
+	OUT wait_us bigint,
+	OUT max_wait_us bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_pools'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE FUNCTION pooler.get_status(
+	OUT pid integer,
+	OUT started_at timestamptz,
+	OUT starts bigint,
+	OUT port integer,
+	OUT socket_directory text,
+	OUT clients integer,
+	OUT max_clients integer,
+	OUT backends integer,
+	OUT max_backends integer)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_status'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 1;
+
+CREATE FUNCTION pooler.get_counters(
+	OUT name text,
+	OUT scope text,
+	OUT kind text,
+	OUT unit text,
+	OUT help text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_counters'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 25;
+
+CREATE FUNCTION pooler.get_stats(
+	OUT dbid oid,
+	OUT roleid oid,
+	OUT database name,
+	OUT role name,
+	OUT name text,
+	OUT value bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_stats'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE FUNCTION pooler.get_totals(
+	OUT name text,
+	OUT value bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_totals'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 25;
+
+COMMENT ON FUNCTION pooler.get_clients() IS
+'Clients connected to the pooler; see the view pooler.clients';
+COMMENT ON FUNCTION pooler.get_backends() IS
+'Backends of the pooler; see the view pooler.backends';
+COMMENT ON FUNCTION pooler.get_pools() IS
+'Pools of backends; see the view pooler.pools';
+COMMENT ON FUNCTION pooler.get_status() IS
+'The pooler itself; see the view pooler.status';
+COMMENT ON FUNCTION pooler.get_counters() IS
+'What the pooler counts: name, scope (pool: for each pool; pooler: only for the pooler as a whole), kind (sum: since the pool was made; max: the largest single value), unit (us: microseconds; NULL: a number) and meaning of each counter';
+COMMENT ON FUNCTION pooler.get_stats() IS
+'Counters of each pool, a row for each; see the view pooler.stats';
+COMMENT ON FUNCTION pooler.get_totals() IS
+'Counters over all pools, a row for each; see the view pooler.status';
+
+/*
+ * Databases and roles are shown with the names that they have now, and with
+ * the name that was logged in with if they have gone.
+ *
+ * Where an operator has no variant in pg_catalog for just these types, the
+ * operands are cast to types for which it has one: a schema "pooler" that
+ * was there before may hold anything, also an operator that fits better.
+ */
+
+CREATE VIEW pooler.clients AS
+SELECT c.id,
+	   c.pid,
+	   c.protocol_pid,
+	   c.state,
+	   c.state_since,
+	   c.wait,
+	   coalesce(d.datname, c.database) AS database,
+	   coalesce(r.rolname, c.role) AS role,
+	   c.application_name,
+	   c.client_addr,
+	   c.client_port,
+	   c.connected_at,
+	   c.transactions,
+	   c.dbid,
+	   c.roleid
+FROM pooler.get_clients() AS c
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = c.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = c.roleid;
+
+COMMENT ON VIEW pooler.clients IS
+'Who is connected to the pooler: a row for each client';
+COMMENT ON COLUMN pooler.clients.id IS
+'Number of the client; none is given twice while the server runs';
+COMMENT ON COLUMN pooler.clients.pid IS
+'Process ID of the backend that is attached to the client, as in pg_stat_activity.pid; NULL if it has none';
+COMMENT ON COLUMN pooler.clients.protocol_pid IS
+'Process ID that the client was told at login, as drivers report it (PQbackendPID) and cancel requests name it; no process has it; NULL until the client has logged in';
+COMMENT ON COLUMN pooler.clients.state IS
+'login: has not logged in yet; idle: the client owes the next command (pid is set if its last backend still watches it); waiting: sent a command and waits for a backend; handover: is being handed to a backend; active: has a backend, with a command under way or a transaction open (pg_stat_activity.state of that pid tells which); lost: its backend has ended, which the pooler is about to settle';
+COMMENT ON COLUMN pooler.clients.state_since IS
+'When the client was last handed over, gave its backend back, or began to wait; NULL if not known';
+COMMENT ON COLUMN pooler.clients.wait IS
+'How long the client has been waiting for a backend; NULL unless state is waiting';
+COMMENT ON COLUMN pooler.clients.database IS
+'Database; NULL until the client has logged in';
+COMMENT ON COLUMN pooler.clients.role IS
+'Role that the client logged in as; NULL until it has';
+COMMENT ON COLUMN pooler.clients.application_name IS
+'application_name that the client gave when it connected; NULL if none';
+COMMENT ON COLUMN pooler.clients.client_addr IS
+'IP address of the client; NULL if it is connected by a Unix socket';
+COMMENT ON COLUMN pooler.clients.client_port IS
+'TCP port of the client; -1 if it is connected by a Unix socket';
+COMMENT ON COLUMN pooler.clients.connected_at IS
+'When the connection was accepted';
+COMMENT ON COLUMN pooler.clients.transactions IS
+'Transactions of this client that ended';
+COMMENT ON COLUMN pooler.clients.dbid IS
+'OID of the database; NULL until the client has logged in';
+COMMENT ON COLUMN pooler.clients.roleid IS
+'OID of the role; NULL until the client has logged in';
+
+CREATE VIEW pooler.backends AS
+SELECT b.pid,
+	   d.datname AS database,
+	   r.rolname AS role,
+	   b.state,
+	   b.state_since,
+	   b.client_id,
+	   b.draining,
+	   b.in_copy,
+	   b.born_at,
+	   b.transactions,
+	   b.queries,
+	   b.errors,
+	   b.handovers,
+	   b.lingered,
+	   b.resets,
+	   b.transaction_us::double precision * interval '1 microsecond' AS transaction_time,
+	   b.dbid,
+	   b.roleid
+FROM pooler.get_backends() AS b
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = b.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = b.roleid;
+
+COMMENT ON VIEW pooler.backends IS
+'Backends of the pooler: a row for each, also while it starts or ends';
+COMMENT ON COLUMN pooler.backends.pid IS
+'Process ID, as in pg_stat_activity.pid; NULL if not known yet';
+COMMENT ON COLUMN pooler.backends.database IS
+'Database; NULL if not known yet';
+COMMENT ON COLUMN pooler.backends.role IS
+'Role; NULL if not known yet or dropped';
+COMMENT ON COLUMN pooler.backends.state IS
+'starting: is not ready yet; free: idle and without a client; lingering: idle, watches its last client, and can be had by others; busy: works for its client or is in its transaction; taking: looks for the next client in the queue; claimed: is about to get a client or an order from the pooler; cancelling: busy, and a cancel request for it is being carried out; ending: the process is about to end, or has ended';
+COMMENT ON COLUMN pooler.backends.state_since IS
+'When the backend last began or ended work for a client; NULL if not known';
+COMMENT ON COLUMN pooler.backends.client_id IS
+'Client that is attached, as in pooler.clients.id; NULL if none';
+COMMENT ON COLUMN pooler.backends.draining IS
+'True if the backend ends as soon as it is idle, because its pool is renewed or the pooler was started again';
+COMMENT ON COLUMN pooler.backends.in_copy IS
+'True while the backend reads COPY data from its client';
+COMMENT ON COLUMN pooler.backends.born_at IS
+'When the pooler began to start it';
+COMMENT ON COLUMN pooler.backends.transactions IS
+'Transactions that ended on this backend';
+COMMENT ON COLUMN pooler.backends.queries IS
+'Commands that completed on this backend';
+COMMENT ON COLUMN pooler.backends.errors IS
+'Errors that this backend reported to clients';
+COMMENT ON COLUMN pooler.backends.handovers IS
+'Times a client was handed to this backend';
+COMMENT ON COLUMN pooler.backends.lingered IS
+'Transactions that found their client still attached to this backend';
+COMMENT ON COLUMN pooler.backends.resets IS
+'Times this backend was cleaned of what a session left';
+COMMENT ON COLUMN pooler.backends.transaction_time IS
+'Time this backend worked for clients';
+COMMENT ON COLUMN pooler.backends.dbid IS
+'OID of the database; NULL if not known yet';
+COMMENT ON COLUMN pooler.backends.roleid IS
+'OID of the role; NULL if not known yet';
+
+CREATE VIEW pooler.pools AS
+SELECT coalesce(d.datname, p.database) AS database,
+	   coalesce(r.rolname, p.role) AS role,
+	   p.clients_idle + p.clients_waiting + p.clients_active AS clients,
+	   p.clients_idle,
+	   p.clients_waiting,
+	   p.clients_active,
+	   p.longest_wait,
+	   p.backends_starting + p.backends_free + p.backends_lingering +
+	   p.backends_busy + p.backends_ending AS backends,
+	   p.backends_starting,
+	   p.backends_free,
+	   p.backends_lingering,
+	   p.backends_busy,
+	   p.backends_ending,
+	   p.size,
+	   p.backends_busy::double precision / p.size::double precision AS utilisation,
+	   p.paused,
+	   p.transactions,
+	   (p.transaction_us / nullif(p.transactions, 0))::double precision
+	   * interval '1 microsecond' AS avg_transaction_time,
+	   p.waits,
+	   (p.wait_us / nullif(p.waits, 0))::double precision
+	   * interval '1 microsecond' AS avg_wait_time,
+	   CASE WHEN p.waits > 0
+			THEN p.max_wait_us::double precision * interval '1 microsecond'
+	   END AS max_wait_time,
+	   p.created_at,
+	   p.dbid,
+	   p.roleid
+FROM pooler.get_pools() AS p
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = p.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = p.roleid;
+
+COMMENT ON VIEW pooler.pools IS
+'Pools: a row for each database and role that clients have used';
+COMMENT ON COLUMN pooler.pools.database IS
+'Database';
+COMMENT ON COLUMN pooler.pools.role IS
+'Role';
+COMMENT ON COLUMN pooler.pools.clients IS
+'Clients that are logged in: clients_idle + clients_waiting + clients_active';
+COMMENT ON COLUMN pooler.pools.clients_idle IS
+'Clients outside a transaction that owe the next command';
+COMMENT ON COLUMN pooler.pools.clients_waiting IS
+'Clients that sent a command and wait for a backend';
+COMMENT ON COLUMN pooler.pools.clients_active IS
+'Clients that have a backend, or are being handed to one';
+COMMENT ON COLUMN pooler.pools.longest_wait IS
+'How long the first client in the queue has been waiting; NULL if none waits';
+COMMENT ON COLUMN pooler.pools.backends IS
+'Backends of the pool: the sum of the next five columns';
+COMMENT ON COLUMN pooler.pools.backends_starting IS
+'Backends that are being started';
+COMMENT ON COLUMN pooler.pools.backends_free IS
+'Backends that are idle and have no client';
+COMMENT ON COLUMN pooler.pools.backends_lingering IS
+'Backends that are idle, watch their last client, and can be had by others';
+COMMENT ON COLUMN pooler.pools.backends_busy IS
+'Backends that work for a client, are in its transaction (perhaps idle in it), or change clients';
+COMMENT ON COLUMN pooler.pools.backends_ending IS
+'Backends that are about to end, or have ended a moment ago';
+COMMENT ON COLUMN pooler.pools.size IS
+'Backends that the pool may have, without the reserve; NULL if not known yet';
+COMMENT ON COLUMN pooler.pools.utilisation IS
+'backends_busy / size: 1 means that all are at work, more that the reserve is used';
+COMMENT ON COLUMN pooler.pools.paused IS
+'True if the pool is paused: its clients wait, whatever is free';
+COMMENT ON COLUMN pooler.pools.transactions IS
+'Transactions that ended';
+COMMENT ON COLUMN pooler.pools.avg_transaction_time IS
+'Average time a backend worked for a client per transaction, including time idle in it; NULL before the first one';
+COMMENT ON COLUMN pooler.pools.waits IS
+'Times a client had to wait for a backend';
+COMMENT ON COLUMN pooler.pools.avg_wait_time IS
+'Average time of those waits that had an end; NULL if nobody ever waited';
+COMMENT ON COLUMN pooler.pools.max_wait_time IS
+'Longest of those waits; NULL if nobody ever waited';
+COMMENT ON COLUMN pooler.pools.created_at IS
+'When the pool was made; its counters start there';
+COMMENT ON COLUMN pooler.pools.dbid IS
+'OID of the database';
+COMMENT ON COLUMN pooler.pools.roleid IS
+'OID of the role';
+
+/*
+ * A column for each counter of pooler.get_counters() whose scope is pool,
+ * commented with its help.  Times are intervals: wait_us is wait_time here.
+ */
+CREATE VIEW pooler.stats AS
+SELECT coalesce(d.datname, s.database) AS database,
+	   coalesce(r.rolname, s.role) AS role,
+	   s.transactions,
+	   s.queries,
+	   s.errors,
+	   s.handovers,
+	   s.lingered,
+	   s.waits,
+	   s.wait_us::double precision * interval '1 microsecond' AS wait_time,
+	   s.max_wait_us::double precision * interval '1 microsecond' AS max_wait_time,
+	   s.transaction_us::double precision * interval '1 microsecond' AS transaction_time,
+	   s.resets,
+	   s.logins,
+	   s.cancels,
+	   s.wait_timeouts,
+	   s.dropped_waiting,
+	   s.births,
+	   s.failed_births,
+	   s.ends,
+	   s.dbid,
+	   s.roleid
+FROM (SELECT dbid, roleid, database, role,
+			 max(value) FILTER (WHERE name = 'transactions') AS transactions,
+			 max(value) FILTER (WHERE name = 'queries') AS queries,
+			 max(value) FILTER (WHERE name = 'errors') AS errors,
+			 max(value) FILTER (WHERE name = 'handovers') AS handovers,
+			 max(value) FILTER (WHERE name = 'lingered') AS lingered,
+			 max(value) FILTER (WHERE name = 'waits') AS waits,
+			 max(value) FILTER (WHERE name = 'wait_us') AS wait_us,
+			 max(value) FILTER (WHERE name = 'max_wait_us') AS max_wait_us,
+			 max(value) FILTER (WHERE name = 'transaction_us') AS transaction_us,
+			 max(value) FILTER (WHERE name = 'resets') AS resets,
+			 max(value) FILTER (WHERE name = 'logins') AS logins,
+			 max(value) FILTER (WHERE name = 'cancels') AS cancels,
+			 max(value) FILTER (WHERE name = 'wait_timeouts') AS wait_timeouts,
+			 max(value) FILTER (WHERE name = 'dropped_waiting') AS dropped_waiting,
+			 max(value) FILTER (WHERE name = 'births') AS births,
+			 max(value) FILTER (WHERE name = 'failed_births') AS failed_births,
+			 max(value) FILTER (WHERE name = 'ends') AS ends
+	  FROM pooler.get_stats()
+	  GROUP BY dbid, roleid, database, role) AS s
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.roleid;
+
+COMMENT ON VIEW pooler.stats IS
+'What was counted in each pool since it was made (pooler.pools.created_at): a row for each pool';
+COMMENT ON COLUMN pooler.stats.database IS
+'Database';
+COMMENT ON COLUMN pooler.stats.role IS
+'Role';
+COMMENT ON COLUMN pooler.stats.transactions IS
+'Transactions that ended';
+COMMENT ON COLUMN pooler.stats.queries IS
+'Commands that completed';
+COMMENT ON COLUMN pooler.stats.errors IS
+'Errors reported to clients by backends';
+COMMENT ON COLUMN pooler.stats.handovers IS
+'Times a client was handed to a backend';
+COMMENT ON COLUMN pooler.stats.lingered IS
+'Transactions that found their client still attached';
+COMMENT ON COLUMN pooler.stats.waits IS
+'Clients that had to wait for a backend';
+COMMENT ON COLUMN pooler.stats.wait_time IS
+'Time clients waited for a backend';
+COMMENT ON COLUMN pooler.stats.max_wait_time IS
+'Longest time a client waited for a backend';
+COMMENT ON COLUMN pooler.stats.transaction_time IS
+'Time backends worked for clients';
+COMMENT ON COLUMN pooler.stats.resets IS
+'Times a backend was cleaned of what a session left';
+COMMENT ON COLUMN pooler.stats.logins IS
+'Clients that logged in';
+COMMENT ON COLUMN pooler.stats.cancels IS
+'Cancel requests that reached a command';
+COMMENT ON COLUMN pooler.stats.wait_timeouts IS
+'Clients ended because they waited too long';
+COMMENT ON COLUMN pooler.stats.dropped_waiting IS
+'Clients that hung up while they waited';
+COMMENT ON COLUMN pooler.stats.births IS
+'Backends that were started';
+COMMENT ON COLUMN pooler.stats.failed_births IS
+'Backends that could not be started';
+COMMENT ON COLUMN pooler.stats.ends IS
+'Backends that ended';
+COMMENT ON COLUMN pooler.stats.dbid IS
+'OID of the database';
+COMMENT ON COLUMN pooler.stats.roleid IS
+'OID of the role';
+
+/* The same for all counters, in one row, and what the pooler is doing. */
+CREATE VIEW pooler.status AS
+SELECT s.pid,
+	   s.started_at,
+	   s.starts,
+	   s.port,
+	   s.socket_directory,
+	   s.clients,
+	   s.max_clients,
+	   s.backends,
+	   s.max_backends,
+	   t.transactions,
+	   t.queries,
+	   t.errors,
+	   t.handovers,
+	   t.lingered,
+	   t.waits,
+	   t.wait_us::double precision * interval '1 microsecond' AS wait_time,
+	   t.max_wait_us::double precision * interval '1 microsecond' AS max_wait_time,
+	   t.transaction_us::double precision * interval '1 microsecond' AS transaction_time,
+	   t.resets,
+	   t.logins,
+	   t.cancels,
+	   t.wait_timeouts,
+	   t.dropped_waiting,
+	   t.births,
+	   t.failed_births,
+	   t.ends,
+	   t.connections,
+	   t.refused,
+	   t.failed_logins,
+	   t.delegated_logins,
+	   t.bad_messages,
+	   t.cancel_requests
+FROM pooler.get_status() AS s,
+	 (SELECT max(value) FILTER (WHERE name = 'transactions') AS transactions,
+			 max(value) FILTER (WHERE name = 'queries') AS queries,
+			 max(value) FILTER (WHERE name = 'errors') AS errors,
+			 max(value) FILTER (WHERE name = 'handovers') AS handovers,
+			 max(value) FILTER (WHERE name = 'lingered') AS lingered,
+			 max(value) FILTER (WHERE name = 'waits') AS waits,
+			 max(value) FILTER (WHERE name = 'wait_us') AS wait_us,
+			 max(value) FILTER (WHERE name = 'max_wait_us') AS max_wait_us,
+			 max(value) FILTER (WHERE name = 'transaction_us') AS transaction_us,
+			 max(value) FILTER (WHERE name = 'resets') AS resets,
+			 max(value) FILTER (WHERE name = 'logins') AS logins,
+			 max(value) FILTER (WHERE name = 'cancels') AS cancels,
+			 max(value) FILTER (WHERE name = 'wait_timeouts') AS wait_timeouts,
+			 max(value) FILTER (WHERE name = 'dropped_waiting') AS dropped_waiting,
+			 max(value) FILTER (WHERE name = 'births') AS births,
+			 max(value) FILTER (WHERE name = 'failed_births') AS failed_births,
+			 max(value) FILTER (WHERE name = 'ends') AS ends,
+			 max(value) FILTER (WHERE name = 'connections') AS connections,
+			 max(value) FILTER (WHERE name = 'refused') AS refused,
+			 max(value) FILTER (WHERE name = 'failed_logins') AS failed_logins,
+			 max(value) FILTER (WHERE name = 'delegated_logins') AS delegated_logins,
+			 max(value) FILTER (WHERE name = 'bad_messages') AS bad_messages,
+			 max(value) FILTER (WHERE name = 'cancel_requests') AS cancel_requests
+	  FROM pooler.get_totals()) AS t;
+
+COMMENT ON VIEW pooler.status IS
+'The pooler as a whole: one row, with its limits and with all counters over all pools';
+COMMENT ON COLUMN pooler.status.pid IS
+'Process ID of the pooler; NULL if it is not running';
+COMMENT ON COLUMN pooler.status.started_at IS
+'When the pooler started; NULL if it is not running';
+COMMENT ON COLUMN pooler.status.starts IS
+'Times the pooler started since the server did: more than 1 means that it ended unexpectedly';
+COMMENT ON COLUMN pooler.status.port IS
+'Port that the pooler listens on; NULL if it does not listen';
+COMMENT ON COLUMN pooler.status.socket_directory IS
+'First directory that it has a Unix socket in; NULL if none';
+COMMENT ON COLUMN pooler.status.clients IS
+'Connections that the pooler has, those that are logging in included';
+COMMENT ON COLUMN pooler.status.max_clients IS
+'Clients that the pooler accepts: pooler.max_client_conn, or less if the limit on open files is too low; NULL if it never ran';
+COMMENT ON COLUMN pooler.status.backends IS
+'Backends that the pooler has, those that are starting or ending included';
+COMMENT ON COLUMN pooler.status.max_backends IS
+'Backends that all pools together may have';
+COMMENT ON COLUMN pooler.status.transactions IS
+'Transactions that ended';
+COMMENT ON COLUMN pooler.status.queries IS
+'Commands that completed';
+COMMENT ON COLUMN pooler.status.errors IS
+'Errors reported to clients by backends';
+COMMENT ON COLUMN pooler.status.handovers IS
+'Times a client was handed to a backend';
+COMMENT ON COLUMN pooler.status.lingered IS
+'Transactions that found their client still attached';
+COMMENT ON COLUMN pooler.status.waits IS
+'Clients that had to wait for a backend';
+COMMENT ON COLUMN pooler.status.wait_time IS
+'Time clients waited for a backend';
+COMMENT ON COLUMN pooler.status.max_wait_time IS
+'Longest time a client waited for a backend';
+COMMENT ON COLUMN pooler.status.transaction_time IS
+'Time backends worked for clients';
+COMMENT ON COLUMN pooler.status.resets IS
+'Times a backend was cleaned of what a session left';
+COMMENT ON COLUMN pooler.status.logins IS
+'Clients that logged in';
+COMMENT ON COLUMN pooler.status.cancels IS
+'Cancel requests that reached a command';
+COMMENT ON COLUMN pooler.status.wait_timeouts IS
+'Clients ended because they waited too long';
+COMMENT ON COLUMN pooler.status.dropped_waiting IS
+'Clients that hung up while they waited';
+COMMENT ON COLUMN pooler.status.births IS
+'Backends that were started';
+COMMENT ON COLUMN pooler.status.failed_births IS
+'Backends that could not be started';
+COMMENT ON COLUMN pooler.status.ends IS
+'Backends that ended';
+COMMENT ON COLUMN pooler.status.connections IS
+'Connections that were accepted';
+COMMENT ON COLUMN pooler.status.refused IS
+'Connections refused because there were too many';
+COMMENT ON COLUMN pooler.status.failed_logins IS
+'Logins that failed';
+COMMENT ON COLUMN pooler.status.delegated_logins IS
+'Logins that were carried out by a backend';
+COMMENT ON COLUMN pooler.status.bad_messages IS
+'Clients ended because of an invalid message';
+COMMENT ON COLUMN pooler.status.cancel_requests IS
+'Cancel requests that were received';
+
+/*
+ * They show other people's connections and activity: for those whose task it
+ * is to look.  The owner of a view lends its access to tables, but functions
+ * are called with the rights of whoever asks, hence both grants.
+ */
+REVOKE ALL ON FUNCTION pooler.get_clients(), pooler.get_backends(),
+	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
+	pooler.get_stats(), pooler.get_totals() FROM PUBLIC;
+REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.stats,
+	pooler.status FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA pooler TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pooler.get_clients(), pooler.get_backends(),
+	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
+	pooler.get_stats(), pooler.get_totals() TO pg_monitor;
+GRANT SELECT ON pooler.clients, pooler.backends, pooler.pools, pooler.stats,
+	pooler.status TO pg_monitor;

@@ -1,0 +1,422 @@
+/*-------------------------------------------------------------------------
+ *
+ * birth.c
+ *	  How a forked backend becomes a pool backend, and our PqCommMethods.
+ *
+ * Runs in: every child of the postmaster up to its first message; pool
+ * backends for life.
+ *
+ * Core answers unknown "_pq_." options of a startup packet with
+ * NegotiateProtocolVersion before authentication, through
+ * PqCommMethods->putmessage (ProcessStartupPacket, 15 postmaster.c:2293, 17
+ * and 18 backend_startup.c).  That is where we come in.  In a process that is
+ * not ours the methods are libpq's again from its first message on.
+ *
+ * Until core has installed its own signal handlers SIGTERM and SIGALRM end
+ * the process at once, wherever it is: shared memory is only read here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "backend/internal.h"
+
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backend/birth.h"
+#include "libpq/hba.h"
+#include "port/pg_bswap.h"
+#include "postmaster/postmaster.h"
+#include "shared/birth_option.h"
+#include "storage/ipc.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+PoolerMe	pooler_me = {.slot = -1,.control = -1,.pooler_epoll = -1,.client = -1};
+
+/* What the wrapper of flush has to do after libpq's. */
+typedef enum FlushAction
+{
+	FLUSH_ONLY,
+	FLUSH_THEN_WAIT				/* ReadyForQuery 'I' is in the buffer */
+} FlushAction;
+
+static FlushAction after_flush = FLUSH_ONLY;
+static bool begun;				/* the first ReadyForQuery was seen */
+
+/*---------------------------------------------------------------------------
+ * who are we?
+ *---------------------------------------------------------------------------
+ */
+
+static bool
+equal_in_constant_time(const uint8 *a, const uint8 *b, int len)
+{
+	uint8		different = 0;
+
+	for (int i = 0; i < len; i++)
+		different |= a[i] ^ b[i];
+	return different == 0;
+}
+
+/* Reads hex digits; false if there is anything else. */
+static bool
+parse_token(const char *hex, uint8 *token)
+{
+	for (int i = 0; i < 2 * POOLER_TOKEN_LEN; i++)
+	{
+		const char *digits = "0123456789abcdef";
+		const char *digit = hex[i] ? strchr(digits, hex[i]) : NULL;
+
+		if (digit == NULL)
+			return false;
+		token[i / 2] = (uint8) (token[i / 2] << 4 | (digit - digits));
+	}
+	return hex[2 * POOLER_TOKEN_LEN] == '\0';
+}
+
+/* Is the peer the process that published itself as the pooler? */
+static bool
+peer_is_pooler(void)
+{
+	struct ucred peer;
+	socklen_t	len = sizeof(peer);
+
+	return MyProcPort->raddr.addr.ss_family == AF_UNIX &&
+		getsockopt(MyProcPort->sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+		peer.pid == pooler_shared->worker_pid && peer.uid == geteuid();
+}
+
+/*
+ * The slot that an option's name claims, if the token in it is that slot's;
+ * else -1.
+ */
+static int
+slot_of_option(const char *name)
+{
+	const char *p = name + strlen(POOLER_BIRTH_OPTION_PREFIX);
+	uint8		token[POOLER_TOKEN_LEN] = {0};
+	char	   *end;
+	long		slot;
+
+	if (strncmp(name, POOLER_BIRTH_OPTION_PREFIX,
+				strlen(POOLER_BIRTH_OPTION_PREFIX)) != 0)
+		return -1;
+	slot = strtol(p, &end, 10);
+	if (end == p || *end != '_' || slot < 0 || slot >= pooler_shared->nbackends ||
+		!parse_token(end + 1, token))
+		return -1;
+	if (pooler_backend_word_state(pg_atomic_read_u64(&pooler_backends[slot].word)) !=
+		POOLER_BACKEND_STARTING ||
+		!equal_in_constant_time(token, pooler_backends[slot].token, POOLER_TOKEN_LEN))
+		return -1;
+	return (int) slot;
+}
+
+/*
+ * Walks the names in a NegotiateProtocolVersion body: version, count, names.
+ */
+static int
+find_our_slot(const char *body, size_t len)
+{
+	const char *p = body + 8;
+
+	if (pooler_shared == NULL || len < 9 || !peer_is_pooler())
+		return -1;
+	while (p < body + len)
+	{
+		int			slot = slot_of_option(p);
+
+		if (slot >= 0)
+			return slot;
+		p += strlen(p) + 1;
+	}
+	return -1;
+}
+
+/*---------------------------------------------------------------------------
+ * authentication
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * The pooler has authenticated the client: core is given one rule that lets
+ * it in, and does everything else itself (LOGIN, CONNECT, limits, settings).
+ * A file in memory can't be tampered with.
+ */
+static void
+trust_pooler(void)
+{
+	static const char rule[] = "local all all trust\n";
+	char	   *saved = HbaFileName;
+	char		path[64];
+	int			fd = memfd_create("pooler_hba", MFD_CLOEXEC);
+	bool		loaded = false;
+
+	if (fd >= 0 && write(fd, rule, sizeof(rule) - 1) == (ssize_t) (sizeof(rule) - 1))
+	{
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		HbaFileName = path;
+		loaded = load_hba();
+		HbaFileName = saved;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (!loaded)
+		ereport(FATAL,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("could not load the rule for pool backends")));
+}
+
+/* Blocks for the client's socket: nothing else can happen here yet. */
+static int
+receive_client(void)
+{
+	PoolerControl frame;
+	static char payload[POOLER_MAX_PAYLOAD];
+	int			fd = -1;
+
+	for (;;)
+	{
+		struct pollfd pfd = {.fd = pooler_me.control,.events = POLLIN};
+
+		(void) poll(&pfd, 1, 1000);
+		switch (pooler_control_receive(pooler_me.control, &frame, payload, &fd))
+		{
+			case POOLER_CONTROL_AGAIN:
+				continue;
+			case POOLER_CONTROL_RECEIVED:
+				if (frame.type == POOLER_CONTROL_CLIENT && fd >= 0)
+					return fd;
+				/* FALLTHROUGH */
+			case POOLER_CONTROL_CLOSED:
+				proc_exit(0);	/* the client has left */
+		}
+	}
+}
+
+/*
+ * Core is to log the real client in, by the real rules: it gets the client's
+ * socket and address in place of the pooler's.
+ */
+static void
+become_client(void)
+{
+	PoolerClient *client = &pooler_clients[pooler_me.shared->login_client];
+	int			fd;
+
+	if (pooler_me.core->flush() != 0)
+		proc_exit(0);
+	fd = receive_client();
+	if (dup3(fd, MyProcPort->sock, O_CLOEXEC) < 0)
+		ereport(FATAL, (errmsg("could not attach to the client's socket: %m")));
+	close(fd);
+	pooler_socket_take_over();
+	MyProcPort->raddr = client->raddr;
+	MyProcPort->laddr = client->laddr;
+	MyProcPort->remote_host = client->host;
+	MyProcPort->remote_port = client->port;
+}
+
+static void
+become_pool_backend(int slot)
+{
+	PoolerBackend *shared = &pooler_backends[slot];
+
+	pooler_me.slot = slot;
+	pooler_me.shared = shared;
+	pooler_me.number = pooler_backend_word_gen(pg_atomic_read_u64(&shared->word));
+	pooler_me.epoch = shared->epoch;
+	pooler_me.control = fcntl(MyProcPort->sock, F_DUPFD_CLOEXEC, 0);
+	if (pooler_me.control < 0)
+		ereport(FATAL, (errmsg("could not duplicate a descriptor: %m")));
+}
+
+/*---------------------------------------------------------------------------
+ * messages of a pool backend
+ *---------------------------------------------------------------------------
+ */
+
+/* A client logged in by core gets the pooler's key, not this process's. */
+static int
+put_our_key(void)
+{
+	int			client = pooler_me.shared->login_client;
+	uint32		body[2];
+
+	body[0] = pg_hton32(pooler_client_pid(client));
+	body[1] = pg_hton32((uint32) pooler_clients[client].cancel_key);
+	return pooler_me.core->putmessage(PqMsg_BackendKeyData, (char *) body, sizeof(body));
+}
+
+static void
+see_ready_for_query(char status)
+{
+	PoolerBackend *shared = pooler_me.shared;
+
+	pg_atomic_write_u32(&shared->in_copy, 0);
+	if (!begun)
+	{
+		begun = true;
+		pooler_wait_begin();
+	}
+	if (status == 'I')
+		after_flush = FLUSH_THEN_WAIT;
+	else
+		pg_atomic_write_u32(&shared->in_transaction, 1);
+}
+
+/* Counts what passes by, and remembers what other processes ask for. */
+static void
+see_message(char type)
+{
+	PoolerBackend *shared = pooler_me.shared;
+
+	if (pg_atomic_read_u32(&shared->in_transaction) != 0)
+		pg_atomic_write_u32(&shared->in_transaction, 0);
+	switch (type)
+	{
+		case PqMsg_CommandComplete:
+		case PqMsg_EmptyQueryResponse:
+		case PqMsg_PortalSuspended:
+			shared->counters.queries++;
+			pg_atomic_write_u32(&shared->in_copy, 0);
+			break;
+		case PqMsg_ErrorResponse:
+			shared->counters.errors++;
+			break;
+		case PqMsg_CopyInResponse:
+			pg_atomic_write_u32(&shared->in_copy, 1);
+			break;
+	}
+}
+
+static int
+pool_putmessage(char type, const char *s, size_t len)
+{
+	int			result;
+
+	switch (type)
+	{
+		case 'D':
+			break;
+		case PqMsg_ParameterStatus:
+			if (pooler_attach_mute_parameters)
+				return 0;
+			break;
+		case PqMsg_BackendKeyData:
+			if (!begun && pooler_me.shared->delegated)
+				return put_our_key();
+			break;
+		case PqMsg_ReadyForQuery:
+			see_ready_for_query(s[0]);
+			break;
+		default:
+			see_message(type);
+			break;
+	}
+	result = pooler_me.core->putmessage(type, s, len);
+	return result;
+}
+
+static void
+pool_putmessage_noblock(char type, const char *s, size_t len)
+{
+	pooler_me.core->putmessage_noblock(type, s, len);
+}
+
+/*
+ * Also called, and with nothing to wait for, after every error or notice and
+ * for Flush messages.  Disarmed before waiting, because reports made while we
+ * wait come through here again.
+ */
+static int
+pool_flush(void)
+{
+	int			result = pooler_me.core->flush();
+
+	if (after_flush == FLUSH_ONLY)
+		return result;
+	after_flush = FLUSH_ONLY;
+	pooler_wait_next_command(result != 0);
+	return 0;
+}
+
+static void
+pool_comm_reset(void)
+{
+	pooler_me.core->comm_reset();
+}
+
+static int
+pool_flush_if_writable(void)
+{
+	return pooler_me.core->flush_if_writable();
+}
+
+static bool
+pool_is_send_pending(void)
+{
+	return pooler_me.core->is_send_pending();
+}
+
+static const PQcommMethods pool_methods = {
+	.comm_reset = pool_comm_reset,
+	.flush = pool_flush,
+	.flush_if_writable = pool_flush_if_writable,
+	.is_send_pending = pool_is_send_pending,
+	.putmessage = pool_putmessage,
+	.putmessage_noblock = pool_putmessage_noblock
+};
+
+/*---------------------------------------------------------------------------
+ * messages of a child that is not known yet
+ *---------------------------------------------------------------------------
+ */
+
+static int
+first_putmessage(char type, const char *s, size_t len)
+{
+	int			slot = -1;
+	int			result;
+
+	PqCommMethods = pooler_me.core;
+	if (type == PqMsg_NegotiateProtocolVersion)
+		slot = find_our_slot(s, len);
+	result = PqCommMethods->putmessage(type, s, len);
+	if (slot < 0)
+		return result;
+
+	become_pool_backend(slot);
+	PqCommMethods = &pool_methods;
+	if (pooler_me.shared->delegated)
+		become_client();
+	else
+		trust_pooler();
+	return result;
+}
+
+static void
+first_putmessage_noblock(char type, const char *s, size_t len)
+{
+	PqCommMethods = pooler_me.core;
+	PqCommMethods->putmessage_noblock(type, s, len);
+}
+
+static const PQcommMethods first_methods = {
+	.comm_reset = pool_comm_reset,
+	.flush = pool_flush,
+	.flush_if_writable = pool_flush_if_writable,
+	.is_send_pending = pool_is_send_pending,
+	.putmessage = first_putmessage,
+	.putmessage_noblock = first_putmessage_noblock
+};
+
+void
+pooler_birth_init(void)
+{
+	pooler_me.core = PqCommMethods;
+	PqCommMethods = &first_methods;
+	pooler_clean_init();
+}

@@ -1,0 +1,14 @@
+/*-------------------------------------------------------------------------
+ *
+ * birth.h
+ *	  How a forked backend becomes a pool backend.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_BACKEND_BIRTH_H
+#define POOLER_BACKEND_BIRTH_H
+
+/* Puts our methods before libpq's, for all children; from _PG_init. */
+extern void pooler_birth_init(void);
+
+#endif							/* POOLER_BACKEND_BIRTH_H */

@@ -1,0 +1,262 @@
+/*-------------------------------------------------------------------------
+ *
+ * clean.c
+ *	  What a session leaves behind, and how it is cleared.
+ *
+ * Runs in: pool backends, at the end of a transaction when the client is
+ * about to be given back.  Looks at the resulting state, not at the commands:
+ * what a function, a trigger or an extension did counts as well.  Looking has
+ * to be cheap, because it is done at every hand-over; clearing need not be.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "backend/internal.h"
+#include "backend/settings.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/async.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
+#include "replication/origin.h"
+#include "replication/slot.h"
+#include "storage/lock.h"
+#include "tcop/utility.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+
+static ProcessUtility_hook_type prev_ProcessUtility_hook;
+static bool listened;			/* LISTEN was run */
+static bool temp_touched;		/* temporary objects were used */
+
+/*---------------------------------------------------------------------------
+ * core's private hash tables
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * hash_create() makes a memory context named "dynahash" whose identifier is
+ * the table's name, and the name lies behind the table's header in the same
+ * allocation (dynahash.c).  How far behind is measured on a table of our own.
+ */
+static ptrdiff_t
+header_size(void)
+{
+	static ptrdiff_t size = 0;
+	HASHCTL		info = {0};
+	HTAB	   *table;
+
+	if (size != 0)
+		return size;
+	info.keysize = sizeof(uint32);
+	info.entrysize = sizeof(uint32);
+	table = hash_create("pooler measure", 1, &info, HASH_ELEM | HASH_BLOBS);
+	for (MemoryContext c = TopMemoryContext->firstchild; c; c = c->nextchild)
+	{
+		if (c->ident != NULL && strcmp(c->ident, "pooler measure") == 0)
+			size = c->ident - (const char *) table;
+	}
+	hash_destroy(table);
+	if (size <= 0 || size > 1024)
+		ereport(FATAL,
+				(errcode(ERRCODE_SYSTEM_ERROR),
+				 errmsg("could not find the session's hash tables")));
+	return size;
+}
+
+static HTAB *
+find_hash(const char *name)
+{
+	for (MemoryContext c = TopMemoryContext->firstchild; c; c = c->nextchild)
+	{
+		if (c->ident != NULL && strcmp(c->name, "dynahash") == 0 &&
+			strcmp(c->ident, name) == 0)
+			return (HTAB *) (c->ident - header_size());
+	}
+	return NULL;
+}
+
+/* A table that, once made, lasts as long as the process. */
+static long
+entries_of(HTAB **table, const char *name)
+{
+	if (*table == NULL)
+		*table = find_hash(name);
+	return *table ? hash_get_num_entries(*table) : 0;
+}
+
+/* This one is destroyed and made again, so it can't be remembered. */
+static bool
+has_sequences(void)
+{
+	return find_hash("Sequence values") != NULL;
+}
+
+static bool
+has_prepared_statements(void)
+{
+	static HTAB *table = NULL;
+
+	return entries_of(&table, "Prepared Queries") > 0;
+}
+
+/* At the end of a transaction only holdable portals are left. */
+static bool
+has_portals(void)
+{
+	static HTAB *table = NULL;
+
+	return entries_of(&table, "Portal hash") > 0;
+}
+
+/*---------------------------------------------------------------------------
+ * looking
+ *---------------------------------------------------------------------------
+ */
+
+/* Between transactions only session locks are held. */
+static bool
+has_locks(void)
+{
+	for (int i = 0; i < NUM_LOCK_PARTITIONS; i++)
+	{
+		if (!pooler_proc_locks_empty(MyProc, i))
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_settings(void)
+{
+	PoolerSettingIterator it = {0};
+	struct config_generic *gconf;
+
+	while ((gconf = pooler_next_setting(&it)) != NULL)
+	{
+		if (gconf->source == PGC_S_SESSION && !pooler_attach_set_by_startup(gconf))
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_other_role(void)
+{
+	return OidIsValid(GetCurrentRoleId()) ||
+		GetSessionUserId() != GetAuthenticatedUserId();
+}
+
+/* DISCARD ALL forgets them. */
+static bool
+has_temporary_slots(void)
+{
+	if (ReplicationSlotCtl == NULL || max_replication_slots == 0)
+		return false;
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		ReplicationSlot *slot = &ReplicationSlotCtl->replication_slots[i];
+
+		if (slot->in_use && slot->active_pid == MyProcPid &&
+			slot->data.persistency == RS_TEMPORARY)
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_replication_state(void)
+{
+	return replorigin_session_origin != InvalidRepOriginId || has_temporary_slots();
+}
+
+bool
+pooler_clean_needed(void)
+{
+	return has_prepared_statements() || has_portals() || has_locks() ||
+		listened || temp_touched || has_sequences() ||
+		has_other_role() || has_replication_state() || has_settings();
+}
+
+/*---------------------------------------------------------------------------
+ * clearing
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * DISCARD ALL (discard.c) in parts, without ResetPlanCache(), which costs
+ * much and hides nothing, and with what it forgets: temporary slots and the
+ * replication origin.
+ */
+void
+pooler_clean(void)
+{
+	StartTransactionCommand();
+	PortalHashTableDeleteAll();
+	if (has_other_role())
+	{
+		SetPGVariable("session_authorization", NIL, false);
+		SetPGVariable("role", NIL, false);
+	}
+	ResetAllOptions();
+	pooler_attach_forget_settings();
+	DropAllPreparedStatements();
+	if (listened)
+		Async_UnlistenAll();
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	if (temp_touched)
+		ResetTempTableNamespace();
+	ResetSequenceCaches();
+	if (replorigin_session_origin != InvalidRepOriginId)
+	{
+		replorigin_session_reset();
+		replorigin_session_origin = InvalidRepOriginId;
+	}
+	if (has_temporary_slots())
+		pooler_slot_cleanup();
+	CommitTransactionCommand();
+	listened = temp_touched = false;
+	pooler_attach_mute_parameters = true;
+	ReportChangedGUCOptions();
+	pooler_attach_mute_parameters = false;
+}
+
+/*---------------------------------------------------------------------------
+ * hooks
+ *---------------------------------------------------------------------------
+ */
+
+/* There is no other way to LISTEN than this statement. */
+static void
+see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	if (IsA(pstmt->utilityStmt, ListenStmt))
+		listened = true;
+	if (prev_ProcessUtility_hook)
+		prev_ProcessUtility_hook(pstmt, queryString, readOnlyTree, context,
+								 params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+}
+
+/* The flag is core's, and reset when the next transaction starts. */
+static void
+see_transaction_end(XactEvent event, void *arg)
+{
+	if (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE)
+		temp_touched = true;
+}
+
+void
+pooler_clean_init(void)
+{
+	prev_ProcessUtility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = see_utility;
+	RegisterXactCallback(see_transaction_end, NULL);
+}

@@ -1,0 +1,137 @@
+/*-------------------------------------------------------------------------
+ *
+ * internal.h
+ *	  What the files that run inside a pool backend share.
+ *
+ * Runs in: pool backends.  Each section names the file that implements it.
+ * Everything that is kept lives in TopMemoryContext or in static variables,
+ * because an error longjmps to PostgresMain and resets the rest.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_BACKEND_INTERNAL_H
+#define POOLER_BACKEND_INTERNAL_H
+
+#include "compat.h"
+
+#include "proto/build.h"
+#include "shared/control.h"
+#include "shared/queue.h"
+#include "shared/shmem.h"
+
+/* This process; set once, at birth. */
+typedef struct PoolerMe
+{
+	int			slot;
+	PoolerBackend *shared;		/* our slot in shared memory */
+	PoolerPool *pool;			/* NULL until welcomed */
+	uint32		number;			/* of this use of the slot */
+	uint32		epoch;			/* of the worker that made us */
+	int			control;		/* socket to the pooler */
+	int			pooler_epoll;	/* the pooler's epoll, -1 until welcomed */
+	int			client;			/* slot of the attached client, -1 */
+	uint32		client_gen;
+	uint32		client_serial;
+	const PQcommMethods *core;	/* libpq's own methods */
+} PoolerMe;
+
+extern PoolerMe pooler_me;
+
+/*---------------------------------------------------------------------------
+ * socket.c: the descriptor that core reads and writes, and wait sets
+ *---------------------------------------------------------------------------
+ */
+
+/* Where events of the idle wait set stand. */
+typedef enum PoolerWaitPos
+{
+	POOLER_WAIT_LATCH,
+	POOLER_WAIT_POSTMASTER,
+	POOLER_WAIT_CONTROL,
+	POOLER_WAIT_CLIENT
+} PoolerWaitPos;
+
+/*
+ * Takes MyProcPort->sock over: from now on that number is ours to point at
+ * one client after the other.  Builds FeBeWaitSet anew.
+ */
+extern void pooler_socket_take_over(void);
+
+/* Builds the set for pooler_socket_wait(). */
+extern void pooler_socket_prepare_wait(void);
+
+/* Keeps a client's descriptor under its own number; takes fd over. */
+extern void pooler_socket_keep(int client, uint32 gen, int fd);
+extern bool pooler_socket_has(int client, uint32 gen);
+
+/* Closes descriptors of clients that have gone. */
+extern void pooler_socket_close_stale(void);
+
+/* Points core at the client's socket, and away from it. */
+extern void pooler_socket_attach(int client);
+extern void pooler_socket_detach(void);
+
+/*
+ * Waits for the latch, the control socket or, if with_client, the attached
+ * client.  The postmaster's death ends the process.  Returns which, or -1
+ * after timeout_ms (-1: none).
+ */
+extern int	pooler_socket_wait(bool with_client, long timeout_ms,
+							   uint32 wait_event);
+
+/* Lets the pooler watch for the client's next command. */
+extern void pooler_socket_rearm(int client, uint32 gen);
+
+/*---------------------------------------------------------------------------
+ * wait.c: between two commands
+ *---------------------------------------------------------------------------
+ */
+
+/* Called at the first ReadyForQuery, before it is sent. */
+extern void pooler_wait_begin(void);
+
+/*
+ * Called when ReadyForQuery with status 'I' has been sent (or could not be:
+ * lost).  Returns when MyProcPort->sock has the next command.
+ */
+extern void pooler_wait_next_command(bool lost);
+
+/*---------------------------------------------------------------------------
+ * attach.c: the client's identity and settings
+ *---------------------------------------------------------------------------
+ */
+
+/* Startup settings that came with a client's descriptor. */
+extern void pooler_attach_remember_settings(int client, const char *settings,
+											int len);
+
+/*
+ * Makes this backend look like the client's: address, name, settings.  Can
+ * raise.
+ */
+extern void pooler_attach_session(int client);
+
+/* Nobody is attached: views must not show the last client. */
+extern void pooler_attach_nobody(void);
+
+/* Is this setting as the attached client's startup settings left it? */
+struct config_generic;
+extern bool pooler_attach_set_by_startup(struct config_generic *gconf);
+extern void pooler_attach_forget_settings(void);
+
+/* While on, ParameterStatus messages are not sent: the client knows. */
+extern bool pooler_attach_mute_parameters;
+
+/*---------------------------------------------------------------------------
+ * clean.c: what a session leaves behind
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_clean_init(void);
+
+/* Did the session leave anything that DISCARD ALL would clear? */
+extern bool pooler_clean_needed(void);
+
+/* Clears it, in a transaction of its own.  Can raise. */
+extern void pooler_clean(void);
+
+#endif							/* POOLER_BACKEND_INTERNAL_H */

@@ -1,0 +1,802 @@
+/*-------------------------------------------------------------------------
+ *
+ * wait.c
+ *	  Between two commands: give the client back, take the next one, or wait.
+ *
+ * Runs in: pool backends, inside PqCommMethods->flush after ReadyForQuery.
+ * PostgresMain believes that it is still sending; when we return it reads the
+ * next command from MyProcPort->sock, whoever's socket that is by then.
+ *
+ *	RUN <---------------------------------------------+
+ *	 |  command ended                                 |
+ *	 +--> LINGER ---- its client sent a command ------+
+ *	 |      |  claimed, client left, somebody waits   |
+ *	 |      v                                         |
+ *	 +--> TAKE ------ popped a client, attached it ---+
+ *	        |  queue is empty                         |
+ *	        v                                         |
+ *	       FREE ----- claimed and given a client -----+
+ *
+ * An idle backend has duties (signals, statistics, invalidations) that
+ * PostgresMain fulfils only while it reads a command: they are ours here, see
+ * serve_interrupts().  No ERROR may leave this file, because PostgresMain would
+ * send another ReadyForQuery: errors become FATAL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "backend/internal.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "commands/async.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "proto/frame.h"
+#include "storage/ipc.h"
+#include "storage/sinval.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+/* Descriptors of clients that have gone are closed after this much idleness. */
+#define SWEEP_AFTER_MS	1000
+
+typedef enum Next
+{
+	NEXT_RUN,
+	NEXT_LINGER,
+	NEXT_TAKE,
+	NEXT_FREE
+} Next;
+
+static TimestampTz busy_since;
+static emit_log_hook_type prev_emit_log_hook;
+
+/*---------------------------------------------------------------------------
+ * our word
+ *---------------------------------------------------------------------------
+ */
+
+static void
+set_word(PoolerBackendState state)
+{
+	uint64		w = pooler_backend_word(state, POOLER_NO_CLIENT, 0, 0);
+
+	if (pooler_me.client >= 0)
+		w = pooler_backend_word(state, pooler_me.client, pooler_me.client_gen,
+								pooler_me.client_serial);
+	pg_atomic_write_u64(&pooler_me.shared->word, w);
+}
+
+/* Moves the word unless somebody else has moved it. */
+static bool
+move_word(PoolerBackendState from, PoolerBackendState to)
+{
+	uint64		w = pg_atomic_read_u64(&pooler_me.shared->word);
+
+	return pooler_backend_word_state(w) == from &&
+		pg_atomic_compare_exchange_u64(&pooler_me.shared->word, &w,
+									   pooler_backend_word_in(w, to));
+}
+
+static PoolerBackendState
+my_state(void)
+{
+	return pooler_backend_word_state(pg_atomic_read_u64(&pooler_me.shared->word));
+}
+
+static bool
+worker_has_ended(void)
+{
+	return pg_atomic_read_u32(&pooler_shared->epoch) != pooler_me.epoch;
+}
+
+/*---------------------------------------------------------------------------
+ * the end of this process
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * The slot tells what we leave behind; the pooler acts on it when the control
+ * socket is closed.  Once the pooler has ended, nobody else shuts the
+ * client's socket, of which other backends hold copies.
+ */
+static void
+on_exit_report(int code, Datum arg)
+{
+	uint64		w;
+
+	do
+	{
+		w = pg_atomic_read_u64(&pooler_me.shared->word);
+		if (pooler_backend_word_state(w) == POOLER_BACKEND_CANCELLING &&
+			!worker_has_ended())
+		{
+			pg_usleep(10);
+			continue;
+		}
+		if (pooler_backend_word_state(w) == POOLER_BACKEND_STARTING &&
+			pooler_backend_word_gen(w) != (pooler_me.number & POOLER_GEN_MASK))
+			return;				/* the slot is somebody else's by now */
+	} while (!pg_atomic_compare_exchange_u64(&pooler_me.shared->word, &w,
+											 pooler_backend_word_in(w, POOLER_BACKEND_DEAD)));
+	if (worker_has_ended() && pooler_me.client >= 0)
+		(void) shutdown(MyProcPort->sock, SHUT_RDWR);
+}
+
+/* Why the pooler ended the client, in the words that the client gets. */
+static void
+report_end_reason(ErrorData *edata)
+{
+	if (edata->elevel == FATAL && edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+	{
+		switch ((PoolerEndReason) pg_atomic_read_u32(&pooler_me.shared->end_reason))
+		{
+			case POOLER_END_NONE:
+				break;
+			case POOLER_END_READ_TIMEOUT:
+				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
+				edata->message = _("terminating connection because of an unfinished message");
+				edata->detail = _("pooler.client_read_timeout has passed while other clients waited for the backend.");
+				break;
+			case POOLER_END_WRITE_TIMEOUT:
+				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
+				edata->message = _("terminating connection because the client does not read its result");
+				edata->detail = _("pooler.client_write_timeout has passed while other clients waited for the backend.");
+				break;
+		}
+	}
+	if (prev_emit_log_hook)
+		prev_emit_log_hook(edata);
+}
+
+/* Without a pooler a client has no future here. */
+pg_noreturn static void
+end_without_pooler(void)
+{
+	if (pooler_me.client >= 0 && my_state() != POOLER_BACKEND_CLAIMED)
+		ereport(FATAL,
+				(errcode(ERRCODE_ADMIN_SHUTDOWN),
+				 errmsg("terminating connection because the pooler has ended")));
+	proc_exit(0);
+}
+
+/*---------------------------------------------------------------------------
+ * signals and other duties of an idle backend
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * The flags that PostgresMain would look at while it waits for a command;
+ * reference: ProcessClientReadInterrupt() and ProcessInterrupts().  A cancel
+ * that arrives now is a no-op, as for any idle session.
+ */
+static void
+serve_interrupts(void)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+
+	QueryCancelPending = false;
+	IdleSessionTimeoutPending = false;
+	CheckClientConnectionPending = false;
+	ClientConnectionLost = false;
+	if (IdleStatsUpdateTimeoutPending)
+	{
+		IdleStatsUpdateTimeoutPending = false;
+		pgstat_report_stat(true);
+	}
+	if (catchupInterruptPending)
+		ProcessCatchupInterrupt();
+	if (notifyInterruptPending)
+		ProcessNotifyInterrupt(true);
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	CHECK_FOR_INTERRUPTS();
+	MemoryContextSwitchTo(cxt);
+	if (worker_has_ended())
+		end_without_pooler();
+}
+
+/* Timers that PostgresMain has set for the idle session it thinks it has. */
+static void
+stop_idle_timers(void)
+{
+	if (IdleSessionTimeout > 0)
+		disable_timeout(IDLE_SESSION_TIMEOUT, false);
+	if (client_connection_check_interval > 0)
+		disable_timeout(CLIENT_CONNECTION_CHECK_TIMEOUT, false);
+}
+
+/*
+ * Leaves BUSY.  The pooler may be about to signal us because of the client
+ * that we work for: while the word says CANCELLING we wait those
+ * microseconds, and where it bears the mark the signal has been sent.  Any
+ * system call delivers it; it is meant for the client that is still attached.
+ */
+static void
+leave_busy(PoolerBackendState state)
+{
+	uint64		w = pg_atomic_read_u64(&pooler_me.shared->word);
+	uint64		next;
+
+	next = state == POOLER_BACKEND_TAKING ?
+		pooler_backend_word(state, POOLER_NO_CLIENT, 0, 0) :
+		pooler_backend_word_in(w, state);
+	for (;;)
+	{
+		if (pooler_backend_word_state(w) == POOLER_BACKEND_CANCELLING)
+		{
+			if (worker_has_ended())
+				break;
+			CHECK_FOR_INTERRUPTS();
+			SPIN_DELAY();
+			w = pg_atomic_read_u64(&pooler_me.shared->word);
+			continue;
+		}
+		if ((w & POOLER_BACKEND_SIGNALLED) != 0)
+		{
+			(void) getppid();
+			QueryCancelPending = false;
+			CHECK_FOR_INTERRUPTS();
+		}
+		if (pg_atomic_compare_exchange_u64(&pooler_me.shared->word, &w, next))
+			break;
+	}
+	pg_memory_barrier();
+}
+
+/*---------------------------------------------------------------------------
+ * giving a client back
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * The client's word says IDLE before the pooler is asked to watch it: as soon
+ * as it does, somebody else may have the client.
+ */
+static void
+give_back(bool arm)
+{
+	int			slot = pooler_me.client;
+	PoolerClient *client = &pooler_clients[slot];
+	uint32		gen = pooler_me.client_gen;
+
+	if (slot < 0)
+		return;
+	whereToSendOutput = DestNone;
+	if (pooler_clean_needed())
+	{
+		pooler_clean();
+		pooler_me.shared->counters.resets++;
+	}
+	pooler_socket_detach();
+	client->last_backend = pooler_me.slot;
+	client->state_since = busy_since;
+	pooler_me.client = -1;
+	pg_write_barrier();
+	pg_atomic_write_u64(&client->word,
+						pooler_client_word(POOLER_CLIENT_IDLE, 0, gen,
+										   pooler_me.client_serial));
+	if (arm)
+		pooler_socket_rearm(slot, gen);
+}
+
+/* Gives the client back unread, with something for the pooler to tell it. */
+static void
+give_back_with(PoolerControlType type, const void *payload, int len)
+{
+	PoolerControl frame = {.type = type};
+
+	frame.client = pooler_me.client;
+	frame.gen = pooler_me.client_gen;
+	frame.payload = len;
+	give_back(false);
+	if (!pooler_control_send(pooler_me.control, &frame, payload, -1))
+		end_without_pooler();
+}
+
+/*---------------------------------------------------------------------------
+ * talking to the pooler
+ *---------------------------------------------------------------------------
+ */
+
+static PoolerControl frame;
+static char payload[POOLER_MAX_PAYLOAD];
+
+/* A client's descriptor and what came with it. */
+static void
+keep_client(int fd)
+{
+	if (fd < 0)
+		return;
+	pooler_socket_keep(frame.client, frame.gen, fd);
+	pooler_attach_remember_settings(frame.client, payload, frame.payload);
+}
+
+/* Asks for a client that was popped; false if it is gone. */
+static bool
+fetch_client(int client, uint32 gen)
+{
+	PoolerControl request = {.type = POOLER_CONTROL_NEED};
+	int			fd;
+
+	request.client = client;
+	request.gen = gen;
+	if (!pooler_control_send(pooler_me.control, &request, NULL, -1))
+		end_without_pooler();
+	for (;;)
+	{
+		switch (pooler_control_receive(pooler_me.control, &frame, payload, &fd))
+		{
+			case POOLER_CONTROL_RECEIVED:
+				QueryCancelPending = false;
+				keep_client(fd);
+				return frame.type == POOLER_CONTROL_CLIENT;
+			case POOLER_CONTROL_CLOSED:
+				end_without_pooler();
+			case POOLER_CONTROL_AGAIN:
+				ResetLatch(MyLatch);
+				serve_interrupts();
+				(void) pooler_socket_wait(false, -1, PG_WAIT_EXTENSION);
+		}
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * taking a client
+ *---------------------------------------------------------------------------
+ */
+
+static void
+count_wait(PoolerClient *client)
+{
+	PoolerCounters *counters = &pooler_me.shared->counters;
+	uint64		waited;
+
+	if (client->queued_at == 0)
+		return;
+	waited = Max(busy_since - client->queued_at, 0);
+	counters->waits++;
+	counters->wait_us += waited;
+	counters->max_wait_us = Max(counters->max_wait_us, waited);
+}
+
+/*
+ * Attaches the session; on an error that client gets it, with the SQLSTATE
+ * that was raised, and the backend stays.
+ */
+static bool
+attach_session(void)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		pooler_attach_session(pooler_me.client);
+	}
+	PG_CATCH();
+	{
+		uint8_t		buf[2048];
+		PoolerWriter w = pooler_writer(buf, sizeof(buf));
+		PoolerErrorFields error = {.severity = "FATAL"};
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(cxt);
+		edata = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		HOLD_CANCEL_INTERRUPTS();	/* errfinish() has released it */
+		error.sqlstate = unpack_sql_state(edata->sqlerrcode);
+		error.message = edata->message;
+		pooler_build_error(&w, &error);
+		give_back_with(POOLER_CONTROL_FAILED, buf,
+					   pooler_writer_fits(&w) ? w.len : 0);
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+	return ok;
+}
+
+/*
+ * Makes a popped or given client ours, up to BUSY.  False, and in TAKING, if
+ * it is gone or was given back unread.
+ */
+static Next
+take(int slot)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	uint64		w = pg_atomic_read_u64(&client->word);
+	uint32		gen = pooler_client_word_gen(w);
+	uint32		serial = pooler_client_word_serial(w);
+
+	if (!pooler_socket_has(slot, gen) && !fetch_client(slot, gen))
+	{
+		pooler_me.shared->taking = -1;
+		return NEXT_TAKE;
+	}
+	busy_since = GetCurrentTimestamp();
+	pooler_me.client = slot;
+	pooler_me.client_gen = gen;
+	pooler_me.client_serial = serial;
+	pooler_socket_attach(slot);
+	if (!attach_session())
+	{
+		pooler_me.shared->taking = -1;
+		return NEXT_TAKE;
+	}
+	whereToSendOutput = DestRemote;
+	client->state_since = busy_since;
+	pooler_me.shared->state_since = busy_since;
+	count_wait(client);
+	pooler_me.shared->counters.handovers++;
+	set_word(POOLER_BACKEND_BUSY);
+	pooler_me.shared->taking = -1;
+
+	/* the pooler, seeing that we were not BUSY, left a cancel request to us */
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(&client->cancel_serial) == serial + 1)
+	{
+		pg_atomic_write_u32(&client->cancel_serial, 0);
+		leave_busy(POOLER_BACKEND_TAKING);
+		give_back_with(POOLER_CONTROL_CANCELLED, NULL, 0);
+		return NEXT_TAKE;
+	}
+	return NEXT_RUN;
+}
+
+static Next
+take_next(void)
+{
+	int			client;
+
+	if (pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen))
+		proc_exit(0);
+	if (!pooler_queue_maybe(pooler_me.pool))
+		return NEXT_FREE;
+	client = pooler_queue_pop(pooler_me.pool, pooler_me.slot,
+							  POOLER_CLIENT_BACKEND, pooler_me.epoch);
+	return client < 0 ? NEXT_FREE : take(client);
+}
+
+/*---------------------------------------------------------------------------
+ * orders of the pooler, which has claimed us
+ *---------------------------------------------------------------------------
+ */
+
+static Next
+attach_as_told(int fd)
+{
+	PoolerClient *client = &pooler_clients[frame.client];
+
+	give_back(true);
+	keep_client(fd);
+	pg_atomic_write_u64(&client->word,
+						pooler_client_word(POOLER_CLIENT_BACKEND, pooler_me.slot,
+										   frame.gen, frame.serial));
+	set_word(POOLER_BACKEND_TAKING);
+	return take(frame.client);
+}
+
+static Next
+obey(void)
+{
+	int			fd;
+
+	switch (pooler_control_receive(pooler_me.control, &frame, payload, &fd))
+	{
+		case POOLER_CONTROL_AGAIN:
+			return pooler_me.client >= 0 ? NEXT_LINGER : NEXT_FREE;
+		case POOLER_CONTROL_CLOSED:
+			end_without_pooler();
+		case POOLER_CONTROL_RECEIVED:
+			break;
+	}
+	if (worker_has_ended())
+		end_without_pooler();
+	QueryCancelPending = false;
+	switch ((PoolerControlType) frame.type)
+	{
+		case POOLER_CONTROL_ATTACH:
+			return attach_as_told(fd);
+		case POOLER_CONTROL_WELCOME:
+			pooler_me.pooler_epoll = fd;
+			pooler_me.pool = &pooler_pools[pooler_me.shared->pool];
+			set_word(POOLER_BACKEND_TAKING);
+			return NEXT_TAKE;
+		case POOLER_CONTROL_RELEASE:
+			set_word(pooler_me.client >= 0 ? POOLER_BACKEND_LINGERING :
+					 POOLER_BACKEND_FREE);
+			return pooler_me.client >= 0 ? NEXT_LINGER : NEXT_FREE;
+		case POOLER_CONTROL_DETACH:
+			give_back(true);
+			set_word(POOLER_BACKEND_TAKING);
+			return NEXT_TAKE;
+		case POOLER_CONTROL_EXIT:
+			give_back(true);
+			proc_exit(0);
+		default:
+			ereport(FATAL,
+					(errcode(ERRCODE_PROTOCOL_VIOLATION),
+					 errmsg("unexpected message %d from the pooler", frame.type)));
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * waiting
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Sleeps until the pooler or (with_client) the client has something for us.
+ * Returns which.
+ */
+static PoolerWaitPos
+sleep_until(bool with_client, uint32 wait_event)
+{
+	long		timeout = SWEEP_AFTER_MS;
+
+	for (;;)
+	{
+		ResetLatch(MyLatch);
+		serve_interrupts();
+		switch (pooler_socket_wait(with_client, timeout, wait_event))
+		{
+			case POOLER_WAIT_CLIENT:
+				return POOLER_WAIT_CLIENT;
+			case POOLER_WAIT_CONTROL:
+				return POOLER_WAIT_CONTROL;
+			case -1:
+				pooler_socket_close_stale();
+				timeout = -1;
+				break;
+			default:
+				break;
+		}
+	}
+}
+
+/*
+ * What has the client sent?  Anything but a command that is there whole is
+ * the pooler's business: it speaks to clients that leave, or talk nonsense.
+ */
+static bool
+has_sent_command(void)
+{
+	static uint8_t buf[8192];
+	ssize_t		n = recv(MyProcPort->sock, buf, sizeof(buf),
+						 MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	return n > 0 &&
+		pooler_frame_inspect(buf, n, sizeof(buf)).verdict == POOLER_FRAME_READY;
+}
+
+/*
+ * Our word says LINGERING (or, by now, CLAIMED).  The barrier after it was
+ * written and before the queue is read pairs with the one in
+ * pooler_queue_push(): either we see the client there, or the pooler sees us
+ * idle.
+ */
+static Next
+linger(void)
+{
+	pg_memory_barrier();
+	if (pooler_queue_maybe(pooler_me.pool) &&
+		move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_TAKING))
+	{
+		give_back(true);
+		set_word(POOLER_BACKEND_TAKING);
+		return NEXT_TAKE;
+	}
+	for (;;)
+	{
+		if (sleep_until(my_state() == POOLER_BACKEND_LINGERING,
+						WAIT_EVENT_CLIENT_READ) == POOLER_WAIT_CONTROL)
+			return obey();
+		if (my_state() != POOLER_BACKEND_LINGERING)
+			continue;			/* claimed: the message is under way */
+		if (has_sent_command())
+		{
+			if (!move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_BUSY))
+				continue;
+			busy_since = GetCurrentTimestamp();
+			pooler_me.shared->state_since = busy_since;
+			pooler_clients[pooler_me.client].state_since = busy_since;
+			pooler_me.shared->counters.lingered++;
+			return NEXT_RUN;
+		}
+		if (!move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_TAKING))
+			continue;
+		give_back(true);
+		set_word(POOLER_BACKEND_TAKING);
+		return NEXT_TAKE;
+	}
+}
+
+static Next
+be_free(void)
+{
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = pooler_wait_event("PoolerBackendFree");
+	pooler_attach_nobody();
+	if (my_state() == POOLER_BACKEND_TAKING)
+	{
+		pooler_me.shared->state_since = GetCurrentTimestamp();
+		set_word(POOLER_BACKEND_FREE);
+	}
+	pg_memory_barrier();		/* as in linger() */
+	if (pooler_me.pool != NULL && pooler_queue_maybe(pooler_me.pool) &&
+		move_word(POOLER_BACKEND_FREE, POOLER_BACKEND_TAKING))
+		return NEXT_TAKE;
+	(void) sleep_until(false, wait_event);
+	return obey();
+}
+
+/*---------------------------------------------------------------------------
+ * the end of a command
+ *---------------------------------------------------------------------------
+ */
+
+/* 'X' may lie behind the last command in libpq's buffer: the client leaves. */
+static bool
+buffer_says_goodbye(void)
+{
+	int			c;
+
+	pq_startmsgread();
+	c = pq_peekbyte();
+	if (c == 'X')
+	{
+		while (pooler_recv_buffer_has_data())
+			(void) pq_getbyte();
+	}
+	pq_endmsgread();
+	return c == 'X';
+}
+
+static void
+count_transaction(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	PoolerCounters *counters = &pooler_me.shared->counters;
+
+	counters->transactions++;
+	counters->transaction_us += Max(now - busy_since, 0);
+	pooler_clients[pooler_me.client].transactions++;
+	pooler_clients[pooler_me.client].state_since = now;
+	pooler_me.shared->state_since = now;
+	busy_since = now;
+}
+
+static Next
+after_command(bool lost)
+{
+	count_transaction();
+	if (worker_has_ended())
+		end_without_pooler();
+	if (pooler_recv_buffer_has_data() && !lost)
+	{
+		/* the client has sent more: bytes in the buffer can't be given back */
+		if (!buffer_says_goodbye())
+			return NEXT_RUN;
+		lost = true;
+	}
+	if (lost || pooler_queue_maybe(pooler_me.pool) ||
+		pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen))
+	{
+		leave_busy(POOLER_BACKEND_TAKING);
+		give_back(true);
+		return NEXT_TAKE;
+	}
+	leave_busy(POOLER_BACKEND_LINGERING);
+	return NEXT_LINGER;
+}
+
+/*
+ * The first time: we are born.  The pooler looks at us and sends WELCOME or
+ * EXIT.  A client that core has logged in goes to the pooler before.
+ */
+static Next
+after_birth(void)
+{
+	PoolerControl report = {.type = POOLER_CONTROL_LOGGED_IN};
+
+	whereToSendOutput = DestNone;
+	pooler_socket_detach();
+	if (pooler_me.shared->delegated &&
+		!pooler_control_send(pooler_me.control, &report, NULL, -1))
+		proc_exit(0);
+	return NEXT_FREE;
+}
+
+static void
+between_commands(bool lost)
+{
+	Next		next;
+
+	stop_idle_timers();
+	next = pooler_me.pool != NULL ? after_command(lost) : after_birth();
+	while (next != NEXT_RUN)
+	{
+		switch (next)
+		{
+			case NEXT_LINGER:
+				next = linger();
+				break;
+			case NEXT_TAKE:
+				next = take_next();
+				break;
+			case NEXT_FREE:
+				next = be_free();
+				break;
+			case NEXT_RUN:
+				break;
+		}
+	}
+	pg_atomic_write_u32(&pooler_me.shared->in_transaction, 0);
+	QueryCancelPending = false;
+}
+
+void
+pooler_wait_next_command(bool lost)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+
+	HOLD_CANCEL_INTERRUPTS();
+	PG_TRY();
+	{
+		between_commands(lost);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(cxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		edata->elevel = FATAL;
+		ThrowErrorData(edata);
+	}
+	PG_END_TRY();
+	RESUME_CANCEL_INTERRUPTS();
+	MemoryContextSwitchTo(cxt);
+}
+
+/*
+ * What the pooler needs to know of us has to stand in the slot before it
+ * reads ReadyForQuery.
+ */
+void
+pooler_wait_begin(void)
+{
+	PoolerBackend *shared = pooler_me.shared;
+	uint64		w = pg_atomic_read_u64(&shared->word);
+
+	if (worker_has_ended() ||
+		pooler_backend_word_state(w) != POOLER_BACKEND_STARTING ||
+		pooler_backend_word_gen(w) != (pooler_me.number & POOLER_GEN_MASK))
+		proc_exit(0);			/* its pooler has given this birth up */
+	shared->pid = MyProcPid;
+	shared->dbid = MyDatabaseId;
+	shared->roleid = GetAuthenticatedUserId();
+	shared->born_at = MyStartTimestamp;
+	on_shmem_exit(on_exit_report, (Datum) 0);
+	prev_emit_log_hook = emit_log_hook;
+	emit_log_hook = report_end_reason;
+	if (!shared->delegated)
+		pooler_socket_take_over();
+	pooler_socket_prepare_wait();
+}

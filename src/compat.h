@@ -1,0 +1,248 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  What differs between PostgreSQL 15, 17 and 18.
+ *
+ * The only place in the project that looks at PG_VERSION_NUM.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_COMPAT_H
+#define POOLER_COMPAT_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 150000
+#error "pooler needs PostgreSQL 15 or newer"
+#endif
+
+#include "libpq/libpq.h"
+#include "libpq/libpq-be.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+
+/*
+ * Wait event sets belong to a resource owner since 17, to a
+ * memory context before.  We only make sets that live as long as the process.
+ */
+#if PG_VERSION_NUM >= 170000
+#define pooler_create_wait_event_set(n) CreateWaitEventSet(NULL, (n))
+#else
+#define pooler_create_wait_event_set(n) CreateWaitEventSet(TopMemoryContext, (n))
+#endif
+
+/* Is anything left in libpq's receive buffer?  (renamed in 17) */
+#if PG_VERSION_NUM >= 170000
+#define pooler_recv_buffer_has_data() (pq_buffer_remaining_data() > 0)
+#else
+#define pooler_recv_buffer_has_data() pq_buffer_has_data()
+#endif
+
+/* libpq/protocol.h came with 17 */
+#if PG_VERSION_NUM >= 170000
+#include "libpq/protocol.h"
+#else
+#define PqMsg_ReadyForQuery 'Z'
+#define PqMsg_BackendKeyData 'K'
+#define PqMsg_ParameterStatus 'S'
+#define PqMsg_NegotiateProtocolVersion 'v'
+#define PqMsg_ErrorResponse 'E'
+#define PqMsg_CommandComplete 'C'
+#define PqMsg_EmptyQueryResponse 'I'
+#define PqMsg_PortalSuspended 's'
+#define PqMsg_CopyInResponse 'G'
+#endif
+
+/* Wait events of our own have names since 17. */
+#if PG_VERSION_NUM >= 170000
+#include "utils/wait_event.h"
+#define pooler_wait_event(name) WaitEventExtensionNew(name)
+#else
+#include "utils/wait_event.h"
+#define pooler_wait_event(name) ((void) (name), PG_WAIT_EXTENSION)
+#endif
+
+
+/* 18 has pg_noreturn as a prefix, older servers an attribute. */
+#if PG_VERSION_NUM < 180000
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+#endif
+
+/*
+ * Configuration variables that differ from their default are in a list since
+ * 16 (guc_tables.h); before, there is an array of all.
+ */
+#if PG_VERSION_NUM >= 160000
+#define POOLER_HAVE_NONDEF_LIST 1
+#endif
+
+/* Lists of a process's locks: SHM_QUEUE before 16. */
+#if PG_VERSION_NUM >= 160000
+#define pooler_proc_locks_empty(proc, i) dlist_is_empty(&(proc)->myProcLocks[i])
+#else
+#define pooler_proc_locks_empty(proc, i) SHMQueueEmpty(&(proc)->myProcLocks[i])
+#endif
+
+/* Port.local_host came with 18, as a cache for log_line_prefix's %L. */
+#if PG_VERSION_NUM >= 180000
+#define pooler_port_forget_local_host(port) ((port)->local_host[0] = '\0')
+#else
+#define pooler_port_forget_local_host(port) ((void) (port))
+#endif
+
+/* 17 can drop only the synchronized ones. */
+#if PG_VERSION_NUM >= 170000
+#define pooler_slot_cleanup() ReplicationSlotCleanup(false)
+#else
+#define pooler_slot_cleanup() ReplicationSlotCleanup()
+#endif
+
+/* log_connections is a set of aspects since 18. */
+#if PG_VERSION_NUM >= 180000
+#include "tcop/backend_startup.h"
+#define pooler_log_connection_received() \
+	((log_connections & LOG_CONNECTION_RECEIPT) != 0)
+#define pooler_log_connection_authorized() \
+	((log_connections & LOG_CONNECTION_AUTHORIZATION) != 0)
+#else
+#include "postmaster/postmaster.h"
+#define pooler_log_connection_received() (Log_connections)
+#define pooler_log_connection_authorized() (Log_connections)
+#endif
+
+/* log_disconnections is declared in no header before 17. */
+#if PG_VERSION_NUM < 170000
+extern PGDLLIMPORT bool Log_disconnections;
+#endif
+
+/* In place before 16; both give a string in the current context here. */
+#include "common/string.h"
+#if PG_VERSION_NUM >= 160000
+#define pooler_clean_ascii(s) pg_clean_ascii((s), 0)
+#else
+static inline char *
+pooler_clean_ascii(const char *s)
+{
+	char	   *copy = pstrdup(s);
+
+	pg_clean_ascii(copy);
+	return copy;
+}
+#endif
+
+/*
+ * ---- src/auth ----
+ */
+#include "libpq/hba.h"
+#include "storage/fd.h"
+#include "utils/guc.h"
+#if PG_VERSION_NUM >= 180000
+#include "tcop/backend_startup.h"
+#else
+#include "postmaster/postmaster.h"
+#endif
+
+/*
+ * The lines of pg_hba.conf as tokens.  Since 16, which has include
+ * directives, they live in a context that belongs to core's hba.c and goes
+ * with the file; before, in one that the tokenizer returns.
+ */
+typedef struct PoolerAuthFile
+{
+	List	   *lines;			/* of TokenizedAuthLine */
+	FILE	   *file;
+	MemoryContext cxt;			/* NULL since 16 */
+} PoolerAuthFile;
+
+/* False, and reported at elevel, if the file can't be opened. */
+static inline bool
+pooler_auth_file_tokenize(PoolerAuthFile *f, const char *name, int elevel)
+{
+	f->lines = NIL;
+	f->cxt = NULL;
+#if PG_VERSION_NUM >= 160000
+	f->file = open_auth_file(name, elevel, 0, NULL);
+	if (f->file == NULL)
+		return false;
+	tokenize_auth_file(name, f->file, &f->lines, elevel, 0);
+#else
+	f->file = AllocateFile(name, "r");
+	if (f->file == NULL)
+	{
+		ereport(elevel,
+				(errcode_for_file_access(),
+				 errmsg("could not open configuration file \"%s\": %m", name)));
+		return false;
+	}
+	f->cxt = tokenize_auth_file(name, f->file, &f->lines, elevel);
+#endif
+	return true;
+}
+
+static inline void
+pooler_auth_file_free(PoolerAuthFile *f)
+{
+#if PG_VERSION_NUM >= 160000
+	free_auth_file(f->file, 0);
+#else
+	FreeFile(f->file);
+	MemoryContextDelete(f->cxt);
+#endif
+}
+
+/* Regular expressions in pg_hba.conf, and the file of a rule, came with 16. */
+#if PG_VERSION_NUM >= 160000
+#define pooler_auth_token_regex(token) ((token)->regex)
+#define pooler_hba_file(line) ((line)->sourcefile)
+#define pooler_hba_matched(file, number, text) \
+	psprintf(_("Connection matched file \"%s\" line %d: \"%s\""), \
+			 (file), (number), (text))
+#else
+#define pooler_auth_token_regex(token) ((void) (token), (regex_t *) NULL)
+#define pooler_hba_file(line) ((void) (line), HbaFileName)
+#define pooler_hba_matched(file, number, text) \
+	((void) (file), \
+	 psprintf(_("Connection matched pg_hba.conf line %d: \"%s\""), \
+			  (number), (text)))
+#endif
+
+/*
+ * Whether privileges are inherited is said by each grant since 16, by the
+ * role that is the member before.
+ */
+#if PG_VERSION_NUM >= 160000
+#define POOLER_INHERIT_IS_PER_GRANT true
+#define pooler_grant_inherits(form) ((form)->inherit_option)
+#else
+#define POOLER_INHERIT_IS_PER_GRANT false
+#define pooler_grant_inherits(form) ((void) (form), true)
+#endif
+
+/* log_connections: a bitmask since 18; says something on trust since 17 */
+#if PG_VERSION_NUM >= 180000
+#define pooler_log_authentication() \
+	((log_connections & LOG_CONNECTION_AUTHENTICATION) != 0)
+#else
+#define pooler_log_authentication() Log_connections
+#endif
+#define POOLER_LOGS_TRUST (PG_VERSION_NUM >= 170000)
+
+/* md5_crypt_verify() takes the salt as uint8 * since 18 */
+#if PG_VERSION_NUM >= 180000
+#define pooler_md5_salt(salt) (salt)
+#else
+#define pooler_md5_salt(salt) ((const char *) (salt))
+#endif
+
+/* db_user_namespace was removed in 17 */
+#if PG_VERSION_NUM >= 170000
+#define POOLER_DB_USER_NAMESPACE false
+#else
+#define POOLER_DB_USER_NAMESPACE Db_user_namespace
+#endif
+
+#endif							/* POOLER_COMPAT_H */

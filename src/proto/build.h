@@ -1,0 +1,81 @@
+/*
+ * build.h
+ *		Messages that the pooler itself writes, into a bounded buffer.
+ *
+ * Pure and process-independent: no I/O, no allocation, no reports.
+ *
+ * All builders append to a PoolerWriter, so that several messages can lie in
+ * one buffer and go out in one send().  A writer never writes beyond its
+ * buffer, but goes on counting: after building, `len` is the length needed,
+ * and if it exceeds `size` the contents must not be sent.
+ */
+#ifndef POOLER_PROTO_BUILD_H
+#define POOLER_PROTO_BUILD_H
+
+#include "frame.h"
+#include "startup.h"
+
+typedef struct PoolerWriter
+{
+	uint8_t    *buf;			/* may be NULL if size is 0 */
+	size_t		size;
+	size_t		len;			/* bytes needed so far */
+} PoolerWriter;
+
+extern PoolerWriter pooler_writer(void *buf, size_t size);
+extern bool pooler_writer_fits(const PoolerWriter *w);
+
+/*
+ * NegotiateProtocolVersion: the newest version that this server (`latest`) and
+ * this client both know, and the client's _pq_.* names.
+ */
+extern void pooler_build_negotiate(PoolerWriter *w,
+								   const PoolerStartup *startup,
+								   uint32_t latest);
+
+/* AuthenticationRequest; payload may be NULL if payload_len is 0. */
+extern void pooler_build_auth(PoolerWriter *w, uint32_t code,
+							  const void *payload, size_t payload_len);
+extern void pooler_build_key(PoolerWriter *w, uint32_t pid,
+							 const void *key, size_t key_len);
+extern void pooler_build_parameter(PoolerWriter *w, const char *name,
+								   const char *value);
+extern void pooler_build_ready(PoolerWriter *w, char status);
+
+/*
+ * ErrorResponse.  severity ("ERROR" or "FATAL"), sqlstate and message must be
+ * there, any other field may be NULL; severity_local defaults to severity.
+ */
+extern void pooler_build_error(PoolerWriter *w,
+							   const PoolerErrorFields *fields);
+
+/*
+ * The same for a client that asked for a version older than 3.0 (but not for
+ * 0.0, which core answers in the new way): such a client understands only
+ * "severity:  message", and only to tell it about its version.
+ */
+extern void pooler_build_error_v2(PoolerWriter *w,
+								  const PoolerErrorFields *fields);
+
+/*
+ * A startup packet (protocol 3.0) for a connection that the pooler makes:
+ * user, database, then the SETTINGs of `settings` (a client's packet, NULL for
+ * none), then protocol_option (a _pq_.* name, NULL for none) with an empty
+ * value.  More than POOLER_STARTUP_MAX_TOTAL bytes would be refused by the
+ * server.
+ */
+extern void pooler_build_startup(PoolerWriter *w, const char *user,
+								 const char *database,
+								 const PoolerStartup *settings,
+								 const char *protocol_option);
+
+/*
+ * The same in steps, for any other list of pairs.  begin returns what end
+ * wants.  A name must not be empty: that would end the list.
+ */
+extern size_t pooler_build_startup_begin(PoolerWriter *w, uint32_t proto);
+extern void pooler_build_startup_pair(PoolerWriter *w, const char *name,
+									  const char *value);
+extern void pooler_build_startup_end(PoolerWriter *w, size_t begin);
+
+#endif							/* POOLER_PROTO_BUILD_H */

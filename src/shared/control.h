@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * control.h
+ *	  What the pooler and a pool backend say to each other.
+ *
+ * Runs in: pooler and pool backends.  The control socket is the connection
+ * on which the pooler made the backend: until the first ReadyForQuery it
+ * speaks PostgreSQL's protocol, afterwards frames of a fixed size in both
+ * directions, some with a descriptor (SCM_RIGHTS) and some with a payload.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_CONTROL_H
+#define POOLER_CONTROL_H
+
+#include "c.h"
+
+typedef enum PoolerControlType
+{
+	/* pooler -> backend */
+	POOLER_CONTROL_WELCOME = 1,	/* descriptor: the pooler's epoll */
+	POOLER_CONTROL_ATTACH,		/* work for this client; descriptor and
+								 * payload unless POOLER_CONTROL_CACHED */
+	POOLER_CONTROL_CLIENT,		/* answer to NEED: descriptor and payload */
+	POOLER_CONTROL_GONE,			/* answer to NEED: no such client any more */
+	POOLER_CONTROL_DETACH,		/* claim: give back whoever you linger on */
+	POOLER_CONTROL_RELEASE,		/* claim undone: be what you were */
+	POOLER_CONTROL_EXIT,			/* claim: give back, then exit */
+	/* backend -> pooler */
+	POOLER_CONTROL_NEED,			/* send me this client's descriptor */
+	POOLER_CONTROL_LOGGED_IN,		/* delegated login has succeeded */
+	POOLER_CONTROL_CANCELLED,		/* given back unread: it asked to cancel */
+	POOLER_CONTROL_FAILED			/* given back unread: session can't be set up;
+								 * payload: the ErrorResponse to send */
+} PoolerControlType;
+
+typedef struct PoolerControl
+{
+	uint8		type;			/* PoolerControlType */
+	uint8		cached;			/* the backend has the descriptor already */
+	uint16		payload;		/* bytes that follow */
+	uint32		client;			/* slot */
+	uint32		gen;
+	uint32		serial;
+} PoolerControl;
+
+/* Longest payload: a startup packet's parameters (core's limit is 10000). */
+#define POOLER_MAX_PAYLOAD	12000
+
+/* Both report errors by their result and errno; neither raises. */
+
+/*
+ * Sends a frame, its payload and a descriptor (-1: none) without blocking.
+ * False if not all of it could be sent: the connection is of no use then.
+ */
+extern bool pooler_control_send(int sock, const PoolerControl *frame,
+								const void *payload, int fd);
+
+typedef enum PoolerControlResult
+{
+	POOLER_CONTROL_RECEIVED,
+	POOLER_CONTROL_AGAIN,		/* nothing there yet */
+	POOLER_CONTROL_CLOSED		/* end of file, error, or nonsense */
+} PoolerControlResult;
+
+/*
+ * Receives one frame without blocking for its head.  payload must hold
+ * POOLER_MAX_PAYLOAD bytes.  *fd is -1 or a descriptor with FD_CLOEXEC that
+ * the caller owns.
+ */
+extern PoolerControlResult pooler_control_receive(int sock, PoolerControl *frame,
+											void *payload, int *fd);
+
+#endif							/* POOLER_CONTROL_H */

@@ -1,0 +1,372 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *	  Definitions and checks of the settings.
+ *
+ * Runs in: the postmaster at start (definitions) and every process (checks).
+ * No role can lift its own limits: all settings are the server's own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "postmaster/postmaster.h"
+#include "shared/guc.h"
+#include "shared/shmem.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/varlena.h"
+
+char	   *pooler_listen_addresses;
+int			pooler_port;
+char	   *pooler_unix_socket_directories;
+
+int			pooler_max_client_conn;
+int			pooler_max_backends;
+int			pooler_default_pool_size;
+int			pooler_min_pool_size;
+int			pooler_reserve_pool_size;
+int			pooler_max_db_connections;
+char	   *pooler_prefork;
+
+int			pooler_reserve_pool_timeout;
+int			pooler_server_idle_timeout;
+int			pooler_server_lifetime;
+int			pooler_server_connect_timeout;
+int			pooler_server_login_retry;
+int			pooler_query_wait_timeout;
+int			pooler_client_login_timeout;
+int			pooler_client_read_timeout;
+int			pooler_client_write_timeout;
+
+int
+pooler_max_backends_in_force(void)
+{
+	if (pooler_max_backends > 0)
+		return pooler_max_backends;
+	return Max(1, MaxConnections * 4 / 5);
+}
+
+int
+pooler_login_backends(void)
+{
+	return Max(2, (MaxConnections - pooler_max_backends_in_force()) / 2);
+}
+
+/*
+ * One "database/role" item: the slash that counts is the first one outside
+ * double quotes, and either part may be quoted as an identifier.
+ */
+static bool
+parse_prefork_item(char *item, PoolerPreforkItem *result)
+{
+	char	   *slash = NULL;
+	bool		quoted = false;
+	List	   *part;
+
+	for (char *p = item; *p && slash == NULL; p++)
+	{
+		if (*p == '"')
+			quoted = !quoted;
+		else if (*p == '/' && !quoted)
+			slash = p;
+	}
+	if (slash == NULL || slash == item || slash[1] == '\0')
+		return false;
+	*slash = '\0';
+	if (!SplitIdentifierString(item, ',', &part) || list_length(part) != 1)
+		return false;
+	result->database = linitial(part);
+	if (!SplitIdentifierString(slash + 1, ',', &part) || list_length(part) != 1)
+		return false;
+	result->role = linitial(part);
+	return true;
+}
+
+/* Cuts the list at commas outside double quotes, in place. */
+static char *
+next_prefork_item(char **rest)
+{
+	char	   *start = *rest;
+	bool		quoted = false;
+	char	   *p;
+
+	while (isspace((unsigned char) *start))
+		start++;
+	if (*start == '\0')
+		return NULL;
+	for (p = start; *p && (quoted || *p != ','); p++)
+	{
+		if (*p == '"')
+			quoted = !quoted;
+	}
+	*rest = *p ? p + 1 : p;
+	while (p > start && isspace((unsigned char) p[-1]))
+		p--;
+	*p = '\0';
+	return start;
+}
+
+bool
+pooler_parse_prefork(const char *value, struct List **items)
+{
+	char	   *rest = pstrdup(value ? value : "");
+	char	   *item;
+	List	   *result = NIL;
+
+	while ((item = next_prefork_item(&rest)) != NULL)
+	{
+		PoolerPreforkItem *parsed = palloc(sizeof(PoolerPreforkItem));
+
+		if (!parse_prefork_item(item, parsed))
+			return false;
+		result = lappend(result, parsed);
+	}
+	*items = result;
+	return true;
+}
+
+static bool
+check_prefork(char **newval, void **extra, GucSource source)
+{
+	List	   *items;
+
+	if (pooler_parse_prefork(*newval, &items))
+		return true;
+	GUC_check_errdetail("Each item must be a database and a role, separated by a slash.");
+	GUC_check_errhint("For example: pooler.prefork = 'app/app_user, \"Shop\"/reader'.");
+	return false;
+}
+
+static bool
+check_listen_addresses(char **newval, void **extra, GucSource source)
+{
+	char	   *raw = pstrdup(*newval);
+	List	   *addresses;
+
+	if (SplitGUCList(raw, ',', &addresses))
+		return true;
+	GUC_check_errdetail("List syntax is invalid.");
+	GUC_check_errhint("Give host names or addresses separated by commas, \"*\" for all, or an empty value for none.");
+	return false;
+}
+
+static bool
+check_socket_directories(char **newval, void **extra, GucSource source)
+{
+	char	   *raw;
+	List	   *directories;
+
+	if (*newval == NULL)
+		return true;
+	raw = pstrdup(*newval);
+	if (SplitDirectoriesString(raw, ',', &directories))
+		return true;
+	GUC_check_errdetail("List syntax is invalid.");
+	GUC_check_errhint("Give directories separated by commas.");
+	return false;
+}
+
+/*
+ * 0 stands for a share of max_connections.  More than max_connections can
+ * never be had, but max_connections may not be known yet when this runs.
+ */
+static bool
+check_max_backends(int *newval, void **extra, GucSource source)
+{
+	if (*newval <= POOLER_MAX_BACKEND_SLOTS / 2)
+		return true;
+	GUC_check_errdetail("The pooler can have at most %d backends.",
+						POOLER_MAX_BACKEND_SLOTS / 2);
+	return false;
+}
+
+/* The integer settings in one table; see struct config_int. */
+typedef struct PoolerIntSetting
+{
+	const char *name;
+	const char *short_desc;
+	const char *long_desc;
+	int		   *variable;
+	int			boot;
+	int			min;
+	int			max;
+	GucContext	context;
+	int			flags;
+	GucIntCheckHook check;
+} PoolerIntSetting;
+
+static const PoolerIntSetting int_settings[] = {
+	{
+		.name = "pooler.port",
+		.short_desc = "TCP port and Unix socket number the pooler listens on.",
+		.variable = &pooler_port,
+		.boot = 6432, .min = 1, .max = 65535,
+		.context = PGC_POSTMASTER
+	},
+	{
+		.name = "pooler.max_client_conn",
+		.short_desc = "Maximum number of clients connected to the pooler.",
+		.variable = &pooler_max_client_conn,
+		.boot = 1000, .min = 1, .max = 400000,
+		.context = PGC_POSTMASTER
+	},
+	{
+		.name = "pooler.max_backends",
+		.short_desc = "Maximum number of backends in all pools together.",
+		.long_desc = "0 means 80 percent of max_connections.",
+		.variable = &pooler_max_backends,
+		.boot = 0, .min = 0, .max = 262143,
+		.context = PGC_POSTMASTER, .check = check_max_backends
+	},
+	{
+		.name = "pooler.default_pool_size",
+		.short_desc = "Maximum number of backends of a pool.",
+		.variable = &pooler_default_pool_size,
+		.boot = 20, .min = 1, .max = 32767,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.min_pool_size",
+		.short_desc = "Number of backends that a pool in use keeps open.",
+		.variable = &pooler_min_pool_size,
+		.boot = 0, .min = 0, .max = 32767,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.reserve_pool_size",
+		.short_desc = "Number of additional backends of a pool whose clients wait too long.",
+		.variable = &pooler_reserve_pool_size,
+		.boot = 0, .min = 0, .max = 32767,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.max_db_connections",
+		.short_desc = "Maximum number of backends in all pools of one database.",
+		.long_desc = "0 means no limit.",
+		.variable = &pooler_max_db_connections,
+		.boot = 0, .min = 0, .max = 262143,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.reserve_pool_timeout",
+		.short_desc = "Time a client waits before the reserve of its pool is used.",
+		.variable = &pooler_reserve_pool_timeout,
+		.boot = 5, .min = 0, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.server_idle_timeout",
+		.short_desc = "Time after which an idle backend is closed.",
+		.long_desc = "0 means never.",
+		.variable = &pooler_server_idle_timeout,
+		.boot = 600, .min = 0, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.server_lifetime",
+		.short_desc = "Age after which a backend is closed when it becomes idle.",
+		.long_desc = "0 means never.",
+		.variable = &pooler_server_lifetime,
+		.boot = 3600, .min = 0, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.server_connect_timeout",
+		.short_desc = "Time a new backend may take to get ready.",
+		.variable = &pooler_server_connect_timeout,
+		.boot = 15, .min = 1, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.server_login_retry",
+		.short_desc = "Time to wait after a backend could not be started.",
+		.variable = &pooler_server_login_retry,
+		.boot = 15, .min = 0, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.query_wait_timeout",
+		.short_desc = "Time a client may wait for a backend.",
+		.long_desc = "0 means without limit.",
+		.variable = &pooler_query_wait_timeout,
+		.boot = 120, .min = 0, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.client_login_timeout",
+		.short_desc = "Time a client may take to log in.",
+		.long_desc = "0 means without limit.",
+		.variable = &pooler_client_login_timeout,
+		.boot = 60, .min = 0, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.client_read_timeout",
+		.short_desc = "Time a client may leave a message unfinished while others wait for its backend.",
+		.long_desc = "0 means without limit.",
+		.variable = &pooler_client_read_timeout,
+		.boot = 30, .min = 0, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.client_write_timeout",
+		.short_desc = "Time a client may leave its result unread while others wait for its backend.",
+		.long_desc = "0 means without limit.",
+		.variable = &pooler_client_write_timeout,
+		.boot = 30, .min = 0, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+};
+
+static void
+define_int_settings(void)
+{
+	for (int i = 0; i < (int) lengthof(int_settings); i++)
+	{
+		const PoolerIntSetting *s = &int_settings[i];
+
+		DefineCustomIntVariable(s->name, s->short_desc, s->long_desc,
+								s->variable, s->boot, s->min, s->max,
+								s->context, s->flags, s->check,
+								 /* assign_hook = */ NULL,
+								 /* show_hook = */ NULL);
+	}
+}
+
+static void
+define_string_settings(void)
+{
+	DefineCustomStringVariable("pooler.listen_addresses",
+							   "Host names or addresses the pooler listens on.",
+							   "\"*\" means all; an empty value means Unix sockets only.",
+							   &pooler_listen_addresses,
+							    /* bootValue = */ "localhost",
+							   PGC_POSTMASTER,
+							    /* flags = */ GUC_LIST_INPUT,
+							   check_listen_addresses, NULL, NULL);
+	DefineCustomStringVariable("pooler.unix_socket_directories",
+							   "Directories in which the pooler creates its Unix sockets.",
+							   "By default the server's unix_socket_directories.",
+							   &pooler_unix_socket_directories,
+							    /* bootValue = */ NULL,
+							   PGC_POSTMASTER,
+							    /* flags = */ GUC_SUPERUSER_ONLY,
+							   check_socket_directories, NULL, NULL);
+	DefineCustomStringVariable("pooler.prefork",
+							   "Pools whose backends are opened at start, as database/role.",
+							   "pooler.min_pool_size backends of each are kept open.",
+							   &pooler_prefork,
+							    /* bootValue = */ "",
+							   PGC_SIGHUP,
+							    /* flags = */ 0,
+							   check_prefork, NULL, NULL);
+}
+
+void
+pooler_guc_init(void)
+{
+	define_int_settings();
+	define_string_settings();
+	MarkGUCPrefixReserved("pooler");
+}

@@ -1,0 +1,153 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *	  Reserves and sets up the pooler's shared memory.
+ *
+ * Runs in: the postmaster at start (and again after a crash restart).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "shared/guc.h"
+#include "shared/queue.h"
+#include "shared/shmem.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+
+PoolerShared *pooler_shared;
+PoolerClient *pooler_clients;
+PoolerBackend *pooler_backends;
+PoolerPool *pooler_pools;
+
+static shmem_request_hook_type prev_shmem_request_hook;
+static shmem_startup_hook_type prev_shmem_startup_hook;
+
+static int
+client_slots(void)
+{
+	return pooler_max_client_conn + POOLER_EXTRA_CLIENTS;
+}
+
+static int
+backend_slots(void)
+{
+	return pooler_max_backends_in_force() + pooler_login_backends();
+}
+
+/*
+ * A pool's slot can be used again once it has neither clients nor backends,
+ * so this many can never be too few.
+ */
+static int
+pool_slots(void)
+{
+	return client_slots() + backend_slots();
+}
+
+static Size
+shmem_size(void)
+{
+	Size		size = MAXALIGN(sizeof(PoolerShared));
+
+	size = add_size(size, mul_size(client_slots(), sizeof(PoolerClient)));
+	size = add_size(size, mul_size(backend_slots(), sizeof(PoolerBackend)));
+	size = add_size(size, mul_size(pool_slots(), sizeof(PoolerPool)));
+	return add_size(size, 3 * PG_CACHE_LINE_SIZE);
+}
+
+static void
+shmem_request(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+	RequestAddinShmemSpace(shmem_size());
+}
+
+static void
+init_slots(void)
+{
+	for (int i = 0; i < pooler_shared->nclients; i++)
+	{
+		PoolerClient *client = &pooler_clients[i];
+
+		pg_atomic_init_u64(&client->word, 0);
+		pg_atomic_init_u32(&client->cancel_serial, 0);
+		client->next = client->prev = client->pool = -1;
+		client->last_backend = -1;
+	}
+	for (int i = 0; i < pooler_shared->nbackends; i++)
+	{
+		PoolerBackend *backend = &pooler_backends[i];
+
+		pg_atomic_init_u64(&backend->word, 0);
+		pg_atomic_init_u32(&backend->in_copy, 0);
+		pg_atomic_init_u32(&backend->in_transaction, 0);
+		pg_atomic_init_u32(&backend->end_reason, POOLER_END_NONE);
+		backend->taking = backend->pool = backend->login_client = -1;
+	}
+	for (int i = 0; i < pooler_shared->npools; i++)
+	{
+		pooler_queue_init(&pooler_pools[i]);
+		pg_atomic_init_u32(&pooler_pools[i].drain_gen, 0);
+	}
+}
+
+static void *
+shmem_array(const char *name, int n, Size size)
+{
+	bool		found;
+	void	   *array = ShmemInitStruct(name, mul_size(n, size), &found);
+
+	if (!found)
+		memset(array, 0, mul_size(n, size));
+	return array;
+}
+
+static void
+shmem_startup(void)
+{
+	bool		found;
+
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	pooler_shared = ShmemInitStruct("pooler", sizeof(PoolerShared), &found);
+	if (!found)
+	{
+		memset(pooler_shared, 0, sizeof(PoolerShared));
+		pg_atomic_init_u32(&pooler_shared->epoch, 0);
+		pooler_shared->nclients = client_slots();
+		pooler_shared->nbackends = backend_slots();
+		pooler_shared->npools = pool_slots();
+	}
+	pooler_clients = shmem_array("pooler clients", pooler_shared->nclients,
+								 sizeof(PoolerClient));
+	pooler_backends = shmem_array("pooler backends", pooler_shared->nbackends,
+								  sizeof(PoolerBackend));
+	pooler_pools = shmem_array("pooler pools", pooler_shared->npools,
+							   sizeof(PoolerPool));
+	if (!found)
+		init_slots();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+pooler_shmem_init(void)
+{
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = shmem_request;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = shmem_startup;
+}
+
+void
+pooler_require_shmem(void)
+{
+	if (pooler_shared == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pooler must be loaded by the server at start"),
+				 errhint("Put this line into postgresql.conf and restart the server: shared_preload_libraries = 'pooler'")));
+}

@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *	  The shared-memory area of the pooler: its layout and how to reach it.
+ *
+ * Runs in: any process.  One fixed area, made at server start: a header, a
+ * slot for each client, each pool backend and each pool.  What may be
+ * written by whom is said at each field; there is no LWLock, and the only
+ * spinlock is the one in each pool, which guards its ready queue.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_SHMEM_H
+#define POOLER_SHMEM_H
+
+#include "compat.h"
+
+#include "datatype/timestamp.h"
+#include "libpq/pqcomm.h"
+#include "port/atomics.h"
+#include "shared/state.h"
+#include "shared/stats.h"
+#include "storage/s_lock.h"
+#include "storage/spin.h"
+
+#define POOLER_TOKEN_LEN	16	/* bytes of randomness in a birth token */
+#define POOLER_APPNAME_LEN	NAMEDATALEN
+
+/* Why a client that is attached to a backend has to go. */
+typedef enum PoolerEndReason
+{
+	POOLER_END_NONE = 0,
+	POOLER_END_READ_TIMEOUT,	/* unfinished message, others wait */
+	POOLER_END_WRITE_TIMEOUT	/* does not read its result, others wait */
+} PoolerEndReason;
+
+/*
+ * A client.  The worker owns the slot; fields without a remark are written by
+ * the worker alone before the client leaves LOGIN, and do not change until
+ * the slot is free again.
+ */
+typedef struct PoolerClient
+{
+	pg_atomic_uint64 word;		/* see state.h */
+
+	/* in the pool's ready queue; under the pool's mutex */
+	int32		next;			/* -1: none */
+	int32		prev;
+	TimestampTz queued_at;		/* when it was put there, for FIFO and limits */
+
+	/*
+	 * Serial of the hand-over that a cancel request asked to end, plus one; 0
+	 * if none.  Set by the worker, tested and cleared by the backend.
+	 */
+	pg_atomic_uint32 cancel_serial;
+
+	int32		pool;			/* index of its pool, -1 before login */
+	int32		cancel_key;		/* with the slot's number: the key of 'K' */
+
+	/* written by whoever owns the client, for the views only */
+	TimestampTz state_since;
+
+	TimestampTz connected_at;
+	uint64		id;				/* never used twice while the server runs */
+	SockAddr	raddr;
+	SockAddr	laddr;
+	char		host[NI_MAXHOST > 64 ? 64 : NI_MAXHOST];	/* numeric */
+	char		port[8];
+	char		application_name[POOLER_APPNAME_LEN];
+	char		role[NAMEDATALEN];
+	char		database[NAMEDATALEN];
+
+	/* written by the owner at the end of each transaction */
+	uint64		transactions;
+	int32		last_backend;	/* slot of the backend it ran on last, -1 */
+} PoolerClient;
+
+/*
+ * A pool backend.  "backend": written by the process itself; "worker": by the
+ * worker.  A slot is used again only after word is UNUSED.
+ */
+typedef struct PoolerBackend
+{
+	pg_atomic_uint64 word;		/* see state.h */
+
+	/*
+	 * Client that is being taken from the queue, as slot and generation; set
+	 * under the pool's mutex by the backend (TAKING) or the worker (CLAIMED),
+	 * cleared by the backend once word is BUSY.  Nothing of what it sent has
+	 * been read: if the backend dies it goes back to the head of the queue.
+	 */
+	int32		taking;			/* -1: none */
+	uint32		taking_gen;
+
+	/* worker, before the birth */
+	uint32		epoch;			/* of the worker that made it */
+	int32		pool;
+	uint32		drain_gen;		/* the pool's when it was born */
+	uint8		token[POOLER_TOKEN_LEN];
+	bool		delegated;		/* core logs in a client on it */
+	int32		login_client;	/* that client, -1 */
+
+	/* backend, once, before its first ReadyForQuery */
+	int			pid;
+	Oid			dbid;
+	Oid			roleid;
+	TimestampTz born_at;
+
+	/* backend */
+	TimestampTz state_since;
+	pg_atomic_uint32 in_copy;	/* reads COPY data from its client */
+	pg_atomic_uint32 in_transaction;	/* awaits a command inside a
+										 * transaction block */
+	pg_atomic_uint32 end_reason;	/* worker: a PoolerEndReason for the
+									 * attached client */
+	PoolerCounters counters;	/* backend; the worker adds them to the
+								 * pool's when the backend has gone */
+} PoolerBackend;
+
+/* flags of a pool; under its mutex */
+#define POOLER_POOL_PAUSED		0x01	/* nothing is popped */
+
+/*
+ * A pool: the backends of one (database, role), known by their OIDs.
+ */
+typedef struct PoolerPool
+{
+	slock_t		mutex;			/* protects the ready queue: */
+	int32		head;			/* first client that waits, -1 */
+	int32		tail;
+	uint32		flags;			/* POOLER_POOL_* */
+	/* written under mutex, readable without it as a hint */
+	pg_atomic_uint32 nwaiting;
+
+	/*
+	 * Backends born under an older number go as soon as they are idle.
+	 * Written by the worker.
+	 */
+	pg_atomic_uint32 drain_gen;
+
+	/* worker */
+	bool		in_use;
+	Oid			dbid;
+	Oid			roleid;
+	char		database[NAMEDATALEN];
+	char		role[NAMEDATALEN];
+	int32		nclients;
+	int32		nbackends;		/* births under way included */
+	int32		nstarting;
+	int32		size;			/* limit in force, without the reserve */
+	TimestampTz created_at;
+	PoolerCounters counters;	/* of backends that have gone, and of the
+								 * worker itself */
+} PoolerPool;
+
+typedef struct PoolerShared
+{
+	/*
+	 * Number of the worker's life: odd while one runs, even in between.  A
+	 * backend that finds another number than the one it was born under
+	 * finishes its transaction and goes.
+	 */
+	pg_atomic_uint32 epoch;
+
+	/* worker, at its start */
+	pid_t		worker_pid;		/* 0: none */
+	TimestampTz worker_started_at;
+	int32		fd_base;		/* descriptor of client slot 0, everywhere */
+	int32		port;			/* listened on; 0 if none */
+	int32		max_clients;	/* limit in force: open files may not allow
+								 * pooler.max_client_conn */
+	char		socket_dir[MAXPGPATH];	/* first unix socket directory */
+
+	/* sizes of the arrays, fixed at server start */
+	int32		nclients;		/* slots: max_client_conn and some more, so
+								 * that one too many can be told so */
+	int32		nbackends;
+	int32		npools;
+
+	/* worker, counted over all its lives */
+	PoolerWorkerCounters counters;
+	uint64		next_client_id;
+} PoolerShared;
+
+extern PGDLLIMPORT PoolerShared *pooler_shared;
+extern PGDLLIMPORT PoolerClient *pooler_clients;
+extern PGDLLIMPORT PoolerBackend *pooler_backends;
+extern PGDLLIMPORT PoolerPool *pooler_pools;
+
+/* Installs the hooks that reserve and set up the area; from _PG_init. */
+extern void pooler_shmem_init(void);
+
+/* Raises the error that says what to put into postgresql.conf. */
+extern void pooler_require_shmem(void);
+
+/* Slots of clients beyond max_client_conn, to read who is one too many. */
+#define POOLER_EXTRA_CLIENTS	64
+
+/*
+ * What the pooler's epoll reports for a client, whoever armed it: kind (see
+ * WorkerEventKind), generation, slot.
+ */
+#define POOLER_EVENT_CLIENT		2
+
+static inline uint64
+pooler_client_event_data(int32 slot, uint32 gen)
+{
+	return ((uint64) POOLER_EVENT_CLIENT << 60) | ((uint64) gen << 32) |
+		(uint32) slot;
+}
+
+/*
+ * The process id that a client is told in its cancel key.  It lies above any
+ * that the system gives (PID_MAX_LIMIT of Linux is 2^22), so that it can't
+ * name a stranger.
+ */
+#define POOLER_FIRST_CLIENT_PID	0x40000000
+
+static inline uint32
+pooler_client_pid(int32 slot)
+{
+	return POOLER_FIRST_CLIENT_PID + (uint32) slot;
+}
+
+static inline uint32
+pooler_client_gen(const PoolerClient *client)
+{
+	return pooler_client_word_gen(pg_atomic_read_u64((pg_atomic_uint64 *) &client->word));
+}
+
+#endif							/* POOLER_SHMEM_H */

@@ -1,0 +1,481 @@
+/*-------------------------------------------------------------------------
+ *
+ * snapshot.c
+ *	  Copies of slots whose parts belong together.
+ *
+ * Runs in: any process.  Reads shared memory and changes nothing there.
+ *
+ * The method is the same for all kinds of slots: read what tells the users
+ * of the slot apart, copy, read it again.  If it is still the same, all that
+ * was copied is that user's; else try again.  A slot that changed its user at
+ * each of MAX_TRIES looks is left out: whoever it was has gone, too.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "sql/snapshot.h"
+
+#define MAX_TRIES	10
+
+typedef enum Look
+{
+	LOOK_EMPTY,					/* the slot is not in use */
+	LOOK_CHANGED,				/* another user came in between */
+	LOOK_UNSTEADY,				/* same user, but it moved meanwhile */
+	LOOK_DONE
+} Look;
+
+/*
+ * A string of a slot, which may be in the middle of being written when we
+ * read it: the copy is terminated in any case.
+ */
+static void
+copy_string(char *to, const char *from, Size size)
+{
+	memcpy(to, from, size);
+	to[size - 1] = '\0';
+}
+
+/*
+ * The OIDs of the pool that a client or backend belongs to.  The slot of a
+ * pool stays with it as long as it has clients or backends.
+ */
+static void
+copy_pool_oids(int32 pool, Oid *dbid, Oid *roleid)
+{
+	*dbid = pool < 0 ? InvalidOid : pooler_pools[pool].dbid;
+	*roleid = pool < 0 ? InvalidOid : pooler_pools[pool].roleid;
+}
+
+/*---------------------------------------------------------------------------
+ * Backends
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * The word of a backend that starts has a number of its own for each use of
+ * the slot, but once it is at work its word names clients instead.  Then pid
+ * and born_at tell: both were written before the word left STARTING, and no
+ * two processes have both in common.
+ */
+static bool
+backend_is_born(PoolerBackendState state)
+{
+	return state != POOLER_BACKEND_UNUSED && state != POOLER_BACKEND_STARTING;
+}
+
+typedef struct BackendIdentity
+{
+	int			pid;
+	TimestampTz born_at;
+} BackendIdentity;
+
+static BackendIdentity
+backend_identity(const volatile PoolerBackend *backend)
+{
+	BackendIdentity identity;
+
+	identity.pid = backend->pid;
+	identity.born_at = backend->born_at;
+	return identity;
+}
+
+static bool
+same_identity(BackendIdentity a, BackendIdentity b)
+{
+	return a.pid == b.pid && a.born_at == b.born_at;
+}
+
+/*
+ * The client that a backend works for.  Both words must agree; if they do
+ * not, they are changing and there is none to speak of.
+ */
+static void
+copy_backend_client(int32 slot, uint64 word, PoolerBackendSnapshot *snap)
+{
+	PoolerBackend *backend = &pooler_backends[slot];
+	uint32		client = pooler_backend_word_client(word);
+	bool		login = snap->delegated &&
+		snap->state == POOLER_BACKEND_STARTING;
+	PoolerClient *c;
+	PoolerClientState state;
+	uint64		before;
+	uint64		id;
+
+	if (login)
+		client = (uint32) backend->login_client;
+	if (client >= (uint32) pooler_shared->nclients)
+		return;
+	c = &pooler_clients[client];
+	before = pg_atomic_read_u64(&c->word);
+	pg_read_barrier();
+	id = c->id;
+	pg_read_barrier();
+	if (pg_atomic_read_u64(&c->word) != before)
+		return;
+
+	state = pooler_client_word_state(before);
+	if (state != POOLER_CLIENT_BACKEND && state != POOLER_CLIENT_CLAIMED)
+		return;
+	if (pooler_client_word_backend(before) != (uint32) slot)
+		return;
+	if (!login &&
+		pooler_client_word_gen(before) != pooler_backend_word_gen(word))
+		return;
+	snap->has_client = true;
+	snap->client_id = id;
+}
+
+/* What the worker wrote before the birth. */
+static void
+copy_backend_birth(const PoolerBackend *backend, PoolerBackendSnapshot *snap)
+{
+	uint32		epoch = pg_atomic_read_u32(&pooler_shared->epoch);
+
+	snap->pool = backend->pool;
+	snap->delegated = backend->delegated;
+	if (snap->pool < 0 || snap->pool >= pooler_shared->npools)
+	{
+		snap->pool = -1;
+		snap->draining = backend->epoch != epoch;
+	}
+	else
+		snap->draining = backend->epoch != epoch ||
+			backend->drain_gen !=
+			pg_atomic_read_u32(&pooler_pools[snap->pool].drain_gen);
+	copy_pool_oids(snap->pool, &snap->dbid, &snap->roleid);
+}
+
+/* What the process wrote; as long as it has not, the pool's OIDs stay. */
+static void
+copy_backend_process(PoolerBackend *backend, PoolerBackendSnapshot *snap)
+{
+	Oid			dbid = backend->dbid;
+	Oid			roleid = backend->roleid;
+
+	if (OidIsValid(dbid) && OidIsValid(roleid))
+	{
+		snap->dbid = dbid;
+		snap->roleid = roleid;
+	}
+	snap->pid = backend->pid;
+	snap->born_at = backend->born_at;
+	snap->state_since = backend->state_since;
+	snap->in_copy = pg_atomic_read_u32(&backend->in_copy) != 0;
+	pooler_stats_add(&snap->counters, &backend->counters);
+}
+
+/*
+ * The order matters.  If the identity at the end is that of the beginning,
+ * then nothing of a later process was there by then; and if the second look
+ * at the word, before that, found the process born, then the worker had not
+ * begun to fill in the slot for another one.
+ */
+static Look
+look_at_backend(int32 slot, PoolerBackendSnapshot *snap)
+{
+	PoolerBackend *backend = &pooler_backends[slot];
+	BackendIdentity identity = backend_identity(backend);
+	uint64		word;
+	uint64		after;
+
+	memset(snap, 0, sizeof(*snap));
+	pg_read_barrier();
+	word = pg_atomic_read_u64(&backend->word);
+	snap->state = pooler_backend_word_state(word);
+	if (snap->state == POOLER_BACKEND_UNUSED)
+		return LOOK_EMPTY;
+
+	pg_read_barrier();
+	copy_backend_birth(backend, snap);
+	copy_backend_process(backend, snap);
+	copy_backend_client(slot, word, snap);
+	pg_read_barrier();
+	after = pg_atomic_read_u64(&backend->word);
+	pg_read_barrier();
+
+	if (snap->state == POOLER_BACKEND_STARTING)
+		return after == word ? LOOK_DONE : LOOK_CHANGED;
+	if (backend_is_born(pooler_backend_word_state(after)) &&
+		same_identity(identity, backend_identity(backend)))
+		return LOOK_DONE;
+	return LOOK_CHANGED;
+}
+
+bool
+pooler_snapshot_backend(int32 slot, PoolerBackendSnapshot *snap)
+{
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		Look		look = look_at_backend(slot, snap);
+
+		if (look != LOOK_CHANGED)
+			return look != LOOK_EMPTY;
+	}
+	return false;
+}
+
+/*---------------------------------------------------------------------------
+ * Clients
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * What a client that is with a backend does: the backend's word says whether
+ * there is a command.  A backend that the pooler has claimed may still have
+ * the client on which it lingered.
+ */
+static PoolerActivity
+attached_activity(int32 slot, uint64 word, uint64 backend_word)
+{
+	if (pooler_backend_word_client(backend_word) != (uint32) slot ||
+		pooler_backend_word_gen(backend_word) != pooler_client_word_gen(word))
+		return POOLER_ACTIVITY_ACTIVE;
+
+	switch (pooler_backend_word_state(backend_word))
+	{
+		case POOLER_BACKEND_LINGERING:
+		case POOLER_BACKEND_CLAIMED:
+			return POOLER_ACTIVITY_IDLE;
+		case POOLER_BACKEND_DEAD:
+			return POOLER_ACTIVITY_LOST;
+		case POOLER_BACKEND_UNUSED:
+		case POOLER_BACKEND_STARTING:
+		case POOLER_BACKEND_FREE:
+		case POOLER_BACKEND_BUSY:
+		case POOLER_BACKEND_TAKING:
+		case POOLER_BACKEND_CANCELLING:
+			break;
+	}
+	return POOLER_ACTIVITY_ACTIVE;
+}
+
+static PoolerActivity
+client_activity(int32 slot, uint64 word, uint64 backend_word)
+{
+	switch (pooler_client_word_state(word))
+	{
+		case POOLER_CLIENT_FREE:
+		case POOLER_CLIENT_LOGIN:
+			break;
+		case POOLER_CLIENT_IDLE:
+			return POOLER_ACTIVITY_IDLE;
+		case POOLER_CLIENT_QUEUED:
+			return POOLER_ACTIVITY_WAITING;
+		case POOLER_CLIENT_CLAIMED:
+			return POOLER_ACTIVITY_HANDOVER;
+		case POOLER_CLIENT_BACKEND:
+			/* core logs it in: it has no pool before that has succeeded */
+			if (pooler_clients[slot].pool < 0)
+				return POOLER_ACTIVITY_LOGIN;
+			return attached_activity(slot, word, backend_word);
+	}
+	return POOLER_ACTIVITY_LOGIN;
+}
+
+/*
+ * The backend that the client's word names.  Its slot belongs to the same
+ * process as long as the client's word names it, which the caller checks.
+ */
+static uint64
+copy_client_backend(uint64 word, PoolerClientSnapshot *snap)
+{
+	PoolerClientState state = pooler_client_word_state(word);
+	uint32		slot = pooler_client_word_backend(word);
+	PoolerBackend *backend;
+	uint64		backend_word;
+
+	if ((state != POOLER_CLIENT_BACKEND && state != POOLER_CLIENT_CLAIMED) ||
+		slot >= (uint32) pooler_shared->nbackends)
+		return 0;
+	backend = &pooler_backends[slot];
+	backend_word = pg_atomic_read_u64(&backend->word);
+	pg_read_barrier();
+	if (backend_is_born(pooler_backend_word_state(backend_word)))
+		snap->backend_pid = backend->pid;
+	return backend_word;
+}
+
+static void
+copy_client(const PoolerClient *client, PoolerClientState state,
+			PoolerClientSnapshot *snap)
+{
+	snap->id = client->id;
+	snap->connected_at = client->connected_at;
+	snap->state_since = client->state_since;
+	snap->raddr = client->raddr;
+	snap->transactions = client->transactions;
+	if (state == POOLER_CLIENT_QUEUED)
+		snap->queued_at = client->queued_at;
+
+	/* while it logs in these are still being written */
+	if (state == POOLER_CLIENT_LOGIN)
+		return;
+	snap->pool = client->pool;
+	if (snap->pool >= pooler_shared->npools)
+		snap->pool = -1;
+	if (snap->pool < 0)
+		return;					/* core is still carrying the login out */
+	copy_pool_oids(snap->pool, &snap->dbid, &snap->roleid);
+	copy_string(snap->application_name, client->application_name,
+				sizeof(snap->application_name));
+	copy_string(snap->role, client->role, sizeof(snap->role));
+	copy_string(snap->database, client->database, sizeof(snap->database));
+}
+
+static Look
+look_at_client(int32 slot, PoolerClientSnapshot *snap)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	uint64		word = pg_atomic_read_u64(&client->word);
+	uint64		after;
+	uint64		backend_word;
+
+	if (pooler_client_word_state(word) == POOLER_CLIENT_FREE)
+		return LOOK_EMPTY;
+	memset(snap, 0, sizeof(*snap));
+	snap->pool = -1;
+
+	pg_read_barrier();
+	copy_client(client, pooler_client_word_state(word), snap);
+	backend_word = copy_client_backend(word, snap);
+	snap->activity = client_activity(slot, word, backend_word);
+	pg_read_barrier();
+	after = pg_atomic_read_u64(&client->word);
+
+	if (after == word)
+		return LOOK_DONE;
+	if (pooler_client_word_state(after) == POOLER_CLIENT_FREE ||
+		pooler_client_word_gen(after) != pooler_client_word_gen(word))
+		return LOOK_CHANGED;
+	return LOOK_UNSTEADY;
+}
+
+bool
+pooler_snapshot_client(int32 slot, PoolerClientSnapshot *snap)
+{
+	Look		look = LOOK_EMPTY;
+
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		look = look_at_client(slot, snap);
+		if (look == LOOK_EMPTY || look == LOOK_DONE)
+			break;
+	}
+
+	/*
+	 * A client that moves all the time must not disappear from the views: it
+	 * is itself, we only can't say which backend it had.
+	 */
+	if (look == LOOK_UNSTEADY)
+		snap->backend_pid = 0;
+	return look == LOOK_DONE || look == LOOK_UNSTEADY;
+}
+
+/*---------------------------------------------------------------------------
+ * Pools
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * What tells the users of a pool's slot apart.  The worker clears in_use
+ * before it fills in the slot and sets it afterwards.
+ */
+typedef struct PoolIdentity
+{
+	bool		in_use;
+	Oid			dbid;
+	Oid			roleid;
+	TimestampTz created_at;
+} PoolIdentity;
+
+static PoolIdentity
+pool_identity(const volatile PoolerPool *pool)
+{
+	PoolIdentity identity;
+
+	identity.in_use = pool->in_use;
+	pg_read_barrier();
+	identity.dbid = pool->dbid;
+	identity.roleid = pool->roleid;
+	identity.created_at = pool->created_at;
+	return identity;
+}
+
+/*
+ * When a backend has gone, the worker counts its end, adds its counters to the
+ * pool's, and clears them.  If that begins while we add up, the number of ends
+ * is another afterwards, and we start again.  Who begins while the worker is
+ * between these steps (less than a microsecond) may find that backend twice or
+ * not at all, this one time.
+ */
+static void
+add_up(int32 pool, PoolerCounters *sum)
+{
+	const volatile PoolerCounters *gone = &pooler_pools[pool].counters;
+
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		uint64		ends = gone->ends;
+
+		pg_read_barrier();
+		memset(sum, 0, sizeof(*sum));
+		pooler_stats_add(sum, &pooler_pools[pool].counters);
+		for (int32 b = 0; b < pooler_shared->nbackends; b++)
+		{
+			PoolerBackendSnapshot snap;
+
+			if (pooler_backends[b].pool == pool &&
+				pooler_snapshot_backend(b, &snap) && snap.pool == pool)
+				pooler_stats_add(sum, &snap.counters);
+		}
+		pg_read_barrier();
+		if (gone->ends == ends)
+			break;
+	}
+}
+
+static Look
+look_at_pool(int32 slot, PoolerPoolSnapshot *snap, PoolerCounters *counters)
+{
+	const PoolerPool *pool = &pooler_pools[slot];
+	PoolIdentity before = pool_identity(pool);
+	PoolIdentity after;
+
+	if (!before.in_use)
+		return LOOK_EMPTY;
+	memset(snap, 0, sizeof(*snap));
+	pg_read_barrier();
+	snap->dbid = before.dbid;
+	snap->roleid = before.roleid;
+	snap->created_at = before.created_at;
+	snap->size = pool->size;
+	snap->paused = (pool->flags & POOLER_POOL_PAUSED) != 0;
+	copy_string(snap->database, pool->database, sizeof(snap->database));
+	copy_string(snap->role, pool->role, sizeof(snap->role));
+	if (counters)
+		add_up(slot, counters);
+	pg_read_barrier();
+	after = pool_identity(pool);
+
+	if (!after.in_use || after.dbid != before.dbid ||
+		after.roleid != before.roleid ||
+		after.created_at != before.created_at)
+		return LOOK_CHANGED;
+	return LOOK_DONE;
+}
+
+bool
+pooler_snapshot_pool(int32 slot, PoolerPoolSnapshot *snap,
+					 PoolerCounters *counters)
+{
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		Look		look = look_at_pool(slot, snap, counters);
+
+		if (look != LOOK_CHANGED)
+			return look != LOOK_EMPTY;
+	}
+	return false;
+}

@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * snapshot.h
+ *	  Copies of slots whose parts belong together.
+ *
+ * Runs in: any process.  The pooler and its backends change slots without a
+ * lock while others look at them.  A snapshot is a copy in which all that
+ * describes one client, backend or pool is of that one, never of it and of
+ * the next user of its slot.  What goes on changing, such as counters, may be
+ * of slightly different moments.
+ *
+ * Nothing here takes a lock, waits for another process, or raises errors, so
+ * that looking costs a transaction nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_SNAPSHOT_H
+#define POOLER_SNAPSHOT_H
+
+#include "shared/shmem.h"
+
+/*
+ * What a client does, as one who looks for the cause of a slow application
+ * wants to know it.  Made from the words of the client and of its backend.
+ */
+typedef enum PoolerActivity
+{
+	POOLER_ACTIVITY_LOGIN,		/* not logged in yet */
+	POOLER_ACTIVITY_IDLE,		/* owes the next command */
+	POOLER_ACTIVITY_WAITING,	/* in the ready queue of its pool */
+	POOLER_ACTIVITY_HANDOVER,	/* is being sent to a backend */
+	POOLER_ACTIVITY_ACTIVE,		/* has a backend that works for it */
+	POOLER_ACTIVITY_LOST		/* its backend has ended; the pooler is about
+								 * to settle that */
+} PoolerActivity;
+
+typedef struct PoolerClientSnapshot
+{
+	PoolerActivity activity;
+	uint64		id;
+	int32		pool;			/* -1: none yet */
+	Oid			dbid;			/* of the pool */
+	Oid			roleid;
+	int			backend_pid;	/* attached or about to be; 0: none */
+	TimestampTz connected_at;
+	TimestampTz state_since;	/* 0: not known */
+	TimestampTz queued_at;		/* only while it waits */
+	SockAddr	raddr;
+	uint64		transactions;
+
+	/* empty until it has logged in: before, they are only claims */
+	char		application_name[POOLER_APPNAME_LEN];
+	char		role[NAMEDATALEN];
+	char		database[NAMEDATALEN];
+} PoolerClientSnapshot;
+
+typedef struct PoolerBackendSnapshot
+{
+	PoolerBackendState state;
+	int32		pool;			/* -1: made for a login, in no pool */
+	bool		delegated;		/* a client logs or logged in on it */
+	bool		draining;		/* goes as soon as it is idle */
+	bool		has_client;
+	uint64		client_id;		/* if has_client */
+	Oid			dbid;			/* of the pool until it says its own */
+	Oid			roleid;
+	int			pid;			/* 0: not known yet */
+	TimestampTz born_at;
+	TimestampTz state_since;
+	bool		in_copy;
+	PoolerCounters counters;
+} PoolerBackendSnapshot;
+
+typedef struct PoolerPoolSnapshot
+{
+	Oid			dbid;
+	Oid			roleid;
+	char		database[NAMEDATALEN];
+	char		role[NAMEDATALEN];
+	int32		size;
+	bool		paused;
+	TimestampTz created_at;
+} PoolerPoolSnapshot;
+
+/* Each returns false if the slot is not in use. */
+extern bool pooler_snapshot_client(int32 slot, PoolerClientSnapshot *snap);
+extern bool pooler_snapshot_backend(int32 slot, PoolerBackendSnapshot *snap);
+
+/*
+ * If counters is not NULL it gets the sum of what was counted in the pool, by
+ * the backends it has and those it had.  See add_up() for how exact that is.
+ */
+extern bool pooler_snapshot_pool(int32 slot, PoolerPoolSnapshot *snap,
+								 PoolerCounters *counters);
+
+#endif							/* POOLER_SNAPSHOT_H */

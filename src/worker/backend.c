@@ -1,0 +1,431 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend.c
+ *	  The table of backends: claiming them, talking to them, burying them.
+ *
+ * Runs in: the pooler.  Owns the control sockets of backends that are ready.
+ * Speaks to a backend only while its word is CLAIMED (or STARTING), but for
+ * the answers to its own requests; so there is never more than one message
+ * under way, and its socket buffer can't fill up.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/internal.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "utils/memutils.h"
+
+WorkerBackend *pooler_worker_backends;
+
+/*
+ * A backend that outlived its worker finishes its transaction and goes; until
+ * then its slot stays as it is.  The same holds for the slot of its client.
+ */
+static int	norphans;
+
+void
+pooler_backend_startup(void)
+{
+	pooler_worker_backends =
+		MemoryContextAllocZero(TopMemoryContext,
+							   sizeof(WorkerBackend) * pooler_shared->nbackends);
+	for (int i = 0; i < pooler_shared->nbackends; i++)
+	{
+		PoolerBackend *b = &pooler_backends[i];
+
+		pooler_worker_backends[i].sock = -1;
+		/* births of the last life can't be told apart from those of this */
+		pooler_worker_backends[i].number = pooler_worker.epoch << 12;
+		switch (pooler_backend_word_state(pg_atomic_read_u64(&b->word)))
+		{
+			case POOLER_BACKEND_UNUSED:
+				break;
+			case POOLER_BACKEND_STARTING:
+				/* its token is void; it will find that out by itself */
+				pg_atomic_write_u64(&b->word, 0);
+				memset(b->token, 0, POOLER_TOKEN_LEN);
+				break;
+			default:
+				norphans++;
+		}
+	}
+}
+
+/* The slot of an orphan's client can be used again. */
+static void
+free_orphan_client(int backend)
+{
+	for (int i = 0; i < pooler_shared->nclients; i++)
+	{
+		uint64		w = pg_atomic_read_u64(&pooler_clients[i].word);
+
+		if (pooler_worker_clients[i].fd < 0 &&
+			pooler_client_word_state(w) == POOLER_CLIENT_BACKEND &&
+			pooler_client_word_backend(w) == (uint32) backend)
+			pooler_client_slot_recovered(i);
+	}
+}
+
+void
+pooler_backend_tick(void)
+{
+	for (int i = 0; i < pooler_shared->nbackends && norphans > 0; i++)
+	{
+		PoolerBackend *b = &pooler_backends[i];
+
+		if (pooler_worker_backends[i].sock >= 0 ||
+			pooler_backend_word_state(pg_atomic_read_u64(&b->word)) !=
+			POOLER_BACKEND_DEAD)
+			continue;
+		if (b->pool >= 0)
+			pooler_stats_add(&pooler_pools[b->pool].counters, &b->counters);
+		free_orphan_client(i);
+		pg_atomic_write_u64(&b->word, 0);
+		norphans--;
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * claiming
+ *---------------------------------------------------------------------------
+ */
+
+bool
+pooler_backend_idle(int backend, TimestampTz *since)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	PoolerBackendState state = pooler_backend_word_state(pg_atomic_read_u64(&b->word));
+
+	if (since)
+		*since = b->state_since;
+	return state == POOLER_BACKEND_FREE || state == POOLER_BACKEND_LINGERING;
+}
+
+bool
+pooler_backend_claim(int backend)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	uint64		w = pg_atomic_read_u64(&b->word);
+	PoolerBackendState state = pooler_backend_word_state(w);
+
+	if (state != POOLER_BACKEND_FREE && state != POOLER_BACKEND_LINGERING)
+		return false;
+	return pg_atomic_compare_exchange_u64(&b->word, &w,
+										  pooler_backend_word_in(w, POOLER_BACKEND_CLAIMED));
+}
+
+/*---------------------------------------------------------------------------
+ * talking
+ *---------------------------------------------------------------------------
+ */
+
+static void
+send_frame(int backend, PoolerControl *frame, const void *payload, int fd)
+{
+	WorkerBackend *wb = &pooler_worker_backends[backend];
+	int			pid = pooler_backends[backend].pid;
+
+	if (pooler_control_send(wb->sock, frame, payload, fd))
+		return;
+
+	/*
+	 * It does not read: it is dying, or something is badly wrong.  End of
+	 * file on the socket will settle what it leaves behind.
+	 */
+	if (pid > 0)
+		(void) kill(pid, SIGTERM);
+}
+
+/* A frame about a client; with its descriptor unless the backend has it. */
+static void
+send_client(int backend, int client, PoolerControlType type)
+{
+	WorkerBackend *wb = &pooler_worker_backends[backend];
+	WorkerClient *wc = &pooler_worker_clients[client];
+	uint64		w = pg_atomic_read_u64(&pooler_clients[client].word);
+	uint32		gen = pooler_client_word_gen(w);
+	PoolerControl frame = {.type = type};
+
+	frame.client = client;
+	frame.gen = gen;
+	frame.serial = pooler_client_word_serial(w);
+	frame.cached = wb->sent[client] == gen + 1;
+	if (frame.cached)
+		send_frame(backend, &frame, NULL, -1);
+	else
+	{
+		frame.payload = wc->settings_len;
+		send_frame(backend, &frame, wc->settings, wc->fd);
+		wb->sent[client] = gen + 1;
+	}
+}
+
+void
+pooler_backend_give(int backend, int client)
+{
+	send_client(backend, client, POOLER_CONTROL_ATTACH);
+}
+
+void
+pooler_backend_release(int backend)
+{
+	PoolerControl frame = {.type = POOLER_CONTROL_RELEASE};
+
+	send_frame(backend, &frame, NULL, -1);
+}
+
+void
+pooler_backend_exit(int backend)
+{
+	PoolerControl frame = {.type = POOLER_CONTROL_EXIT};
+
+	pooler_worker_backends[backend].exiting = true;
+	send_frame(backend, &frame, NULL, -1);
+}
+
+void
+pooler_backend_welcome(int backend)
+{
+	WorkerBackend *wb = &pooler_worker_backends[backend];
+	PoolerControl frame = {.type = POOLER_CONTROL_WELCOME};
+
+	if (wb->sent == NULL)
+		wb->sent = MemoryContextAllocZero(TopMemoryContext,
+										  sizeof(uint32) * pooler_shared->nclients);
+	send_frame(backend, &frame, NULL, pooler_worker.epoll_fd);
+}
+
+/* Core has logged a client in: its backend joins the pool if there is room. */
+static void
+delegated_login_done(int backend, const PoolerControl *frame)
+{
+	WorkerBackend *wb = &pooler_worker_backends[backend];
+	PoolerBackend *b = &pooler_backends[backend];
+	WorkerBirth *birth = wb->birth;
+	int			client = birth->client;
+	bool		has_settings = birth->has_settings;
+	int			pool;
+
+	pooler_login_delegated_done(client, b->dbid, b->roleid);
+	pool = pooler_clients[client].pool;
+	pooler_birth_free(backend);
+
+	b->pool = pool;
+	b->drain_gen = pg_atomic_read_u32(&pooler_pools[pool].drain_gen);
+	b->login_client = -1;
+	pooler_pools[pool].nbackends++;
+	pooler_pools[pool].counters.births++;
+	dlist_push_tail(&pooler_worker_pools[pool].backends, &wb->pool_node);
+
+	pooler_client_set_state(client, POOLER_CLIENT_IDLE, 0);
+	pooler_client_arm(client);
+	if (!has_settings && pooler_pool_has_room(pool))
+		pooler_backend_welcome(backend);
+	else
+		pooler_backend_exit(backend);
+}
+
+static void
+client_needed(int backend, const PoolerControl *request)
+{
+	uint64		w;
+	PoolerControl gone = {.type = POOLER_CONTROL_GONE};
+
+	if (request->client < (uint32) pooler_shared->nclients)
+	{
+		w = pg_atomic_read_u64(&pooler_clients[request->client].word);
+		if (pooler_client_word_gen(w) == request->gen &&
+			pooler_client_word_state(w) == POOLER_CLIENT_BACKEND &&
+			pooler_client_word_backend(w) == (uint32) backend)
+		{
+			send_client(backend, request->client, POOLER_CONTROL_CLIENT);
+			return;
+		}
+	}
+	gone.client = request->client;
+	gone.gen = request->gen;
+	send_frame(backend, &gone, NULL, -1);
+}
+
+/* Is this an IDLE client that the backend has just given back to us? */
+static bool
+was_given_back(const PoolerControl *frame)
+{
+	uint64		w;
+
+	if (frame->client >= (uint32) pooler_shared->nclients)
+		return false;
+	w = pg_atomic_read_u64(&pooler_clients[frame->client].word);
+	return pooler_client_word_gen(w) == frame->gen &&
+		pooler_client_word_state(w) == POOLER_CLIENT_IDLE;
+}
+
+static void
+take_frame(int backend, const PoolerControl *frame, const void *payload)
+{
+	switch ((PoolerControlType) frame->type)
+	{
+		case POOLER_CONTROL_NEED:
+			client_needed(backend, frame);
+			break;
+		case POOLER_CONTROL_LOGGED_IN:
+			if (pooler_worker_backends[backend].birth != NULL)
+				delegated_login_done(backend, frame);
+			break;
+		case POOLER_CONTROL_CANCELLED:
+			if (was_given_back(frame))
+				pooler_cancel_unread(frame->client);
+			break;
+		case POOLER_CONTROL_FAILED:
+			if (was_given_back(frame))
+				pooler_client_close_raw(frame->client, payload, frame->payload,
+										"session could not be set up");
+			break;
+		default:
+			break;
+	}
+}
+
+void
+pooler_backend_event(int backend, uint32 number, uint32 events)
+{
+	WorkerBackend *wb = &pooler_worker_backends[backend];
+	static char payload[POOLER_MAX_PAYLOAD];
+	PoolerControl frame;
+	int			fd;
+
+	if (wb->sock < 0 || (wb->number & 0xFFFFFFF) != number)
+		return;
+	if (wb->birth != NULL && !wb->birth->client_sent)
+	{
+		pooler_birth_event(backend);
+		return;
+	}
+	for (;;)
+	{
+		switch (pooler_control_receive(wb->sock, &frame, payload, &fd))
+		{
+			case POOLER_CONTROL_RECEIVED:
+				if (fd >= 0)
+					close(fd);	/* backends have none to give */
+				take_frame(backend, &frame, payload);
+				break;
+			case POOLER_CONTROL_AGAIN:
+				return;
+			case POOLER_CONTROL_CLOSED:
+				pooler_backend_gone(backend);
+				return;
+		}
+		if (wb->sock < 0)
+			return;
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * burying
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * What becomes of its clients.  One that it had taken, or was being given,
+ * but had read nothing from goes back to the head of the queue; one that it
+ * worked for or lingered on has had its error from the backend.
+ */
+static void
+settle_clients(int backend)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	uint64		w = pg_atomic_read_u64(&b->word);
+	uint32		attached = pooler_backend_word_client(w);
+	uint64		cw;
+
+	if (b->taking >= 0)
+	{
+		int			client = b->taking;
+
+		b->taking = -1;
+		cw = pg_atomic_read_u64(&pooler_clients[client].word);
+		if (pooler_client_word_gen(cw) == b->taking_gen &&
+			(pooler_client_word_state(cw) == POOLER_CLIENT_CLAIMED ||
+			 pooler_client_word_state(cw) == POOLER_CLIENT_BACKEND) &&
+			pooler_client_word_backend(cw) == (uint32) backend)
+			pooler_queue_put_back(&pooler_pools[b->pool], client);
+	}
+	if (attached < (uint32) pooler_shared->nclients)
+	{
+		cw = pg_atomic_read_u64(&pooler_clients[attached].word);
+		if (pooler_client_word_gen(cw) == pooler_backend_word_gen(w) &&
+			pooler_client_word_state(cw) == POOLER_CLIENT_BACKEND &&
+			pooler_client_word_backend(cw) == (uint32) backend)
+			pooler_client_close(attached, NULL, NULL);
+	}
+}
+
+void
+pooler_backend_gone(int backend)
+{
+	WorkerBackend *wb = &pooler_worker_backends[backend];
+	PoolerBackend *b = &pooler_backends[backend];
+	int			pool = b->pool;
+
+	(void) pooler_worker_watch(EPOLL_CTL_DEL, wb->sock, 0, 0);
+	close(wb->sock);
+	wb->sock = -1;
+	if (wb->birth != NULL)
+	{
+		pooler_birth_ended(backend);
+		pooler_birth_free(backend);
+	}
+	settle_clients(backend);
+	if (wb->sent != NULL)
+		pfree(wb->sent);
+	wb->sent = NULL;
+	if (pool >= 0)
+	{
+		dlist_delete(&wb->pool_node);
+		pooler_pools[pool].nbackends--;
+		pooler_pools[pool].counters.ends++;
+		pooler_stats_add(&pooler_pools[pool].counters, &b->counters);
+	}
+	memset(&b->counters, 0, sizeof(b->counters));
+	b->pool = -1;
+	wb->number++;
+	pg_write_barrier();
+	pg_atomic_write_u64(&b->word, 0);
+	pooler_pool_backend_left(pool);
+}
+
+/*---------------------------------------------------------------------------
+ * signalling
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Backends take clients by themselves, so by the time a signal arrives this
+ * one may work for somebody else.  While its word is CANCELLING it can't: it
+ * waits at the end of its command, and finds from the mark that a signal was
+ * sent to it.
+ */
+bool
+pooler_backend_signal(int backend, int client, uint32 gen, int sig)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	uint64		w = pg_atomic_read_u64(&b->word);
+
+	if (pooler_backend_word_state(w) != POOLER_BACKEND_BUSY ||
+		pooler_backend_word_client(w) != (uint32) client ||
+		pooler_backend_word_gen(w) != gen)
+		return false;
+	if (!pg_atomic_compare_exchange_u64(&b->word, &w,
+										pooler_backend_word_in(w, POOLER_BACKEND_CANCELLING)))
+		return false;
+	/* a backend leads a process group, like any child of the postmaster */
+	if (kill(-b->pid, sig) < 0)
+		(void) kill(b->pid, sig);
+	pg_atomic_write_u64(&b->word,
+						pooler_backend_word_in(w, POOLER_BACKEND_BUSY) |
+						POOLER_BACKEND_SIGNALLED);
+	return true;
+}

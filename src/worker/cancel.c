@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * cancel.c
+ *	  Cancel requests.
+ *
+ * Runs in: the pooler.  The keys are the pooler's own: the process id names
+ * the client's slot, so a request can reach nobody's command but that
+ * client's, wherever it runs by now.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/internal.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "port/pg_bswap.h"
+#include "utils/memutils.h"
+
+static bool
+key_matches(const PoolerClient *client, const uint8_t *key, size_t key_len)
+{
+	uint32		expected = pg_hton32((uint32) client->cancel_key);
+	uint8		different = 0;
+
+	if (key_len != sizeof(expected))
+		return false;
+	for (size_t i = 0; i < key_len; i++)
+		different |= ((const uint8 *) &expected)[i] ^ key[i];
+	return different == 0;
+}
+
+/*
+ * The client has been popped but may not be attached yet: what is left for
+ * the backend is in cancel_serial, which it tests once it is BUSY.  Looking at
+ * its word after that was written (full barrier), we see BUSY, or it sees the
+ * request.
+ */
+static void
+cancel_at_backend(int slot, uint64 w)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	uint32		backend = pooler_client_word_backend(w);
+
+	pg_atomic_write_u32(&client->cancel_serial, pooler_client_word_serial(w) + 1);
+	pg_memory_barrier();
+	if (pooler_backend_signal(backend, slot, pooler_client_word_gen(w), SIGINT))
+	{
+		pg_atomic_write_u32(&client->cancel_serial, 0);
+		pooler_pools[client->pool].counters.cancels++;
+	}
+}
+
+void
+pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
+{
+	uint32		slot = pid - POOLER_FIRST_CLIENT_PID;
+	PoolerClient *client;
+	uint64		w;
+
+	pooler_shared->counters.cancel_requests++;
+	if (slot >= (uint32) pooler_shared->nclients)
+		return;
+	client = &pooler_clients[slot];
+	w = pg_atomic_read_u64(&client->word);
+	if (pooler_worker_clients[slot].fd < 0 || client->pool < 0 ||
+		!key_matches(client, key, key_len))
+	{
+		ereport(LOG, (errmsg("wrong key in cancel request for process %u", pid)));
+		return;
+	}
+	switch (pooler_client_word_state(w))
+	{
+		case POOLER_CLIENT_QUEUED:
+			if (pooler_queue_remove(&pooler_pools[client->pool], slot,
+									pooler_client_word_gen(w)))
+				pooler_cancel_unread(slot);
+			else
+				cancel_at_backend(slot, pg_atomic_read_u64(&client->word));
+			break;
+		case POOLER_CLIENT_CLAIMED:
+		case POOLER_CLIENT_BACKEND:
+			cancel_at_backend(slot, w);
+			break;
+		case POOLER_CLIENT_FREE:
+		case POOLER_CLIENT_LOGIN:
+		case POOLER_CLIENT_IDLE:
+			break;				/* nothing runs: no-op, as in core */
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * a command that nobody has read yet
+ *---------------------------------------------------------------------------
+ */
+
+static void
+answer(int slot)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	uint8_t		buf[256];
+	PoolerWriter w = pooler_writer(buf, sizeof(buf));
+	PoolerErrorFields error = {.severity = "ERROR",.sqlstate = "57014"};
+
+	pfree(wc->skip);
+	wc->skip = NULL;
+	error.message = _("canceling statement due to user request");
+	pooler_build_error(&w, &error);
+	pooler_build_ready(&w, 'I');
+	pooler_client_log_begin(slot);
+	ereport(LOG, (errmsg("canceled a command that waited for a backend")));
+	pooler_client_log_end();
+	if (send(wc->fd, buf, w.len, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t) w.len)
+		pooler_client_close(slot, NULL, NULL);	/* it has gone, or reads nothing */
+	else
+		pooler_client_arm(slot);
+}
+
+/*
+ * Takes off the socket what core would have thrown away after an error in
+ * the first of these messages, and no byte more.
+ */
+void
+pooler_cancel_continue(int slot)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	uint8_t		buf[8192];
+
+	for (;;)
+	{
+		ssize_t		n = recv(wc->fd, buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT);
+		PoolerSkipVerdict verdict;
+		size_t		consumed;
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		{
+			pooler_client_arm(slot);
+			return;
+		}
+		if (n <= 0)
+		{
+			pooler_client_close(slot, NULL, NULL);
+			return;
+		}
+		verdict = pooler_skip_feed(wc->skip, buf, n, &consumed);
+		if (consumed > 0)
+			(void) recv(wc->fd, buf, consumed, MSG_DONTWAIT);
+		switch (verdict)
+		{
+			case POOLER_SKIP_MORE:
+				break;
+			case POOLER_SKIP_DONE:
+				answer(slot);
+				return;
+			case POOLER_SKIP_TERMINATE:
+			case POOLER_SKIP_INVALID_TYPE:
+			case POOLER_SKIP_INVALID_LENGTH:
+				pooler_client_close(slot, NULL, NULL);
+				return;
+		}
+	}
+}
+
+void
+pooler_cancel_unread(int slot)
+{
+	pooler_pools[pooler_clients[slot].pool].counters.cancels++;
+	pooler_worker_clients[slot].skip =
+		MemoryContextAllocZero(TopMemoryContext, sizeof(PoolerSkip));
+	pooler_cancel_continue(slot);
+}

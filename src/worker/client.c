@@ -1,0 +1,640 @@
+/*-------------------------------------------------------------------------
+ *
+ * client.c
+ *	  The table of clients: accepting, watching and closing them.
+ *
+ * Runs in: the pooler.  Owns every client's socket and slot.  Reads nothing
+ * from a client that is logged in: it peeks, and whoever runs the command
+ * reads it.  Must not touch a socket whose word says that a backend has it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/internal.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/ip.h"
+#include "common/string.h"
+#include "postmaster/postmaster.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+
+/*
+ * As much as a backend's receive buffer holds (PQ_RECV_BUFFER_SIZE, pqcomm.c):
+ * a first message up to this size is handed over only when it is there whole.
+ */
+#define WHOLE_LIMIT		8192
+
+/* A queued client is watched for hanging up once it has waited this long. */
+#define HANGUP_WATCH_MS	100
+
+#define WATCH_COMMAND	(EPOLLIN | EPOLLRDHUP | EPOLLONESHOT)
+#define WATCH_HANGUP	(EPOLLRDHUP | EPOLLONESHOT)
+
+WorkerClient *pooler_worker_clients;
+
+static dlist_head free_slots = DLIST_STATIC_INIT(free_slots);
+
+/* IDLE clients on Unix sockets that have sent part of a message: polled */
+static dlist_head half_sent = DLIST_STATIC_INIT(half_sent);
+
+static int	nused;				/* slots not free */
+static Port log_port;
+
+/*
+ * Slots that a backend of an earlier worker still has stay out of use until
+ * that backend has gone; see pooler_backend_tick().
+ */
+void
+pooler_client_startup(void)
+{
+	pooler_worker_clients =
+		MemoryContextAllocZero(TopMemoryContext,
+							   sizeof(WorkerClient) * pooler_shared->nclients);
+	for (int i = 0; i < pooler_shared->nclients; i++)
+	{
+		PoolerClient *client = &pooler_clients[i];
+		uint64		w = pg_atomic_read_u64(&client->word);
+
+		pooler_worker_clients[i].fd = -1;
+		if (i >= pooler_shared->max_clients + POOLER_EXTRA_CLIENTS)
+			continue;
+		if (pooler_client_word_state(w) == POOLER_CLIENT_BACKEND)
+		{
+			nused++;
+			continue;
+		}
+		client->pool = -1;
+		pg_atomic_write_u64(&client->word,
+							pooler_client_word(POOLER_CLIENT_FREE, 0,
+											   pooler_client_word_gen(w) + 1, 0));
+		dlist_push_tail(&free_slots, &pooler_worker_clients[i].node);
+	}
+}
+
+bool
+pooler_client_slot_free(void)
+{
+	return !dlist_is_empty(&free_slots);
+}
+
+void
+pooler_client_slot_recovered(int slot)
+{
+	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
+
+	pooler_clients[slot].pool = -1;
+	pg_atomic_write_u64(&pooler_clients[slot].word,
+						pooler_client_word(POOLER_CLIENT_FREE, 0,
+										   pooler_client_word_gen(w) + 1, 0));
+	nused--;
+	dlist_push_tail(&free_slots, &pooler_worker_clients[slot].node);
+	pooler_listener_resume();
+}
+
+PoolerClientState
+pooler_client_state(int slot)
+{
+	return pooler_client_word_state(pg_atomic_read_u64(&pooler_clients[slot].word));
+}
+
+void
+pooler_client_set_state(int slot, PoolerClientState state, uint32 backend)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	uint64		w = pg_atomic_read_u64(&client->word);
+	uint32		serial = pooler_client_word_serial(w);
+
+	if (state == POOLER_CLIENT_CLAIMED)
+		serial++;
+	client->state_since = pooler_worker.now;
+	pg_write_barrier();
+	pg_atomic_write_u64(&client->word,
+						pooler_client_word(state, backend,
+										   pooler_client_word_gen(w), serial));
+}
+
+/*---------------------------------------------------------------------------
+ * accepting
+ *---------------------------------------------------------------------------
+ */
+
+/* What core does to a new connection (pq_init, StreamConnection). */
+static void
+set_tcp_options(int fd)
+{
+	int			on = 1;
+
+	(void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	if (tcp_keepalives_idle > 0)
+		(void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &tcp_keepalives_idle,
+						  sizeof(int));
+	if (tcp_keepalives_interval > 0)
+		(void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL,
+						  &tcp_keepalives_interval, sizeof(int));
+	if (tcp_keepalives_count > 0)
+		(void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tcp_keepalives_count,
+						  sizeof(int));
+	if (tcp_user_timeout > 0)
+	{
+		unsigned int timeout = tcp_user_timeout;
+
+		(void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout,
+						  sizeof(timeout));
+	}
+}
+
+static void
+fill_slot(int slot, int fd, const SockAddr *raddr)
+{
+	PoolerClient *client = &pooler_clients[slot];
+
+	client->raddr = *raddr;
+	memset(&client->laddr, 0, sizeof(client->laddr));
+	client->laddr.salen = sizeof(client->laddr.addr);
+	if (getsockname(fd, (struct sockaddr *) &client->laddr.addr,
+					&client->laddr.salen) < 0)
+		client->laddr.salen = 0;
+	client->host[0] = client->port[0] = '\0';
+	(void) pg_getnameinfo_all(&raddr->addr, raddr->salen,
+							  client->host, sizeof(client->host),
+							  client->port, sizeof(client->port),
+							  NI_NUMERICHOST | NI_NUMERICSERV);
+	client->id = ++pooler_shared->next_client_id;
+	client->connected_at = pooler_worker.now;
+	client->application_name[0] = client->role[0] = client->database[0] = '\0';
+	client->transactions = 0;
+	client->last_backend = -1;
+	client->pool = -1;
+	client->next = client->prev = -1;
+	pg_atomic_write_u32(&client->cancel_serial, 0);
+}
+
+int
+pooler_client_accept(int fd, const SockAddr *raddr)
+{
+	WorkerClient *wc = dlist_container(WorkerClient, node,
+									   dlist_pop_head_node(&free_slots));
+	int			slot = wc - pooler_worker_clients;
+
+	wc->node.next = wc->node.prev = NULL;
+	wc->fd = pooler_shared->fd_base + slot;
+	if (dup3(fd, wc->fd, O_CLOEXEC) < 0)
+	{
+		ereport(LOG, (errmsg("pooler could not keep a new connection: %m")));
+		close(fd);
+		wc->fd = -1;
+		dlist_push_tail(&free_slots, &wc->node);
+		return -1;
+	}
+	close(fd);
+	if (raddr->addr.ss_family != AF_UNIX)
+		set_tcp_options(wc->fd);
+	nused++;
+	fill_slot(slot, wc->fd, raddr);
+	pooler_client_set_state(slot, POOLER_CLIENT_LOGIN, 0);
+	pooler_shared->counters.connections++;
+	if (!pooler_worker_watch(EPOLL_CTL_ADD, wc->fd, WATCH_COMMAND,
+							 worker_event(WORKER_EVENT_CLIENT,
+										  pooler_client_gen(&pooler_clients[slot]),
+										  slot)))
+	{
+		pooler_client_close(slot, NULL, "could not be watched");
+		return -1;
+	}
+	pooler_login_begin(slot);
+	return slot;
+}
+
+/*---------------------------------------------------------------------------
+ * logging
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * elog.c takes %h, %r, %u and %d of log_line_prefix from MyProcPort, which is
+ * NULL in a worker.
+ */
+void
+pooler_client_log_begin(int slot)
+{
+	PoolerClient *client = &pooler_clients[slot];
+
+	memset(&log_port, 0, sizeof(log_port));
+	log_port.sock = PGINVALID_SOCKET;
+	log_port.raddr = client->raddr;
+	log_port.laddr = client->laddr;
+	log_port.remote_host = client->host;
+	log_port.remote_port = client->port;
+	log_port.user_name = client->role[0] ? client->role : NULL;
+	log_port.database_name = client->database[0] ? client->database : NULL;
+	MyProcPort = &log_port;
+}
+
+void
+pooler_client_log_end(void)
+{
+	MyProcPort = NULL;
+}
+
+/* As log_disconnections() in postgres.c words it. */
+static void
+log_disconnection(int slot, const char *reason)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	long		secs;
+	int			usecs;
+
+	if (!Log_disconnections)
+		return;
+	TimestampDifference(client->connected_at, GetCurrentTimestamp(), &secs, &usecs);
+	pooler_client_log_begin(slot);
+	ereport(LOG,
+			(errmsg("disconnection: session time: %ld:%02ld:%02ld.%03d user=%s database=%s host=%s%s%s",
+					secs / 3600, secs / 60 % 60, secs % 60, usecs / 1000,
+					client->role, client->database, client->host,
+					client->port[0] ? " port=" : "", client->port),
+			 reason ? errdetail_internal("%s", reason) : 0));
+	pooler_client_log_end();
+}
+
+/*---------------------------------------------------------------------------
+ * closing
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Data that was not read makes close() reset the connection, and a reset may
+ * overtake the error message on its way to the client.
+ */
+static void
+discard_input(int fd)
+{
+	char		buf[8192];
+
+	for (int i = 0; i < 16; i++)
+	{
+		if (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) <= 0)
+			break;
+	}
+}
+
+void
+pooler_client_close_raw(int slot, const void *message, size_t len,
+						const char *reason)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	PoolerClient *client = &pooler_clients[slot];
+	uint64		w = pg_atomic_read_u64(&client->word);
+	bool		logged_in = client->pool >= 0;
+
+	Assert(pooler_client_word_state(w) != POOLER_CLIENT_FREE);
+
+	if (len > 0)
+	{
+		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		discard_input(wc->fd);
+	}
+	wc->hangup_armed = wc->lowat = false;
+
+	/* in this order: backends hold copies, so close() alone ends nothing */
+	(void) pooler_worker_watch(EPOLL_CTL_DEL, wc->fd, 0, 0);
+	(void) shutdown(wc->fd, SHUT_RDWR);
+	close(wc->fd);
+	wc->fd = -1;
+
+	if (wc->login)
+		pooler_login_free(slot);
+	else if (wc->node.next != NULL)
+		dlist_delete(&wc->node);	/* from half_sent */
+	wc->node.next = wc->node.prev = NULL;
+	if (logged_in)
+		log_disconnection(slot, reason);
+	if (wc->settings)
+		pfree(wc->settings);
+	if (wc->skip)
+		pfree(wc->skip);
+	wc->settings = NULL;
+	wc->skip = NULL;
+	if (client->pool >= 0)
+		pooler_pool_client_left(client->pool);
+	client->pool = -1;
+	if (wc->counted)
+		pooler_login_uncount();
+	wc->counted = false;
+	pg_atomic_write_u64(&client->word,
+						pooler_client_word(POOLER_CLIENT_FREE, 0,
+										   pooler_client_word_gen(w) + 1, 0));
+	nused--;
+	dlist_push_tail(&free_slots, &wc->node);
+	pooler_listener_resume();
+}
+
+void
+pooler_client_close(int slot, const PoolerErrorFields *error,
+					const char *reason)
+{
+	uint8_t		buf[1024];
+	PoolerWriter w = pooler_writer(buf, sizeof(buf));
+
+	if (error != NULL)
+	{
+		pooler_build_error(&w, error);
+		if (!pooler_writer_fits(&w))
+			w.len = 0;
+	}
+	pooler_client_close_raw(slot, buf, w.len, reason);
+}
+
+static const PoolerErrorFields shutdown_error = {
+	.severity = "FATAL",
+	.sqlstate = "57P01",
+	.message = "terminating connection due to administrator command"
+};
+
+/*
+ * A client in CLAIMED or BACKEND belongs to somebody else, unless that
+ * backend is idle and can be claimed: then nobody will write to it any more.
+ */
+static bool
+can_be_told(int slot)
+{
+	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
+	uint32		backend = pooler_client_word_backend(w);
+
+	switch (pooler_client_word_state(w))
+	{
+		case POOLER_CLIENT_FREE:
+			return false;
+		case POOLER_CLIENT_LOGIN:
+		case POOLER_CLIENT_IDLE:
+			return true;
+		case POOLER_CLIENT_QUEUED:
+			return pooler_queue_remove(&pooler_pools[pooler_clients[slot].pool],
+									   slot, pooler_client_word_gen(w));
+		case POOLER_CLIENT_CLAIMED:
+			return true;		/* nobody reads it under the new epoch */
+		case POOLER_CLIENT_BACKEND:
+			return pooler_backend_idle(backend, NULL) &&
+				pooler_backend_claim(backend);
+	}
+	return false;
+}
+
+void
+pooler_client_shutdown_all(void)
+{
+	bool		worker_ends = !pooler_worker.draining;
+
+	for (int i = 0; i < pooler_shared->nclients; i++)
+	{
+		WorkerClient *wc = &pooler_worker_clients[i];
+
+		if (wc->fd < 0 || !can_be_told(i))
+			continue;
+		if (worker_ends)
+		{
+			uint8_t		buf[256];
+			PoolerWriter w = pooler_writer(buf, sizeof(buf));
+
+			pooler_build_error(&w, &shutdown_error);
+			(void) send(wc->fd, buf, w.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+			(void) shutdown(wc->fd, SHUT_RDWR);
+		}
+		else
+			pooler_client_close(i, &shutdown_error, NULL);
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * watching
+ *---------------------------------------------------------------------------
+ */
+
+static void
+watch(int slot, uint32 events)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+
+	(void) pooler_worker_watch(EPOLL_CTL_MOD, wc->fd, events,
+							   worker_event(WORKER_EVENT_CLIENT,
+											pooler_client_gen(&pooler_clients[slot]),
+											slot));
+}
+
+void
+pooler_client_arm(int slot)
+{
+	watch(slot, WATCH_COMMAND);
+}
+
+static void
+set_lowat(WorkerClient *wc, int bytes)
+{
+	(void) setsockopt(wc->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+	wc->lowat = bytes > 1;
+}
+
+/*
+ * Part of a short message is there.  Armed as it is, the socket would be
+ * reported again at once, for ever: TCP is told how much to wait for, other
+ * sockets are looked at by the clock.
+ */
+static void
+await_rest(int slot, uint32 need)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+
+	if (pooler_clients[slot].raddr.addr.ss_family != AF_UNIX)
+	{
+		set_lowat(wc, need);
+		pooler_client_arm(slot);
+		return;
+	}
+	watch(slot, WATCH_HANGUP);
+	if (wc->node.next == NULL)
+		dlist_push_tail(&half_sent, &wc->node);
+	pooler_worker_tick_within(20);
+}
+
+static void
+bad_message(int slot, PoolerProtoError code, int type)
+{
+	const PoolerProtoErrorInfo *info = pooler_proto_error_info(code);
+	PoolerProtoErrorArgs args = {.type = type};
+	PoolerErrorFields error = {.severity = "FATAL"};
+	char		message[128];
+
+	error.sqlstate = info->sqlstate;
+	error.message = pooler_proto_error_format(code, &args, message, sizeof(message));
+	pooler_shared->counters.bad_messages++;
+	pooler_client_log_begin(slot);
+	ereport(LOG,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg_internal("%s", message),
+			 errdetail("The client was address \"%s\", port \"%s\".",
+					   pooler_clients[slot].host, pooler_clients[slot].port)));
+	pooler_client_log_end();
+	pooler_client_close(slot, &error, message);
+}
+
+/* Looks at what an IDLE client has sent. */
+static void
+idle_event(int slot, uint32 events)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	static uint8_t buf[WHOLE_LIMIT];
+	PoolerFrame frame;
+	ssize_t		n;
+
+	if (wc->node.next != NULL)
+	{
+		dlist_delete(&wc->node);
+		wc->node.next = wc->node.prev = NULL;
+	}
+	if (wc->skip != NULL)
+	{
+		pooler_cancel_continue(slot);
+		return;
+	}
+	n = recv(wc->fd, buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	{
+		pooler_client_arm(slot);
+		return;
+	}
+	if (n <= 0)
+	{
+		pooler_client_close(slot, NULL, NULL);
+		return;
+	}
+	frame = pooler_frame_inspect(buf, n, sizeof(buf));
+	switch (frame.verdict)
+	{
+		case POOLER_FRAME_READY:
+			if (wc->lowat)
+				set_lowat(wc, 1);
+			pooler_dispatch_ready(slot);
+			break;
+		case POOLER_FRAME_PARTIAL:
+			if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+				pooler_client_close(slot, NULL, NULL);
+			else
+				await_rest(slot, frame.need);
+			break;
+		case POOLER_FRAME_EMPTY:
+			pooler_client_arm(slot);
+			break;
+		case POOLER_FRAME_TERMINATE:
+			pooler_client_close(slot, NULL, NULL);
+			break;
+		case POOLER_FRAME_INVALID_TYPE:
+			bad_message(slot, POOLER_PROTO_TYPE, frame.type);
+			break;
+		case POOLER_FRAME_INVALID_LENGTH:
+			bad_message(slot, POOLER_PROTO_LENGTH, frame.type);
+			break;
+	}
+}
+
+/* A client that waits has hung up: nobody wants the answer any more. */
+static void
+queued_event(int slot, uint32 gen, uint32 events)
+{
+	PoolerPool *pool = &pooler_pools[pooler_clients[slot].pool];
+
+	pooler_worker_clients[slot].hangup_armed = false;
+	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0 ||
+		!pooler_queue_remove(pool, slot, gen))
+		return;
+	pool->counters.dropped_waiting++;
+	pooler_client_close(slot, NULL, NULL);
+}
+
+void
+pooler_client_event(int slot, uint32 gen, uint32 events)
+{
+	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
+
+	/* the slot may have been used again since the event was reported */
+	if (pooler_client_word_gen(w) != gen || pooler_worker_clients[slot].fd < 0)
+		return;
+	switch (pooler_client_word_state(w))
+	{
+		case POOLER_CLIENT_LOGIN:
+			pooler_login_event(slot, events);
+			break;
+		case POOLER_CLIENT_IDLE:
+			idle_event(slot, events);
+			break;
+		case POOLER_CLIENT_QUEUED:
+			queued_event(slot, gen, events);
+			break;
+		case POOLER_CLIENT_FREE:
+		case POOLER_CLIENT_CLAIMED:
+		case POOLER_CLIENT_BACKEND:
+			break;				/* it is somebody else's by now */
+	}
+}
+
+/*
+ * The watch costs a system call, so only those who have waited for a while
+ * get it.
+ */
+static void
+watch_waiting(void)
+{
+	for (int i = 0; i < pooler_shared->nclients; i++)
+	{
+		WorkerClient *wc = &pooler_worker_clients[i];
+
+		if (wc->fd < 0)
+			continue;
+		if (pooler_client_state(i) != POOLER_CLIENT_QUEUED)
+			wc->hangup_armed = false;
+		else if (!wc->hangup_armed &&
+				 TimestampDifferenceExceeds(pooler_clients[i].queued_at,
+											pooler_worker.now, HANGUP_WATCH_MS))
+		{
+			wc->hangup_armed = true;
+			watch(i, WATCH_HANGUP);
+
+			/*
+			 * Had it been taken and given back in between, its backend's
+			 * watch for the next command would be lost.
+			 */
+			if (pooler_client_state(i) == POOLER_CLIENT_IDLE)
+				pooler_client_arm(i);
+		}
+	}
+}
+
+void
+pooler_client_tick(void)
+{
+	dlist_head	look_at;
+	bool		waiting = false;
+
+	/* those who still have to wait add themselves to the list again */
+	dlist_init(&look_at);
+	while (!dlist_is_empty(&half_sent))
+		dlist_push_tail(&look_at, dlist_pop_head_node(&half_sent));
+	while (!dlist_is_empty(&look_at))
+	{
+		dlist_node *node = dlist_head_node(&look_at);
+
+		idle_event(dlist_container(WorkerClient, node, node) -
+				   pooler_worker_clients, 0);
+	}
+
+	for (int i = 0; i < pooler_shared->npools && !waiting; i++)
+		waiting = pg_atomic_read_u32(&pooler_pools[i].nwaiting) > 0;
+	if (waiting)
+	{
+		watch_waiting();
+		pooler_worker_tick_within(100);
+	}
+}

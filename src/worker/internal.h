@@ -1,0 +1,355 @@
+/*-------------------------------------------------------------------------
+ *
+ * internal.h
+ *	  What the files of the pooler worker share with each other.
+ *
+ * Runs in: the pooler.  Everything here is private to one process with one
+ * thread; what other processes see lies in shared memory (shared/shmem.h).
+ * Each section names the file that implements it.
+ *
+ * Rules for all of them: nothing may block; an error that concerns one client
+ * must end that client only; a function that can free a client says so.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_WORKER_INTERNAL_H
+#define POOLER_WORKER_INTERNAL_H
+
+#include "compat.h"
+
+#include <sys/epoll.h>
+
+#include "auth/auth.h"
+#include "auth/hba.h"
+#include "lib/ilist.h"
+#include "lib/stringinfo.h"
+#include "proto/build.h"
+#include "proto/frame.h"
+#include "proto/password.h"
+#include "proto/startup.h"
+#include "shared/control.h"
+#include "shared/guc.h"
+#include "shared/queue.h"
+#include "shared/shmem.h"
+#include "utils/timestamp.h"
+
+typedef struct WorkerLogin WorkerLogin; /* login.c */
+typedef struct WorkerBirth WorkerBirth; /* birth.c */
+
+/*---------------------------------------------------------------------------
+ * main.c: the loop
+ *---------------------------------------------------------------------------
+ */
+
+/* What an event of the worker's epoll is about. */
+typedef enum WorkerEventKind
+{
+	WORKER_EVENT_LISTENER = 1,	/* index: which listener */
+	WORKER_EVENT_CLIENT = POOLER_EVENT_CLIENT,	/* index: slot, with its
+												 * generation */
+	WORKER_EVENT_BACKEND		/* index: slot, with the birth's number */
+} WorkerEventKind;
+
+static inline uint64
+worker_event(WorkerEventKind kind, uint32 gen, uint32 index)
+{
+	return ((uint64) kind << 60) | ((uint64) (gen & 0xFFFFFFF) << 32) | index;
+}
+
+typedef struct WorkerState
+{
+	int			epoll_fd;
+	uint32		epoch;			/* of this life */
+	TimestampTz now;			/* at the start of this turn of the loop */
+	const PoolerHbaRules *rules;	/* NULL: pg_hba.conf could not be loaded */
+	bool		draining;		/* a smart shutdown is under way */
+} WorkerState;
+
+extern WorkerState pooler_worker;
+
+/* Adds or changes a descriptor in the epoll; false (with errno) on failure. */
+extern bool pooler_worker_watch(int op, int fd, uint32 events, uint64 data);
+
+/* Asks the loop for a tick as soon as this many milliseconds have passed. */
+extern void pooler_worker_tick_within(int ms);
+
+/*---------------------------------------------------------------------------
+ * listener.c: listening sockets
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_listener_start(void);	/* retries what failed, if called
+											 * again */
+extern void pooler_listener_event(uint32 index);
+extern void pooler_listener_stop(void);
+
+/* Accepts again, if it had stopped for want of slots. */
+extern void pooler_listener_resume(void);
+
+/*---------------------------------------------------------------------------
+ * client.c: the table of clients
+ *---------------------------------------------------------------------------
+ */
+typedef struct WorkerClient
+{
+	int			fd;				/* fd_base + slot while the slot is used */
+	WorkerLogin *login;			/* while its word is LOGIN, or core carries
+								 * the login out; else NULL */
+	char	   *settings;		/* startup settings: pairs of strings, for
+								 * backends; NULL if there are none */
+	uint16		settings_len;
+	PoolerSkip *skip;			/* a cancelled command is being thrown away;
+								 * else NULL */
+	bool		counted;		/* against max_client_conn */
+	bool		lowat;			/* SO_RCVLOWAT is above 1 */
+	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
+	dlist_node	node;			/* free, logging in, or half-sent */
+} WorkerClient;
+
+extern WorkerClient *pooler_worker_clients;
+
+extern void pooler_client_startup(void);
+
+/*
+ * Takes a slot for an accepted socket, which is closed on failure.  Returns
+ * the slot, or -1 if none is free.
+ */
+extern int	pooler_client_accept(int fd, const SockAddr *raddr);
+extern bool pooler_client_slot_free(void);
+
+/* The backend that had this client since an earlier life has gone. */
+extern void pooler_client_slot_recovered(int slot);
+
+/*
+ * Closes a client that the pooler owns (LOGIN, IDLE) and frees its slot.  If
+ * error is not NULL it is sent first, as an ErrorResponse.
+ */
+extern void pooler_client_close(int slot, const PoolerErrorFields *error,
+								const char *reason);
+
+/* The same with a ready-made message. */
+extern void pooler_client_close_raw(int slot, const void *message, size_t len,
+									const char *reason);
+
+/* Watches an IDLE client for its next command. */
+extern void pooler_client_arm(int slot);
+extern void pooler_client_event(int slot, uint32 gen, uint32 events);
+
+/* Half-sent messages on Unix sockets, hang-ups of waiting clients. */
+extern void pooler_client_tick(void);
+
+/* Moves a client to another state that the pooler decides on. */
+extern void pooler_client_set_state(int slot, PoolerClientState state,
+									uint32 backend);
+extern PoolerClientState pooler_client_state(int slot);
+
+/* Log lines and error reports inside these show the client, not the worker. */
+extern void pooler_client_log_begin(int slot);
+extern void pooler_client_log_end(void);
+
+/* At the worker's end: tells every client that it owns and shuts them. */
+extern void pooler_client_shutdown_all(void);
+
+/*---------------------------------------------------------------------------
+ * login.c: from accept to the first command
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_login_begin(int slot);
+extern void pooler_login_event(int slot, uint32 events);
+extern void pooler_login_free(int slot);
+extern void pooler_login_tick(void);
+
+/* A backend has reported its parameters, or could not be had. */
+extern void pooler_login_parameters_known(WorkerBirth *birth);
+extern void pooler_login_parameters_failed(WorkerBirth *birth,
+										   const void *message, size_t len);
+
+/* A client's socket goes to the backend that core logs it in on. */
+extern void pooler_login_handed_over(int slot, int backend);
+
+/* Core has logged the client in; it belongs to that backend for now. */
+extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid);
+
+/* A client that counted against max_client_conn has gone. */
+extern void pooler_login_uncount(void);
+
+/*---------------------------------------------------------------------------
+ * pool.c: pools, their sizes, and who has to go
+ *---------------------------------------------------------------------------
+ */
+typedef struct WorkerPool
+{
+	dlist_head	backends;		/* WorkerBackend.pool_node */
+	TimestampTz retry_at;		/* no births before; 0: none failed */
+	bool		prefork;		/* named in pooler.prefork */
+} WorkerPool;
+
+extern WorkerPool *pooler_worker_pools;
+
+extern void pooler_pool_startup(void);
+extern int	pooler_pool_find(Oid dbid, Oid roleid, const char *database,
+							 const char *role);
+extern void pooler_pool_client_left(int pool);
+
+/* Starts backends for those who wait, or makes room for them elsewhere. */
+extern void pooler_pool_grow(int pool);
+
+/* One more backend, if the pool may have it: its clients are many. */
+extern void pooler_pool_add(int pool);
+
+/* A backend has gone, of this pool or (-1) of none. */
+extern void pooler_pool_backend_left(int pool);
+
+/*
+ * Is there room for one more backend?  Used for backends that were made for a
+ * login.
+ */
+extern bool pooler_pool_has_room(int pool);
+extern void pooler_pool_tick(void);
+
+/* A birth for this pool failed; the message is the server's ErrorResponse. */
+extern void pooler_pool_birth_failed(int pool, const void *message,
+									 size_t len);
+
+/*
+ * Catalogs changed: checks names, drains pools whose role or database has
+ * another name now.  False if the catalogs were locked: try again.
+ */
+extern bool pooler_pool_recheck(void);
+extern void pooler_pool_drain_all(void);
+
+/*---------------------------------------------------------------------------
+ * birth.c: how a backend is made
+ *---------------------------------------------------------------------------
+ */
+typedef enum WorkerBirthKind
+{
+	WORKER_BIRTH_POOL,			/* for a pool; its parameters are remembered */
+	WORKER_BIRTH_PROBE,			/* to learn what a client's startup settings
+								 * lead to, or whether it may connect */
+	WORKER_BIRTH_DELEGATED		/* core logs in a client on it */
+} WorkerBirthKind;
+
+struct WorkerBirth
+{
+	WorkerBirthKind kind;
+	int			backend;		/* slot */
+	int			pool;			/* -1 if not known yet (delegated) */
+	int			client;			/* delegated: whose login */
+	uint32		client_gen;
+	char	   *key;			/* its parameters are remembered by; or NULL */
+	size_t		key_len;
+	bool		has_settings;	/* it was given startup settings: it can't
+								 * serve anybody else */
+	bool		client_sent;	/* delegated: socket handed over */
+	StringInfoData in;			/* what it has sent so far */
+	StringInfoData parameters;	/* its ParameterStatus messages */
+	MemoryContext cxt;
+	TimestampTz deadline;
+};
+
+/*
+ * Starts one.  settings are startup settings (pairs, as in WorkerClient) or
+ * NULL.  Returns the backend's slot, or -1 if none is free or the server can't
+ * be reached now.
+ */
+extern int	pooler_birth_start(WorkerBirthKind kind, int pool,
+							   const char *database, const char *role,
+							   const char *settings, size_t settings_len,
+							   const char *key, size_t key_len, int client);
+
+/* Will a birth under way report the parameters known by this key? */
+extern bool pooler_birth_awaited(const char *key, size_t key_len);
+extern void pooler_birth_event(int backend);
+
+/* Its connection has ended before it was ready. */
+extern void pooler_birth_ended(int backend);
+extern void pooler_birth_free(int backend);
+extern void pooler_birth_tick(void);
+
+/*---------------------------------------------------------------------------
+ * backend.c: the table of backends, and their control sockets
+ *---------------------------------------------------------------------------
+ */
+typedef struct WorkerBackend
+{
+	int			sock;			/* control socket, -1 if unused */
+	uint32		number;			/* of this use of the slot */
+	WorkerBirth *birth;			/* until it is ready */
+	uint32	   *sent;			/* per client slot: generation + 1 of the
+								 * descriptor that it was sent */
+	bool		exiting;		/* was told to exit */
+	dlist_node	pool_node;		/* in WorkerPool.backends */
+} WorkerBackend;
+
+extern WorkerBackend *pooler_worker_backends;
+
+extern void pooler_backend_startup(void);
+extern void pooler_backend_event(int backend, uint32 number, uint32 events);
+
+/* The control socket is closed: settles what the backend left behind. */
+extern void pooler_backend_gone(int backend);
+
+/* Claims it if it is idle; false if somebody was faster. */
+extern bool pooler_backend_claim(int backend);
+extern bool pooler_backend_idle(int backend, TimestampTz *since);
+
+/* Messages to a claimed backend. */
+extern void pooler_backend_give(int backend, int client);
+extern void pooler_backend_release(int backend);
+extern void pooler_backend_exit(int backend);
+
+/* Puts a newly born backend to work in its pool. */
+extern void pooler_backend_welcome(int backend);
+
+/* Slots of backends that outlived an earlier worker. */
+extern void pooler_backend_tick(void);
+
+/*
+ * Signals a backend that is BUSY with this client.  False if it is not, or no
+ * longer.
+ */
+extern bool pooler_backend_signal(int backend, int client, uint32 gen, int sig);
+
+/*---------------------------------------------------------------------------
+ * dispatch.c: who runs next, and where
+ *---------------------------------------------------------------------------
+ */
+
+/* An IDLE client has sent a command. */
+extern void pooler_dispatch_ready(int client);
+
+/* Idle backends of the pool take from its queue until one of them is empty. */
+extern void pooler_dispatch_feed(int pool);
+
+/*---------------------------------------------------------------------------
+ * cancel.c: cancel requests
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len);
+
+/* A backend gave the client back unread because it was asked to cancel. */
+extern void pooler_cancel_unread(int client);
+
+/* Goes on throwing away the cancelled command of such a client. */
+extern void pooler_cancel_continue(int client);
+
+/*---------------------------------------------------------------------------
+ * timeout.c: clients that wait too long, or let others wait
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_timeout_tick(void);
+
+/*---------------------------------------------------------------------------
+ * report.c: severity of logged errors
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_report_startup(void);
+
+/*
+ * Core raises at the same places with FATAL what the worker raises with ERROR,
+ * because it ends a client and not the process: while this is on, the log
+ * shows FATAL.
+ */
+extern void pooler_log_error_as_fatal(bool on);
+
+#endif							/* POOLER_WORKER_INTERNAL_H */

@@ -1,0 +1,337 @@
+/*-------------------------------------------------------------------------
+ *
+ * listener.c
+ *	  The sockets the pooler listens on.
+ *
+ * Runs in: the pooler.  Owns the listening descriptors and Unix socket
+ * files.  A port that is taken is no reason for the worker or the server to
+ * stop: it is logged once and tried again every second.
+ *
+ * Core's StreamServerPort() is not used: its lock file for Unix sockets
+ * belongs to the postmaster's list of files, and its backlog follows
+ * max_connections, which is far too small here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/internal.h"
+
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/ip.h"
+#include "postmaster/postmaster.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#define MAX_LISTENERS	64
+
+/* The kernel cuts this to net.core.somaxconn. */
+#define BACKLOG			4096
+
+/* Connections taken in one turn of the loop, so that others get their turn. */
+#define MAX_ACCEPTS		64
+
+typedef enum ListenerState
+{
+	LISTENER_CLOSED,			/* to be opened, or failed; next: LISTENING */
+	LISTENER_LISTENING,			/* in the epoll; next: PAUSED, STOPPED */
+	LISTENER_PAUSED,			/* no client slot free; next: LISTENING */
+	LISTENER_STOPPED			/* for good */
+} ListenerState;
+
+typedef struct Listener
+{
+	ListenerState state;
+	bool		complained;		/* of the failure to open it */
+	int			fd;
+	SockAddr	addr;
+	char		name[MAXPGPATH];	/* for messages */
+} Listener;
+
+static Listener listeners[MAX_LISTENERS];
+static int	nlisteners;
+static bool resolved;
+
+static void
+add_listener(const struct sockaddr *addr, socklen_t len, const char *name)
+{
+	Listener   *listener = &listeners[nlisteners];
+
+	if (nlisteners == MAX_LISTENERS)
+	{
+		ereport(WARNING,
+				(errmsg("the pooler listens on at most %d addresses, ignoring \"%s\"",
+						MAX_LISTENERS, name)));
+		return;
+	}
+	listener->state = LISTENER_CLOSED;
+	listener->fd = -1;
+	memcpy(&listener->addr.addr, addr, len);
+	listener->addr.salen = len;
+	strlcpy(listener->name, name, sizeof(listener->name));
+	nlisteners++;
+}
+
+/* Resolves one item of pooler.listen_addresses; the worker serves nobody yet. */
+static void
+add_host(const char *host)
+{
+	struct addrinfo hints = {0};
+	struct addrinfo *list = NULL;
+	char		service[16];
+	int			rc;
+
+	hints.ai_family = AF_UNSPEC;
+	hints.ai_flags = AI_PASSIVE;
+	hints.ai_socktype = SOCK_STREAM;
+	snprintf(service, sizeof(service), "%d", pooler_port);
+	rc = pg_getaddrinfo_all(strcmp(host, "*") == 0 ? NULL : host, service,
+							&hints, &list);
+	if (rc != 0 || list == NULL)
+	{
+		ereport(WARNING,
+				(errmsg("pooler could not translate host name \"%s\", service \"%s\" to address: %s",
+						host, service, gai_strerror(rc))));
+		return;
+	}
+	for (struct addrinfo *ai = list; ai; ai = ai->ai_next)
+	{
+		char		numeric[NI_MAXHOST] = "";
+		char		name[NI_MAXHOST + 32];
+
+		if (ai->ai_family != AF_INET && ai->ai_family != AF_INET6)
+			continue;
+		(void) getnameinfo(ai->ai_addr, ai->ai_addrlen, numeric,
+						   sizeof(numeric), NULL, 0, NI_NUMERICHOST);
+		snprintf(name, sizeof(name), "%s address \"%s\", port %d",
+				 ai->ai_family == AF_INET ? "IPv4" : "IPv6", numeric,
+				 pooler_port);
+		add_listener(ai->ai_addr, ai->ai_addrlen, name);
+	}
+	pg_freeaddrinfo_all(hints.ai_family, list);
+}
+
+static void
+add_directory(const char *dir)
+{
+	struct sockaddr_un addr = {0};
+	char		path[MAXPGPATH];
+	char		name[MAXPGPATH + 32];
+
+	snprintf(path, sizeof(path), "%s/.s.PGSQL.%d", dir, pooler_port);
+	if (strlen(path) >= sizeof(addr.sun_path))
+	{
+		ereport(WARNING,
+				(errmsg("Unix-domain socket path \"%s\" is too long (maximum %d bytes)",
+						path, (int) sizeof(addr.sun_path) - 1)));
+		return;
+	}
+	addr.sun_family = AF_UNIX;
+	strcpy(addr.sun_path, path);
+	snprintf(name, sizeof(name), "Unix socket \"%s\"", path);
+	add_listener((struct sockaddr *) &addr, sizeof(addr), name);
+}
+
+static void
+resolve(void)
+{
+	List	   *items;
+	ListCell   *cell;
+	const char *dirs = pooler_unix_socket_directories ?
+		pooler_unix_socket_directories : Unix_socket_directories;
+
+	/* the check hooks have seen that both can be split */
+	(void) SplitGUCList(pstrdup(pooler_listen_addresses), ',', &items);
+	foreach(cell, items)
+		add_host(lfirst(cell));
+	(void) SplitDirectoriesString(pstrdup(dirs), ',', &items);
+	foreach(cell, items)
+		add_directory(lfirst(cell));
+	if (nlisteners == 0)
+		ereport(WARNING,
+				(errmsg("the pooler has no address to listen on"),
+				 errhint("Set pooler.listen_addresses or pooler.unix_socket_directories.")));
+	resolved = true;
+}
+
+/*
+ * A socket file that nobody answers at was left by a worker that could not
+ * remove it.
+ */
+static void
+remove_stale_socket(const struct sockaddr_un *addr)
+{
+	int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *) addr, sizeof(*addr)) < 0 &&
+		errno == ECONNREFUSED)
+		(void) unlink(addr->sun_path);
+	close(fd);
+}
+
+/* The owner and the rights that the server's own sockets have. */
+static bool
+set_socket_rights(const char *path)
+{
+	if (Unix_socket_group[0] != '\0')
+	{
+		struct group *gr = getgrnam(Unix_socket_group);
+		gid_t		gid = gr ? gr->gr_gid : (gid_t) atoi(Unix_socket_group);
+
+		if (chown(path, -1, gid) < 0)
+			return false;
+	}
+	return chmod(path, Unix_socket_permissions) == 0;
+}
+
+/* Binds and listens; what failed is told by its name, with errno set. */
+static const char *
+open_socket(Listener *listener)
+{
+	struct sockaddr *addr = (struct sockaddr *) &listener->addr.addr;
+	int			family = addr->sa_family;
+	int			on = 1;
+	int			fd;
+
+	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return "create";
+	listener->fd = fd;
+	if (family == AF_UNIX)
+		remove_stale_socket((struct sockaddr_un *) addr);
+	else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+			 (family == AF_INET6 &&
+			  setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0))
+		return "set options of";
+	if (bind(fd, addr, listener->addr.salen) < 0)
+		return "bind";
+	if (family == AF_UNIX &&
+		!set_socket_rights(((struct sockaddr_un *) addr)->sun_path))
+		return "set permissions of";
+	if (listen(fd, BACKLOG) < 0)
+		return "listen on";
+	return NULL;
+}
+
+static void
+start_listening(int index)
+{
+	Listener   *listener = &listeners[index];
+	const char *failed = open_socket(listener);
+
+	if (failed == NULL &&
+		pooler_worker_watch(EPOLL_CTL_ADD, listener->fd, EPOLLIN,
+							worker_event(WORKER_EVENT_LISTENER, 0, index)))
+	{
+		listener->state = LISTENER_LISTENING;
+		listener->complained = false;
+		pooler_shared->port = pooler_port;
+		ereport(LOG, (errmsg("pooler is listening on %s", listener->name)));
+		return;
+	}
+	if (!listener->complained)
+		ereport(LOG,
+				(errcode_for_socket_access(),
+				 errmsg("pooler could not %s %s: %m",
+						failed ? failed : "watch", listener->name),
+				 errhint("It will be tried again every second. Is another process using the port? Otherwise change pooler.port.")));
+	listener->complained = true;
+	if (listener->fd >= 0)
+		close(listener->fd);
+	listener->fd = -1;
+}
+
+void
+pooler_listener_start(void)
+{
+	if (!resolved)
+		resolve();
+	for (int i = 0; i < nlisteners; i++)
+	{
+		if (listeners[i].state == LISTENER_CLOSED)
+			start_listening(i);
+	}
+}
+
+static void
+set_paused(bool pause)
+{
+	for (int i = 0; i < nlisteners; i++)
+	{
+		Listener   *listener = &listeners[i];
+
+		if (listener->state != (pause ? LISTENER_LISTENING : LISTENER_PAUSED))
+			continue;
+		(void) pooler_worker_watch(EPOLL_CTL_MOD, listener->fd,
+								   pause ? 0 : EPOLLIN,
+								   worker_event(WORKER_EVENT_LISTENER, 0, i));
+		listener->state = pause ? LISTENER_PAUSED : LISTENER_LISTENING;
+	}
+}
+
+void
+pooler_listener_resume(void)
+{
+	set_paused(false);
+}
+
+void
+pooler_listener_stop(void)
+{
+	for (int i = 0; i < nlisteners; i++)
+	{
+		Listener   *listener = &listeners[i];
+
+		if (listener->fd >= 0)
+		{
+			if (listener->addr.addr.ss_family == AF_UNIX)
+				(void) unlink(((struct sockaddr_un *) &listener->addr.addr)->sun_path);
+			close(listener->fd);
+		}
+		listener->fd = -1;
+		listener->state = LISTENER_STOPPED;
+	}
+	pooler_shared->port = 0;
+}
+
+void
+pooler_listener_event(uint32 index)
+{
+	Listener   *listener = &listeners[index];
+
+	for (int i = 0; i < MAX_ACCEPTS; i++)
+	{
+		SockAddr	raddr;
+		int			fd;
+
+		if (listener->state != LISTENER_LISTENING)
+			return;
+		if (!pooler_client_slot_free())
+		{
+			/* the backlog keeps them until somebody leaves */
+			set_paused(true);
+			return;
+		}
+		raddr.salen = sizeof(raddr.addr);
+		memset(&raddr.addr, 0, sizeof(raddr.addr));
+		fd = accept4(listener->fd, (struct sockaddr *) &raddr.addr,
+					 &raddr.salen, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0)
+		{
+			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+				ereport(LOG,
+						(errcode_for_socket_access(),
+						 errmsg("pooler could not accept new connection: %m")));
+			return;
+		}
+		(void) pooler_client_accept(fd, &raddr);
+	}
+}

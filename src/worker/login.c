@@ -1,0 +1,953 @@
+/*-------------------------------------------------------------------------
+ *
+ * login.c
+ *	  From accept to a client's first ReadyForQuery.
+ *
+ * Runs in: the pooler.  Owns the bytes of the login dialogue.  Reads exactly
+ * the messages that belong to it, because what follows is a backend's to
+ * read.  Every step that can raise runs in a transaction and under PG_TRY:
+ * an error ends this client only.
+ *
+ *	STARTUP ---> CHECK_RULES ---> PASSWORD --+--> AUTHORIZE ---> PARAMETERS
+ *	                 |    |           ^ |    |                       |
+ *	                 |    |           +-+    |                       v
+ *	                 |    +-- trust ---------+                    WELCOME --> IDLE
+ *	                 v
+ *	              DELEGATE ---> CORE ---> IDLE  (core does the dialogue)
+ *
+ * CHECK_RULES and AUTHORIZE are tried again by the clock if a catalog is
+ * locked, DELEGATE if no backend can be started now; every step ends in FREE
+ * when it fails or takes too long.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/internal.h"
+
+#include <sys/socket.h>
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "auth/catalog.h"
+#include "worker/parameters.h"
+
+typedef enum LoginStep
+{
+	LOGIN_STARTUP,				/* reads packets up to the parameters */
+	LOGIN_CHECK_RULES,			/* looks for the rule of pg_hba.conf */
+	LOGIN_PASSWORD,				/* waits for a 'p' message */
+	LOGIN_AUTHORIZE,			/* is who he says; may he connect? */
+	LOGIN_PARAMETERS,			/* waits for a backend to report parameters */
+	LOGIN_DELEGATE,				/* waits for a backend to be authenticated by */
+	LOGIN_CORE,					/* core has the socket */
+	LOGIN_WELCOME				/* the last messages are on their way */
+} LoginStep;
+
+struct WorkerLogin
+{
+	LoginStep	step;
+	MemoryContext cxt;			/* everything of this login */
+	TimestampTz deadline;		/* 0: none */
+	Port		port;			/* for core's functions and the log prefix */
+
+	StringInfoData in;			/* the packet or message being read */
+	StringInfoData out;			/* not sent yet: from out.cursor on */
+	bool		ssl_done;		/* SSLRequest was answered */
+	bool		gss_done;
+
+	PoolerStartup startup;		/* points into packet */
+	char	   *packet;
+	PoolerAuth *auth;
+	PoolerIdentity identity;
+	char	   *key;			/* of its parameters, see parameters.c */
+	size_t		key_len;
+};
+
+/* Clients in LOGIN, oldest first. */
+static dlist_head logins = DLIST_STATIC_INIT(logins);
+static int	ncounted;			/* clients that count against the limit */
+
+static void login_continue(int slot);
+
+static inline WorkerLogin *
+login_of(int slot)
+{
+	return pooler_worker_clients[slot].login;
+}
+
+/*---------------------------------------------------------------------------
+ * begin and end
+ *---------------------------------------------------------------------------
+ */
+
+void
+pooler_login_begin(int slot)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	MemoryContext cxt = AllocSetContextCreate(TopMemoryContext, "pooler login",
+											  ALLOCSET_SMALL_SIZES);
+	WorkerLogin *login = MemoryContextAllocZero(cxt, sizeof(WorkerLogin));
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+
+	login->cxt = cxt;
+	login->step = LOGIN_STARTUP;
+	if (pooler_client_login_timeout > 0)
+		login->deadline = TimestampTzPlusMilliseconds(pooler_worker.now,
+													  pooler_client_login_timeout * INT64CONST(1000));
+	login->port.sock = PGINVALID_SOCKET;
+	login->port.raddr = client->raddr;
+	login->port.laddr = client->laddr;
+	login->port.remote_host = client->host;
+	login->port.remote_port = client->port;
+	initStringInfo(&login->in);
+	initStringInfo(&login->out);
+	MemoryContextSwitchTo(old);
+	wc->login = login;
+	dlist_push_tail(&logins, &wc->node);
+	pooler_worker_tick_within(1000);
+
+	if (pooler_log_connection_received())
+	{
+		MyProcPort = &login->port;
+		ereport(LOG,
+				(errmsg("connection received: host=%s%s%s", client->host,
+						client->port[0] ? " port=" : "", client->port)));
+		MyProcPort = NULL;
+	}
+}
+
+void
+pooler_login_free(int slot)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+
+	dlist_delete(&wc->node);
+	wc->node.next = wc->node.prev = NULL;
+	explicit_bzero(wc->login->in.data, wc->login->in.maxlen);
+	MemoryContextDelete(wc->login->cxt);
+	wc->login = NULL;
+}
+
+void
+pooler_login_uncount(void)
+{
+	ncounted--;
+}
+
+static void
+fail(int slot, const char *sqlstate, const char *message, const char *detail)
+{
+	PoolerErrorFields error = {.severity = "FATAL"};
+
+	error.sqlstate = sqlstate;
+	error.message = message;
+	error.detail = detail;
+	pooler_shared->counters.failed_logins++;
+	MyProcPort = &login_of(slot)->port;
+	ereport(LOG,
+			(errmsg_internal("%s", message),
+			 detail ? errdetail_internal("%s", detail) : 0));
+	MyProcPort = NULL;
+	pooler_client_close(slot, &error, NULL);
+}
+
+/* What the pure parser found wrong with the client's bytes. */
+static void
+fail_proto(int slot, PoolerProtoError code, const PoolerProtoErrorArgs *args)
+{
+	const PoolerProtoErrorInfo *info = pooler_proto_error_info(code);
+	char		message[256];
+
+	pooler_proto_error_format(code, args, message, sizeof(message));
+	if (!info->log_only)
+	{
+		fail(slot, info->sqlstate, message, info->detail);
+		return;
+	}
+	pooler_shared->counters.failed_logins++;
+	MyProcPort = &login_of(slot)->port;
+	ereport(LOG,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg_internal("%s", message)));
+	MyProcPort = NULL;
+	pooler_client_close(slot, NULL, NULL);
+}
+
+/*
+ * Sends and logs the error that was raised by one of core's functions, with
+ * the severity that core would have given it.
+ */
+static void
+fail_caught(int slot, ErrorData *edata)
+{
+	PoolerErrorFields error = {.severity = "FATAL"};
+
+	error.sqlstate = unpack_sql_state(edata->sqlerrcode);
+	error.message = edata->message ? edata->message : _("missing error text");
+	error.detail = edata->detail;
+	error.hint = edata->hint;
+	pooler_shared->counters.failed_logins++;
+	pooler_client_close(slot, &error, NULL);
+}
+
+/*
+ * Runs a step of the login in a transaction.  False if it failed; then the
+ * client is gone.
+ */
+static bool
+run_step(int slot, void (*step) (int slot))
+{
+	WorkerLogin *login = login_of(slot);
+	MemoryContext old = CurrentMemoryContext;
+	ErrorData  *volatile edata = NULL;
+
+	MyProcPort = &login->port;
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		step(slot);
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(login->cxt);
+		edata = CopyErrorData();
+		pooler_log_error_as_fatal(true);
+		EmitErrorReport();
+		pooler_log_error_as_fatal(false);
+		FlushErrorState();
+		AbortCurrentTransaction();
+	}
+	PG_END_TRY();
+	MyProcPort = NULL;
+	MemoryContextSwitchTo(old);
+	if (edata == NULL)
+		return true;
+	fail_caught(slot, edata);
+	return false;
+}
+
+/*---------------------------------------------------------------------------
+ * reading and writing
+ *---------------------------------------------------------------------------
+ */
+
+typedef enum LoginIo
+{
+	LOGIN_IO_DONE,
+	LOGIN_IO_WAIT,				/* armed, go on when the socket is ready */
+	LOGIN_IO_CLOSED				/* the peer has gone */
+} LoginIo;
+
+/* Reads until 'in' holds this many bytes and no more. */
+static LoginIo
+read_exactly(int slot, int upto)
+{
+	WorkerLogin *login = login_of(slot);
+	int			fd = pooler_worker_clients[slot].fd;
+
+	enlargeStringInfo(&login->in, upto - login->in.len);
+	while (login->in.len < upto)
+	{
+		ssize_t		n = recv(fd, login->in.data + login->in.len,
+							 upto - login->in.len, MSG_DONTWAIT);
+
+		if (n > 0)
+			login->in.len += n;
+		else if (n < 0 && errno == EINTR)
+			continue;
+		else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		{
+			pooler_client_arm(slot);
+			return LOGIN_IO_WAIT;
+		}
+		else
+			return LOGIN_IO_CLOSED;
+	}
+	return LOGIN_IO_DONE;
+}
+
+static LoginIo
+flush(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	WorkerClient *wc = &pooler_worker_clients[slot];
+
+	while (login->out.cursor < login->out.len)
+	{
+		ssize_t		n = send(wc->fd, login->out.data + login->out.cursor,
+							 login->out.len - login->out.cursor,
+							 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0)
+			login->out.cursor += n;
+		else if (n < 0 && errno == EINTR)
+			continue;
+		else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		{
+			(void) pooler_worker_watch(EPOLL_CTL_MOD, wc->fd,
+									   EPOLLOUT | EPOLLRDHUP | EPOLLONESHOT,
+									   worker_event(WORKER_EVENT_CLIENT,
+													pooler_client_gen(&pooler_clients[slot]),
+													slot));
+			return LOGIN_IO_WAIT;
+		}
+		else
+			return LOGIN_IO_CLOSED;
+	}
+	resetStringInfo(&login->out);
+	return LOGIN_IO_DONE;
+}
+
+/* Room for a message in 'out'; commit what was written with out_end(). */
+static PoolerWriter
+out_begin(WorkerLogin *login, int room)
+{
+	enlargeStringInfo(&login->out, room);
+	return pooler_writer(login->out.data + login->out.len, room);
+}
+
+static void
+out_end(WorkerLogin *login, const PoolerWriter *w)
+{
+	Assert(pooler_writer_fits(w));
+	login->out.len += w->len;
+}
+
+/*---------------------------------------------------------------------------
+ * STARTUP
+ *---------------------------------------------------------------------------
+ */
+
+static void
+copy_name(char *to, const char *from)
+{
+	strlcpy(to, from, NAMEDATALEN);
+}
+
+/*
+ * Core answers a client that is one too many only after its startup packet,
+ * so that cancel requests still get through.
+ */
+static bool
+check_admission(int slot)
+{
+	if (pooler_worker.draining)
+	{
+		fail(slot, "57P03", _("the database system is shutting down"), NULL);
+		return false;
+	}
+	if (ncounted >= pooler_shared->max_clients)
+	{
+		pooler_shared->counters.refused++;
+		fail(slot, "53300", _("sorry, too many clients already"), NULL);
+		return false;
+	}
+	ncounted++;
+	pooler_worker_clients[slot].counted = true;
+	return true;
+}
+
+/* The settings of the packet, as (name, value) pairs for backends. */
+static void
+keep_settings(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	PoolerReader it = login->startup.pairs;
+	PoolerStartupParam param;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	while (pooler_startup_next(&it, &param))
+	{
+		if (param.kind != POOLER_PARAM_SETTING &&
+			param.kind != POOLER_PARAM_OPTIONS)
+			continue;
+		appendBinaryStringInfo(&buf, param.name, strlen(param.name) + 1);
+		appendBinaryStringInfo(&buf, param.value, strlen(param.value) + 1);
+	}
+	if (buf.len > 0)
+	{
+		wc->settings = MemoryContextAlloc(TopMemoryContext, buf.len);
+		memcpy(wc->settings, buf.data, buf.len);
+	}
+	wc->settings_len = buf.len;
+	pfree(buf.data);
+}
+
+static void
+negotiate(WorkerLogin *login)
+{
+	PoolerWriter w;
+
+	if (!pooler_startup_must_negotiate(&login->startup, POOLER_PROTO_VERSION_3_0))
+		return;
+	w = out_begin(login, POOLER_STARTUP_MAX_TOTAL + 64);
+	pooler_build_negotiate(&w, &login->startup, POOLER_PROTO_VERSION_3_0);
+	out_end(login, &w);
+}
+
+static void
+take_parameters(int slot, uint32 len)
+{
+	WorkerLogin *login = login_of(slot);
+	PoolerClient *client = &pooler_clients[slot];
+	PoolerProtoErrorArgs args = {0};
+	PoolerProtoError error;
+
+	login->packet = MemoryContextAlloc(login->cxt, len);
+	memcpy(login->packet, login->in.data, len);
+	resetStringInfo(&login->in);
+	error = pooler_startup_parse((uint8_t *) login->packet, len, &login->startup);
+	if (error == POOLER_PROTO_OK || error == POOLER_PROTO_NO_USER)
+		negotiate(login);
+	if (error != POOLER_PROTO_OK)
+	{
+		(void) flush(slot);
+		args.value = login->startup.bad_replication;
+		fail_proto(slot, error, &args);
+		return;
+	}
+	copy_name(client->role, login->startup.user);
+	copy_name(client->database, login->startup.database);
+	if (login->startup.application_name)
+	{
+		char	   *name = pooler_clean_ascii(login->startup.application_name);
+
+		strlcpy(client->application_name, name, POOLER_APPNAME_LEN);
+		pfree(name);
+	}
+	login->port.user_name = client->role;
+	login->port.database_name = client->database;
+	if (!check_admission(slot))
+		return;
+	keep_settings(slot);
+	login->step = LOGIN_CHECK_RULES;
+}
+
+/* Answers SSLRequest and GSSENCRequest: there is no encryption here (yet). */
+static void
+refuse_encryption(int slot, PoolerStartupKind kind)
+{
+	WorkerLogin *login = login_of(slot);
+	int			fd = pooler_worker_clients[slot].fd;
+	char		byte;
+
+	resetStringInfo(&login->in);
+	if (kind == POOLER_STARTUP_SSL_REQUEST)
+		login->ssl_done = true;
+	else
+		login->gss_done = true;
+	if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
+	{
+		fail_proto(slot, kind == POOLER_STARTUP_SSL_REQUEST ?
+				   POOLER_PROTO_DATA_AFTER_SSL : POOLER_PROTO_DATA_AFTER_GSS, NULL);
+		return;
+	}
+	appendStringInfoChar(&login->out, 'N');
+}
+
+static void
+take_cancel(int slot, uint32 len)
+{
+	PoolerCancelRequest cancel;
+	PoolerProtoError error;
+
+	error = pooler_startup_parse_cancel((uint8_t *) login_of(slot)->in.data,
+										len, &cancel);
+	if (error != POOLER_PROTO_OK)
+	{
+		fail_proto(slot, error, NULL);
+		return;
+	}
+	pooler_cancel(cancel.pid, cancel.key, cancel.key_len);
+	pooler_client_close(slot, NULL, NULL);
+}
+
+/* One look at the startup packet; sets the next step when it is complete. */
+static void
+step_startup(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	PoolerProtoErrorArgs args = {0};
+	PoolerStartupVerdict v;
+
+	for (;;)
+	{
+		v = pooler_startup_inspect((uint8_t *) login->in.data, login->in.len,
+								   login->ssl_done, login->gss_done);
+		if (v.kind != POOLER_STARTUP_NEED_MORE)
+			break;
+		switch (read_exactly(slot, v.need))
+		{
+			case LOGIN_IO_DONE:
+				continue;
+			case LOGIN_IO_WAIT:
+				return;
+			case LOGIN_IO_CLOSED:
+				if (login->in.len > 0)
+					fail_proto(slot, POOLER_PROTO_STARTUP_INCOMPLETE, NULL);
+				else
+					pooler_client_close(slot, NULL, NULL);
+				return;
+		}
+	}
+	switch (v.kind)
+	{
+		case POOLER_STARTUP_ERROR:
+			args.proto = v.proto;
+			args.latest = POOLER_PROTO_VERSION_3_0;
+			fail_proto(slot, v.error, &args);
+			break;
+		case POOLER_STARTUP_TLS_HELLO:
+			fail_proto(slot, POOLER_PROTO_STARTUP_LENGTH, NULL);
+			break;
+		case POOLER_STARTUP_SSL_REQUEST:
+		case POOLER_STARTUP_GSS_REQUEST:
+			refuse_encryption(slot, v.kind);
+			break;
+		case POOLER_STARTUP_CANCEL:
+			take_cancel(slot, v.need);
+			break;
+		case POOLER_STARTUP_PARAMETERS:
+			take_parameters(slot, v.need);
+			break;
+		case POOLER_STARTUP_NEED_MORE:
+			break;
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * CHECK_RULES, PASSWORD
+ *---------------------------------------------------------------------------
+ */
+
+static void
+after_auth(WorkerLogin *login, PoolerAuthResult result)
+{
+	switch (result)
+	{
+		case POOLER_AUTH_CONTINUE:
+			login->step = LOGIN_PASSWORD;
+			break;
+		case POOLER_AUTH_DONE:
+			login->step = LOGIN_AUTHORIZE;
+			break;
+		case POOLER_AUTH_DELEGATE:
+			login->step = LOGIN_DELEGATE;
+			break;
+	}
+}
+
+static void
+check_rules(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+
+	if (pooler_worker.rules == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("could not load pg_hba.conf")));
+	if (!pooler_catalog_try_lock())
+		return;					/* stays in this step */
+	after_auth(login, pooler_auth_begin(&login->auth, login->cxt, &login->port,
+										login->startup.replication,
+										pooler_worker.rules, &login->out));
+}
+
+static void
+continue_auth(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+
+	after_auth(login, pooler_auth_continue(login->auth,
+										   login->in.data + POOLER_FRAME_HEADER,
+										   login->in.len - POOLER_FRAME_HEADER,
+										   &login->out));
+}
+
+static void
+wrong_type(int slot)
+{
+	pooler_auth_fail_type(login_of(slot)->auth,
+						  (unsigned char) login_of(slot)->in.data[0]);
+}
+
+static void
+too_long(int slot)
+{
+	pooler_auth_fail(login_of(slot)->auth);
+}
+
+static void
+step_password(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	PoolerPassword message;
+	uint32		limit = pooler_auth_max_body(login->auth) + 4;
+
+	for (;;)
+	{
+		switch (pooler_password_inspect((uint8_t *) login->in.data, login->in.len,
+										limit, &message))
+		{
+			case POOLER_PASSWORD_NEED_MORE:
+				switch (read_exactly(slot, message.need))
+				{
+					case LOGIN_IO_DONE:
+						continue;
+					case LOGIN_IO_WAIT:
+						return;
+					case LOGIN_IO_CLOSED:
+						/* psql leaves like this to ask for a password */
+						pooler_client_close(slot, NULL, NULL);
+						return;
+				}
+				break;
+			case POOLER_PASSWORD_WHOLE:
+				if (run_step(slot, continue_auth))
+				{
+					explicit_bzero(login->in.data, login->in.maxlen);
+					resetStringInfo(&login->in);
+				}
+				return;
+			case POOLER_PASSWORD_WRONG_TYPE:
+				(void) run_step(slot, wrong_type);
+				return;
+			case POOLER_PASSWORD_INVALID_LENGTH:
+				(void) run_step(slot, too_long);
+				return;
+		}
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * AUTHORIZE, PARAMETERS, WELCOME
+ *---------------------------------------------------------------------------
+ */
+
+static void
+authorize(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	PoolerClient *client = &pooler_clients[slot];
+
+	if (login->startup.replication != POOLER_REPLICATION_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the pooler does not accept replication connections"),
+				 errhint("Connect to the server's own port.")));
+	if (!pooler_catalog_try_lock())
+		return;
+	pooler_auth_authorize(client->role, client->database, &login->identity);
+	login->key = pooler_parameters_key(login->cxt, &login->identity,
+									   pooler_worker_clients[slot].settings,
+									   pooler_worker_clients[slot].settings_len,
+									   &login->key_len);
+	login->step = LOGIN_PARAMETERS;
+}
+
+/* Asks a backend what a client with such settings has to be told. */
+static void
+start_probe(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	PoolerIdentity *who = &login->identity;
+	int			pool = pooler_pool_find(who->dbid, who->roleid,
+										NameStr(who->database),
+										NameStr(who->role));
+	bool		plain = pooler_settings_trivial(wc->settings, wc->settings_len);
+
+	if (pooler_birth_awaited(login->key, login->key_len))
+		return;
+	if (pooler_birth_start(WORKER_BIRTH_PROBE, pool,
+						   NameStr(who->database), NameStr(who->role),
+						   plain ? NULL : wc->settings,
+						   plain ? 0 : wc->settings_len,
+						   login->key, login->key_len, -1) < 0)
+		pooler_worker_tick_within(100);
+}
+
+static void
+enter_pool(int slot, Oid dbid, Oid roleid, const char *database, const char *role)
+{
+	PoolerClient *client = &pooler_clients[slot];
+
+	client->pool = pooler_pool_find(dbid, roleid, database, role);
+	pooler_pools[client->pool].nclients++;
+	pooler_pools[client->pool].counters.logins++;
+}
+
+static void
+log_authorized(int slot)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	WorkerLogin *login = login_of(slot);
+
+	if (!pooler_log_connection_authorized())
+		return;
+	MyProcPort = &login->port;
+	ereport(LOG,
+			(errmsg_internal("connection authorized: user=%s database=%s%s%s",
+							 client->role, client->database,
+							 client->application_name[0] ? " application_name=" : "",
+							 client->application_name)));
+	MyProcPort = NULL;
+}
+
+static void
+welcome(int slot, const char *parameters, size_t len)
+{
+	WorkerLogin *login = login_of(slot);
+	PoolerClient *client = &pooler_clients[slot];
+	PoolerIdentity *who = &login->identity;
+	uint32		key;
+	PoolerWriter w;
+
+	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
+	{
+		fail(slot, "XX000", _("could not generate random cancel key"), NULL);
+		return;
+	}
+	w = out_begin(login, 9);
+	pooler_build_auth(&w, 0, NULL, 0);
+	out_end(login, &w);
+	pooler_parameters_write(&login->out, parameters, len,
+							login->startup.application_name ?
+							client->application_name : NULL);
+	w = out_begin(login, 32);
+	key = pg_hton32(client->cancel_key);
+	pooler_build_key(&w, pooler_client_pid(slot), &key, sizeof(key));
+	pooler_build_ready(&w, 'I');
+	out_end(login, &w);
+	enter_pool(slot, who->dbid, who->roleid, NameStr(who->database),
+			   NameStr(who->role));
+	log_authorized(slot);
+	login->step = LOGIN_WELCOME;
+}
+
+static void
+step_parameters(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	const char *parameters;
+	size_t		len;
+
+	/* an ACL that can't be read here is judged by the backend that is born */
+	if (pooler_parameters_find(login->key, login->key_len, &parameters, &len))
+		welcome(slot, parameters, len);
+	else
+		start_probe(slot);
+}
+
+void
+pooler_login_parameters_known(WorkerBirth *birth)
+{
+	dlist_mutable_iter iter;
+
+	pooler_parameters_store(birth->key, birth->key_len,
+							birth->parameters.data, birth->parameters.len);
+	dlist_foreach_modify(iter, &logins)
+	{
+		WorkerClient *wc = dlist_container(WorkerClient, node, iter.cur);
+
+		if (wc->login->step == LOGIN_PARAMETERS &&
+			wc->login->key_len == birth->key_len &&
+			memcmp(wc->login->key, birth->key, birth->key_len) == 0)
+			login_continue(wc - pooler_worker_clients);
+	}
+}
+
+void
+pooler_login_parameters_failed(WorkerBirth *birth, const void *message, size_t len)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &logins)
+	{
+		WorkerClient *wc = dlist_container(WorkerClient, node, iter.cur);
+
+		if (wc->login->step == LOGIN_PARAMETERS &&
+			wc->login->key_len == birth->key_len &&
+			memcmp(wc->login->key, birth->key, birth->key_len) == 0)
+		{
+			pooler_shared->counters.failed_logins++;
+			pooler_client_close_raw(wc - pooler_worker_clients, message, len, NULL);
+		}
+	}
+}
+
+static void
+finish(int slot)
+{
+	pooler_login_free(slot);
+	pooler_client_set_state(slot, POOLER_CLIENT_IDLE, 0);
+	pooler_client_arm(slot);
+}
+
+/*---------------------------------------------------------------------------
+ * DELEGATE, CORE
+ *---------------------------------------------------------------------------
+ */
+
+static void
+step_delegate(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	PoolerClient *client = &pooler_clients[slot];
+	int			backend;
+
+	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
+	{
+		fail(slot, "XX000", _("could not generate random cancel key"), NULL);
+		return;
+	}
+	backend = pooler_birth_start(WORKER_BIRTH_DELEGATED, -1,
+								 login->startup.database, login->startup.user,
+								 wc->settings, wc->settings_len, NULL, 0, slot);
+	if (backend < 0)
+	{
+		pooler_worker_tick_within(100);
+		return;
+	}
+	pooler_shared->counters.delegated_logins++;
+	login->step = LOGIN_CORE;
+	login->deadline = 0;		/* core has authentication_timeout */
+}
+
+/*
+ * The backend has the socket from now on: the word says so, and the pooler
+ * watches for nothing until it comes back.
+ */
+void
+pooler_login_handed_over(int slot, int backend)
+{
+	pooler_client_set_state(slot, POOLER_CLIENT_BACKEND, backend);
+}
+
+void
+pooler_login_delegated_done(int slot, Oid dbid, Oid roleid)
+{
+	PoolerClient *client = &pooler_clients[slot];
+
+	enter_pool(slot, dbid, roleid, client->database, client->role);
+	pooler_login_free(slot);
+}
+
+/*---------------------------------------------------------------------------
+ * the driver
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Goes on with a login until it has to wait.  The client may be gone, or
+ * logged in, afterwards.
+ */
+static void
+login_continue(int slot)
+{
+	uint32		gen = pooler_client_gen(&pooler_clients[slot]);
+
+	for (;;)
+	{
+		WorkerLogin *login = login_of(slot);
+		LoginStep	before = login->step;
+
+		switch (flush(slot))
+		{
+			case LOGIN_IO_DONE:
+				break;
+			case LOGIN_IO_WAIT:
+				return;
+			case LOGIN_IO_CLOSED:
+				pooler_client_close(slot, NULL, NULL);
+				return;
+		}
+		switch (before)
+		{
+			case LOGIN_STARTUP:
+				step_startup(slot);
+				break;
+			case LOGIN_CHECK_RULES:
+				(void) run_step(slot, check_rules);
+				break;
+			case LOGIN_PASSWORD:
+				step_password(slot);
+				break;
+			case LOGIN_AUTHORIZE:
+				(void) run_step(slot, authorize);
+				break;
+			case LOGIN_PARAMETERS:
+				step_parameters(slot);
+				break;
+			case LOGIN_DELEGATE:
+				step_delegate(slot);
+				break;
+			case LOGIN_CORE:
+				return;
+			case LOGIN_WELCOME:
+				finish(slot);
+				return;
+		}
+		/* gone, or nothing more to do for now? */
+		if (pooler_client_gen(&pooler_clients[slot]) != gen ||
+			login_of(slot) == NULL)
+			return;
+		login = login_of(slot);
+		if (login->step == before && login->out.len == 0)
+			return;
+	}
+}
+
+void
+pooler_login_event(int slot, uint32 events)
+{
+	WorkerLogin *login = login_of(slot);
+
+	/* who waits for us, not we for him, may only leave */
+	if (login->step != LOGIN_STARTUP && login->step != LOGIN_PASSWORD &&
+		login->step != LOGIN_WELCOME &&
+		login->out.cursor == login->out.len)
+	{
+		if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+			pooler_client_close(slot, NULL, NULL);
+		return;
+	}
+	login_continue(slot);
+}
+
+static void
+login_timed_out(int slot)
+{
+	fail(slot, "57014", _("canceling authentication due to timeout"),
+		 "pooler.client_login_timeout has passed.");
+}
+
+void
+pooler_login_tick(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &logins)
+	{
+		WorkerClient *wc = dlist_container(WorkerClient, node, iter.cur);
+		int			slot = wc - pooler_worker_clients;
+
+		if (wc->login->deadline != 0 && wc->login->deadline <= pooler_worker.now)
+			login_timed_out(slot);
+		else if (wc->login->step == LOGIN_CHECK_RULES ||
+				 wc->login->step == LOGIN_AUTHORIZE ||
+				 wc->login->step == LOGIN_PARAMETERS ||
+				 wc->login->step == LOGIN_DELEGATE)
+		{
+			pooler_worker_tick_within(100);
+			login_continue(slot);
+		}
+	}
+}

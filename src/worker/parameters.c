@@ -1,0 +1,187 @@
+/*-------------------------------------------------------------------------
+ *
+ * parameters.c
+ *	  Remembers what backends reported at their start.
+ *
+ * Runs in: the pooler.  A login need not wait for a backend when another
+ * client of the same database and role, with the same startup settings, was
+ * here before.  Everything is forgotten at a reload and whenever a role or a
+ * database has changed.  Bounded: when it is full it is emptied.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/parameters.h"
+
+#include "common/hashfn.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#define MAX_ENTRIES		1024
+
+typedef struct ParametersEntry
+{
+	uint64		hash;			/* of the key: must be first */
+	char	   *key;
+	size_t		key_len;
+	char	   *parameters;
+	size_t		len;
+} ParametersEntry;
+
+static MemoryContext cache_cxt;
+static HTAB *cache;
+
+static void
+create_cache(void)
+{
+	HASHCTL		info = {0};
+
+	cache_cxt = AllocSetContextCreate(TopMemoryContext, "pooler parameters",
+									  ALLOCSET_DEFAULT_SIZES);
+	info.keysize = sizeof(uint64);
+	info.entrysize = sizeof(ParametersEntry);
+	info.hcxt = cache_cxt;
+	cache = hash_create("pooler parameters", 64, &info,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+void
+pooler_parameters_forget(void)
+{
+	if (cache_cxt)
+		MemoryContextDelete(cache_cxt);
+	cache_cxt = NULL;
+	cache = NULL;
+}
+
+static ParametersEntry *
+find_entry(const char *key, size_t key_len, HASHACTION action)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) key, key_len, 0);
+	bool		found;
+	ParametersEntry *entry;
+
+	if (cache == NULL)
+		create_cache();
+	entry = hash_search(cache, &hash, action, &found);
+	if (entry != NULL && !found)
+		entry->key = NULL;
+	return entry;
+}
+
+bool
+pooler_parameters_find(const char *key, size_t key_len,
+					   const char **parameters, size_t *len)
+{
+	ParametersEntry *entry = find_entry(key, key_len, HASH_FIND);
+
+	if (entry == NULL || entry->key_len != key_len ||
+		memcmp(entry->key, key, key_len) != 0)
+		return false;
+	*parameters = entry->parameters;
+	*len = entry->len;
+	return true;
+}
+
+void
+pooler_parameters_store(const char *key, size_t key_len,
+						const char *parameters, size_t len)
+{
+	ParametersEntry *entry;
+
+	if (cache != NULL && hash_get_num_entries(cache) >= MAX_ENTRIES)
+		pooler_parameters_forget();
+	entry = find_entry(key, key_len, HASH_ENTER);
+	if (entry->key != NULL)
+	{
+		pfree(entry->key);
+		pfree(entry->parameters);
+	}
+	entry->key = MemoryContextAlloc(cache_cxt, key_len);
+	memcpy(entry->key, key, key_len);
+	entry->key_len = key_len;
+	entry->parameters = MemoryContextAlloc(cache_cxt, Max(len, 1));
+	memcpy(entry->parameters, parameters, len);
+	entry->len = len;
+}
+
+/* Walks the pairs of a settings list; false at its end. */
+static bool
+next_pair(const char **p, const char *end, const char **name, const char **value)
+{
+	if (*p >= end)
+		return false;
+	*name = *p;
+	*value = *name + strlen(*name) + 1;
+	*p = *value + strlen(*value) + 1;
+	return true;
+}
+
+char *
+pooler_parameters_key(MemoryContext cxt, const PoolerIdentity *who,
+					  const char *settings, size_t settings_len, size_t *key_len)
+{
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	const char *p = settings;
+	const char *name;
+	const char *value;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendBinaryStringInfo(&buf, (const char *) &who->dbid, sizeof(Oid));
+	appendBinaryStringInfo(&buf, (const char *) &who->roleid, sizeof(Oid));
+	while (next_pair(&p, settings + settings_len, &name, &value))
+	{
+		if (strcmp(name, "application_name") == 0)
+			continue;
+		appendBinaryStringInfo(&buf, name, strlen(name) + 1);
+		appendBinaryStringInfo(&buf, value, strlen(value) + 1);
+	}
+	MemoryContextSwitchTo(old);
+	*key_len = buf.len;
+	return buf.data;
+}
+
+bool
+pooler_settings_trivial(const char *settings, size_t len)
+{
+	const char *p = settings;
+	const char *name;
+	const char *value;
+
+	while (next_pair(&p, settings + len, &name, &value))
+	{
+		if (strcmp(name, "application_name") != 0)
+			return false;
+	}
+	return true;
+}
+
+void
+pooler_parameters_write(StringInfo out, const char *parameters, size_t len,
+						const char *application_name)
+{
+	size_t		offset = 0;
+	PoolerMessage message;
+
+	while (pooler_message_next((const uint8_t *) parameters, len, len, &offset,
+							   &message) == POOLER_MESSAGE_OK)
+	{
+		const char *name;
+		const char *value;
+
+		if (application_name != NULL &&
+			pooler_message_parse_parameter(&message, &name, &value) &&
+			strcmp(name, "application_name") == 0)
+		{
+			PoolerWriter w;
+
+			enlargeStringInfo(out, 256);
+			w = pooler_writer(out->data + out->len, 256);
+			pooler_build_parameter(&w, name, application_name);
+			out->len += w.len;
+		}
+		else
+			appendBinaryStringInfo(out, (const char *) message.body - POOLER_FRAME_HEADER,
+								   message.total);
+	}
+}

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * parameters.h
+ *	  What clients have to be told at login: the ParameterStatus messages that
+ *	  backends reported, remembered by (database, role, startup settings).
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_WORKER_PARAMETERS_H
+#define POOLER_WORKER_PARAMETERS_H
+
+#include "worker/internal.h"
+
+/*
+ * The key of a client's parameters, in the given context.  application_name
+ * is left out: it is told to each client as the client gave it.
+ */
+extern char *pooler_parameters_key(MemoryContext cxt,
+								   const PoolerIdentity *who,
+								   const char *settings, size_t settings_len,
+								   size_t *key_len);
+
+/* Valid until the next call that stores or forgets. */
+extern bool pooler_parameters_find(const char *key, size_t key_len,
+								   const char **parameters, size_t *len);
+extern void pooler_parameters_store(const char *key, size_t key_len,
+									const char *parameters, size_t len);
+extern void pooler_parameters_forget(void);
+
+/*
+ * Appends the messages, with the client's own application_name unless that is
+ * NULL.
+ */
+extern void pooler_parameters_write(StringInfo out, const char *parameters,
+									size_t len, const char *application_name);
+
+/* Are there no startup settings but application_name? */
+extern bool pooler_settings_trivial(const char *settings, size_t len);
+
+#endif							/* POOLER_WORKER_PARAMETERS_H */

@@ -1,0 +1,541 @@
+/*-------------------------------------------------------------------------
+ *
+ * pool.c
+ *	  Pools: how many backends each may have, and who has to go.
+ *
+ * Runs in: the pooler.  A pool's backends are in its list from birth to end
+ * of file; counts in shared memory follow that list.  All pools share
+ * pooler.max_backends: at the limit the backend that has been idle longest
+ * goes in favour of a pool whose clients wait.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/internal.h"
+
+#include "access/xact.h"
+#include "auth/catalog.h"
+#include "nodes/pg_list.h"
+#include "utils/memutils.h"
+#include "worker/parameters.h"
+
+/* At most this many births a second, in the long run and at once. */
+#define BIRTHS_PER_SECOND	100
+#define BIRTHS_AT_ONCE		50
+
+WorkerPool *pooler_worker_pools;
+
+static int	npools;				/* slots below this have been used */
+static double birth_tokens = BIRTHS_AT_ONCE;
+static TimestampTz birth_tokens_at;
+
+/*---------------------------------------------------------------------------
+ * the table
+ *---------------------------------------------------------------------------
+ */
+
+/* Clients and backends of the last life have nothing to do with this one. */
+void
+pooler_pool_startup(void)
+{
+	pooler_worker_pools =
+		MemoryContextAllocZero(TopMemoryContext,
+							   sizeof(WorkerPool) * pooler_shared->npools);
+	for (int i = 0; i < pooler_shared->npools; i++)
+	{
+		PoolerPool *pool = &pooler_pools[i];
+
+		dlist_init(&pooler_worker_pools[i].backends);
+		SpinLockAcquire(&pool->mutex);
+		pool->head = pool->tail = -1;
+		pg_atomic_write_u32(&pool->nwaiting, 0);
+		SpinLockRelease(&pool->mutex);
+		pool->nclients = pool->nbackends = pool->nstarting = 0;
+		if (pool->in_use)
+			npools = i + 1;
+	}
+	birth_tokens_at = pooler_worker.now;
+}
+
+static void
+open_pool(int index, Oid dbid, Oid roleid, const char *database, const char *role)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	pool->dbid = dbid;
+	pool->roleid = roleid;
+	strlcpy(pool->database, database, NAMEDATALEN);
+	strlcpy(pool->role, role, NAMEDATALEN);
+	pool->size = pooler_default_pool_size;
+	pool->created_at = pooler_worker.now;
+	memset(&pool->counters, 0, sizeof(pool->counters));
+	pooler_worker_pools[index].retry_at = 0;
+	pooler_worker_pools[index].prefork = false;
+	pg_write_barrier();
+	pool->in_use = true;
+}
+
+/*
+ * Finds the pool, or opens one.  When all slots have been used, one without
+ * clients and backends is used again; there always is one (see pool_slots()
+ * in shmem.c).
+ */
+int
+pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role)
+{
+	int			index = -1;
+
+	for (int i = 0; i < npools; i++)
+	{
+		PoolerPool *pool = &pooler_pools[i];
+
+		if (pool->in_use && pool->dbid == dbid && pool->roleid == roleid)
+			return i;
+	}
+	if (npools < pooler_shared->npools)
+		index = npools++;
+	for (int i = 0; i < npools && index < 0; i++)
+	{
+		if (pooler_pools[i].nclients == 0 && pooler_pools[i].nbackends == 0)
+			index = i;
+	}
+	Assert(index >= 0);
+	open_pool(index, dbid, roleid, database, role);
+	return index;
+}
+
+void
+pooler_pool_client_left(int pool)
+{
+	pooler_pools[pool].nclients--;
+}
+
+/*---------------------------------------------------------------------------
+ * limits
+ *---------------------------------------------------------------------------
+ */
+
+static int
+count_backends(Oid dbid)
+{
+	int			n = 0;
+
+	for (int i = 0; i < npools; i++)
+	{
+		if (dbid == InvalidOid || pooler_pools[i].dbid == dbid)
+			n += pooler_pools[i].nbackends;
+	}
+	return n;
+}
+
+/* The pool's size, with the reserve once somebody has waited long enough. */
+static int
+pool_limit(PoolerPool *pool)
+{
+	TimestampTz since;
+
+	if (pooler_reserve_pool_size == 0 || pooler_queue_first(pool, &since) < 0 ||
+		!TimestampDifferenceExceeds(since, pooler_worker.now,
+									pooler_reserve_pool_timeout * 1000))
+		return pool->size;
+	return pool->size + pooler_reserve_pool_size;
+}
+
+static bool
+database_full(PoolerPool *pool)
+{
+	return pooler_max_db_connections > 0 &&
+		count_backends(pool->dbid) >= pooler_max_db_connections;
+}
+
+bool
+pooler_pool_has_room(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	/* the backend in question is counted already */
+	return pool->nbackends <= pool->size &&
+		count_backends(InvalidOid) <= pooler_max_backends_in_force() &&
+		(pooler_max_db_connections == 0 ||
+		 count_backends(pool->dbid) <= pooler_max_db_connections);
+}
+
+/*
+ * The backend that has been idle longest and that its pool can spare; of one
+ * database only, if that is what is full.
+ */
+static int
+find_victim(int for_pool, Oid dbid)
+{
+	int			victim = -1;
+	TimestampTz longest = 0;
+
+	for (int i = 0; i < npools; i++)
+	{
+		PoolerPool *pool = &pooler_pools[i];
+		dlist_iter	iter;
+
+		if (i == for_pool || pool->nbackends <= pooler_min_pool_size ||
+			(dbid != InvalidOid && pool->dbid != dbid))
+			continue;
+		dlist_foreach(iter, &pooler_worker_pools[i].backends)
+		{
+			WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
+			int			b = wb - pooler_worker_backends;
+			TimestampTz since;
+
+			if (pooler_backend_idle(b, &since) &&
+				(victim < 0 || since < longest))
+			{
+				victim = b;
+				longest = since;
+			}
+		}
+	}
+	return victim;
+}
+
+static void
+retire(int backend)
+{
+	if (pooler_backend_claim(backend))
+		pooler_backend_exit(backend);
+}
+
+/* Is a backend on its way out already, so that another need not be? */
+static bool
+somebody_exits(void)
+{
+	for (int i = 0; i < pooler_shared->nbackends; i++)
+	{
+		if (pooler_worker_backends[i].sock >= 0 && pooler_worker_backends[i].exiting)
+			return true;
+	}
+	return false;
+}
+
+static void
+make_room(int for_pool, Oid dbid)
+{
+	int			victim;
+
+	if (somebody_exits())
+		return;
+	victim = find_victim(for_pool, dbid);
+	if (victim >= 0)
+		retire(victim);
+}
+
+/* Births are bounded, whatever clients do to make backends die. */
+static bool
+take_birth_token(void)
+{
+	birth_tokens += (pooler_worker.now - birth_tokens_at) / 1e6 * BIRTHS_PER_SECOND;
+	birth_tokens = Min(birth_tokens, BIRTHS_AT_ONCE);
+	birth_tokens_at = pooler_worker.now;
+	if (birth_tokens < 1)
+		return false;
+	birth_tokens -= 1;
+	return true;
+}
+
+/*---------------------------------------------------------------------------
+ * growing
+ *---------------------------------------------------------------------------
+ */
+
+static bool
+give_birth(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+	PoolerIdentity who = {0};
+	char	   *key;
+	size_t		key_len;
+	int			backend;
+
+	if (!take_birth_token())
+	{
+		pooler_worker_tick_within(20);
+		return false;
+	}
+	who.dbid = pool->dbid;
+	who.roleid = pool->roleid;
+	key = pooler_parameters_key(CurrentMemoryContext, &who, NULL, 0, &key_len);
+	backend = pooler_birth_start(WORKER_BIRTH_POOL, index, pool->database,
+								 pool->role, NULL, 0, key, key_len, -1);
+	pfree(key);
+	return backend >= 0;
+}
+
+/* Room for one more, within the pool and among all; makes some if it can. */
+static bool
+may_grow(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	if (pooler_worker.draining || pool->nbackends >= pool_limit(pool))
+		return false;
+	if (pool->nbackends > 0 &&
+		pooler_worker_pools[index].retry_at > pooler_worker.now)
+		return false;
+	if (database_full(pool))
+	{
+		make_room(index, pool->dbid);
+		return false;
+	}
+	if (count_backends(InvalidOid) >= pooler_max_backends_in_force())
+	{
+		make_room(index, InvalidOid);
+		return false;
+	}
+	return true;
+}
+
+void
+pooler_pool_grow(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	if (pool->flags & POOLER_POOL_PAUSED)
+		return;
+	while ((int) pg_atomic_read_u32(&pool->nwaiting) > pool->nstarting &&
+		   may_grow(index))
+	{
+		if (!give_birth(index))
+		{
+			pooler_worker_tick_within(100);
+			break;
+		}
+	}
+}
+
+void
+pooler_pool_add(int index)
+{
+	if (pooler_pools[index].nstarting == 0 && may_grow(index))
+		(void) give_birth(index);
+}
+
+/*
+ * A pool that has backends tries again later.  The clients of one that has
+ * none get the server's own words.
+ */
+void
+pooler_pool_birth_failed(int index, const void *message, size_t len)
+{
+	PoolerPool *pool = &pooler_pools[index];
+	TimestampTz since;
+	int			client;
+
+	pooler_worker_pools[index].retry_at =
+		TimestampTzPlusMilliseconds(pooler_worker.now,
+									pooler_server_login_retry * INT64CONST(1000));
+	if (pool->nbackends > 1)	/* the failed one still counts */
+		return;
+	while ((client = pooler_queue_first(pool, &since)) >= 0)
+	{
+		if (pooler_queue_remove(pool, client,
+								pooler_client_gen(&pooler_clients[client])))
+			pooler_client_close_raw(client, message, len,
+									"no backend could be started");
+	}
+}
+
+/* Room has become free: pools whose clients wait get it in turn. */
+void
+pooler_pool_backend_left(int index)
+{
+	static int	turn = 0;
+
+	if (index >= 0)
+		pooler_dispatch_feed(index);
+	for (int n = 0; n < npools; n++)
+	{
+		int			i = (turn + n) % npools;
+
+		if (pg_atomic_read_u32(&pooler_pools[i].nwaiting) > 0)
+		{
+			pooler_pool_grow(i);
+			turn = i + 1;
+			break;
+		}
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * by the clock
+ *---------------------------------------------------------------------------
+ */
+
+static bool
+too_old(PoolerPool *pool, int backend, TimestampTz idle_since)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+
+	if (b->drain_gen != pg_atomic_read_u32(&pool->drain_gen))
+		return true;
+	if (pooler_server_lifetime > 0 &&
+		TimestampDifferenceExceeds(b->born_at, pooler_worker.now,
+								   pooler_server_lifetime * 1000))
+		return true;
+	return pooler_server_idle_timeout > 0 &&
+		pool->nbackends > pooler_min_pool_size &&
+		TimestampDifferenceExceeds(idle_since, pooler_worker.now,
+								   pooler_server_idle_timeout * 1000);
+}
+
+static void
+retire_old(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pooler_worker_pools[index].backends)
+	{
+		WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
+		int			b = wb - pooler_worker_backends;
+		TimestampTz since;
+
+		if (!wb->exiting && wb->birth == NULL &&
+			pooler_backend_idle(b, &since) && too_old(pool, b, since))
+			retire(b);
+	}
+}
+
+static void
+keep_minimum(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+	int			minimum = Min(pooler_min_pool_size, pool->size);
+
+	if (pool->nclients == 0 && !pooler_worker_pools[index].prefork)
+		return;
+	if (pooler_worker_pools[index].prefork)
+		minimum = Max(minimum, 1);
+	while (pool->nbackends < minimum &&
+		   pooler_worker_pools[index].retry_at <= pooler_worker.now &&
+		   may_grow(index) && give_birth(index))
+		;
+}
+
+static void
+open_preforked(void)
+{
+	static char *done = NULL;
+	List	   *items;
+	ListCell   *cell;
+
+	if (done != NULL && strcmp(done, pooler_prefork) == 0)
+		return;
+	if (done == NULL && pooler_prefork[0] == '\0')
+		return;
+	StartTransactionCommand();
+	if (pooler_catalog_try_lock() && pooler_parse_prefork(pooler_prefork, &items))
+	{
+		for (int i = 0; i < npools; i++)
+			pooler_worker_pools[i].prefork = false;
+		foreach(cell, items)
+		{
+			PoolerPreforkItem *item = lfirst(cell);
+			PoolerRole	role;
+			PoolerDatabase database;
+			int			pool;
+
+			if (!pooler_catalog_find_role(item->role, &role, NULL) ||
+				!pooler_catalog_find_database(item->database, &role, &database))
+			{
+				ereport(WARNING,
+						(errmsg("pooler.prefork names a role or database that does not exist: %s/%s",
+								item->database, item->role)));
+				continue;
+			}
+			pool = pooler_pool_find(database.oid, role.oid, item->database, item->role);
+			pooler_worker_pools[pool].prefork = true;
+		}
+		if (done != NULL)
+			pfree(done);
+		done = MemoryContextStrdup(TopMemoryContext, pooler_prefork);
+	}
+	CommitTransactionCommand();
+}
+
+void
+pooler_pool_tick(void)
+{
+	open_preforked();
+	for (int i = 0; i < npools; i++)
+	{
+		PoolerPool *pool = &pooler_pools[i];
+
+		if (!pool->in_use)
+			continue;
+		pool->size = pooler_default_pool_size;
+		retire_old(i);
+		keep_minimum(i);
+		if (pg_atomic_read_u32(&pool->nwaiting) > 0)
+		{
+			pooler_pool_grow(i);
+			pooler_worker_tick_within(100);
+		}
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * draining
+ *---------------------------------------------------------------------------
+ */
+
+static void
+drain(int index)
+{
+	pg_atomic_fetch_add_u32(&pooler_pools[index].drain_gen, 1);
+	retire_old(index);
+}
+
+void
+pooler_pool_drain_all(void)
+{
+	for (int i = 0; i < npools; i++)
+		drain(i);
+}
+
+/*
+ * A role or a database has changed.  Backends bear the old names in the log
+ * and in views, and were let in by rights that may be gone: they are replaced.
+ */
+static void
+recheck_pool(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+	NameData	role;
+	NameData	database;
+
+	if (!pooler_catalog_role_name(pool->roleid, &role) ||
+		!pooler_catalog_database_name(pool->dbid, &database))
+	{
+		drain(index);
+		return;
+	}
+	if (strcmp(NameStr(role), pool->role) != 0 ||
+		strcmp(NameStr(database), pool->database) != 0)
+	{
+		strlcpy(pool->role, NameStr(role), NAMEDATALEN);
+		strlcpy(pool->database, NameStr(database), NAMEDATALEN);
+		drain(index);
+	}
+}
+
+bool
+pooler_pool_recheck(void)
+{
+	bool		done;
+
+	StartTransactionCommand();
+	done = pooler_catalog_try_lock();
+	for (int i = 0; i < npools && done; i++)
+	{
+		if (pooler_pools[i].in_use)
+			recheck_pool(i);
+	}
+	CommitTransactionCommand();
+	return done;
+}
