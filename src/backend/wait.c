@@ -583,6 +583,28 @@ has_sent_command(void)
 }
 
 /*
+ * On a busy machine the next command is often there before the last one's
+ * result has been read by us: then sleeping, and all that goes with it, can be
+ * left out.  On an idle one a look is a wasted system call; so after a vain
+ * one the next few are omitted.
+ */
+static bool
+next_command_is_there(void)
+{
+	static int	omit = 0;
+
+	if (omit > 0)
+	{
+		omit--;
+		return false;
+	}
+	if (has_sent_command())
+		return true;
+	omit = 8;
+	return false;
+}
+
+/*
  * Our word says LINGERING (or, by now, CLAIMED).  The barrier after it was
  * written and before the queue is read pairs with the one in
  * pooler_queue_push(): either we see the client there, or the pooler sees us
@@ -700,6 +722,11 @@ after_command(bool lost)
 		leave_busy(POOLER_BACKEND_TAKING);
 		give_back(true);
 		return NEXT_TAKE;
+	}
+	if (next_command_is_there())
+	{
+		pooler_me.shared->counters.lingered++;
+		return NEXT_RUN;
 	}
 	leave_busy(POOLER_BACKEND_LINGERING);
 	return NEXT_LINGER;

@@ -86,6 +86,9 @@ is(ask($one, 'SELECT 1;'), '1', 'the first client is served');
 my $pid_one = ask($one, 'BEGIN; SELECT pg_backend_pid();');
 my $pid_two = ask($two, 'BEGIN; SELECT pg_backend_pid();');
 isnt($pid_one, $pid_two, 'two backends');
+# (clients may have waited for these two to be started)
+my $waits = $node->safe_psql('postgres', 'SELECT waits FROM pooler.stats');
+my $waited = $node->safe_psql('postgres', 'SELECT wait_time FROM pooler.stats');
 feed($three, 'SELECT 3;');
 becomes(q{SELECT count(*) FROM pooler.clients
 		  WHERE application_name = 'three' AND state = 'waiting'},
@@ -142,24 +145,43 @@ becomes(q{SELECT count(*) FROM pooler.clients WHERE state = 'idle'},
 becomes(q{SELECT backends_busy, backends, longest_wait IS NULL, utilisation
 		  FROM pooler.pools},
 	'0|2|t|0', 'the pool is idle');
-is( $node->safe_psql('postgres', q{
-		SELECT database, role, transactions, waits, logins, births, errors,
-			   cancels, wait_timeouts,
-			   wait_time > '0' AND wait_time = max_wait_time,
-			   transaction_time > wait_time
+is( $node->safe_psql('postgres', qq{
+		SELECT database, role, transactions, waits - $waits, logins, births,
+			   errors, cancels, wait_timeouts,
+			   wait_time - '$waited' > '10 ms',
+			   max_wait_time BETWEEN '10 ms' AND wait_time,
+			   transaction_time > wait_time - '$waited'
 		FROM pooler.stats}),
-	'shop|app|4|1|3|2|0|0|0|t|t', 'stats');
+	'shop|app|4|1|3|2|0|0|0|t|t|t', 'stats');
 is( $node->safe_psql('postgres', q{
-		SELECT avg_wait_time = max_wait_time, waits, transactions,
-			   avg_transaction_time > '0'
-		FROM pooler.pools}),
-	't|1|4|t', 'averages');
+		SELECT p.avg_wait_time BETWEEN s.wait_time / s.waits - interval '1 us'
+			   AND s.wait_time / s.waits,
+			   p.max_wait_time = s.max_wait_time, p.waits = s.waits,
+			   p.transactions = s.transactions,
+			   p.avg_transaction_time
+			   BETWEEN s.transaction_time / s.transactions - interval '1 us'
+			   AND s.transaction_time / s.transactions
+		FROM pooler.pools AS p JOIN pooler.stats AS s USING (dbid, roleid)}),
+	't|t|t|t|t', 'averages');
 is( $node->safe_psql('postgres',
 		'SELECT sum(transactions) FROM pooler.clients'),
 	'4', 'transactions of the clients');
 is( $node->safe_psql('postgres',
 		'SELECT sum(transactions) FROM pooler.backends'),
 	'4', 'transactions of the backends');
+
+# Who finds an idle backend has not waited, even if it had to before.
+$waits++;
+for my $c ($three, $one, $two, $three)
+{
+	becomes(q{SELECT backends_free + backends_lingering FROM pooler.pools},
+		'2', 'backends are idle');
+	is(ask($c, 'SELECT 5;'), '5', 'a client is served at once');
+}
+becomes(q{SELECT sum(transactions) FROM pooler.clients}, '8',
+	'transactions have ended');
+is($node->safe_psql('postgres', 'SELECT waits FROM pooler.stats'),
+	$waits, 'and nobody has waited');
 
 # Each column has the counter of its name: compared where nothing moves.
 is( $node->safe_psql('postgres', q{
@@ -185,13 +207,14 @@ is( $node->safe_psql('postgres', q{
 is( $node->safe_psql('postgres', q{
 		SELECT clients, backends, connections >= 3, transactions
 		FROM pooler.status}),
-	'3|2|t|4', 'status');
+	'3|2|t|8', 'status');
 
 # names are those of now
 $node->safe_psql('postgres', 'ALTER ROLE app RENAME TO renamed');
 is( $node->safe_psql('postgres',
 		'SELECT DISTINCT role FROM pooler.clients'),
 	'renamed', 'a renamed role');
+# (its backends are replaced; what they counted stays)
 
 # clients leave nothing behind
 quit($_) for ($one, $two, $three);
@@ -200,7 +223,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM pooler.clients'),
 	0, 'and none is shown');
 becomes(q{SELECT count(*) FROM pooler.backends WHERE client_id IS NOT NULL},
 	'0', 'no backend has a client');
-becomes(q{SELECT transactions FROM pooler.stats}, '4',
+becomes(q{SELECT transactions FROM pooler.stats}, '8',
 	'what backends have counted stays when they are gone');
 
 $node->stop;

@@ -23,6 +23,7 @@ $node->init;
 $node->append_conf('postgresql.conf', qq(
 listen_addresses = '127.0.0.1'
 log_line_prefix = ''
+log_connections = on
 shared_preload_libraries = 'pooler'
 pooler.port = $pooler_port
 pooler.listen_addresses = '127.0.0.1'
@@ -117,20 +118,16 @@ failure_is_logged('127.0.0.1', 'plain', 'wrong-one',
 failure_is_logged('127.0.0.1', 'nobody', 'wrong-one',
 	qr/Role "nobody" does not exist\./);
 
-$node->append_conf('postgresql.conf', 'log_connections = on');
-$node->reload;
 for my $port (sort keys %ports)
 {
-	my $offset;
+	my $offset = -s $node->logfile;
+
+	is(attempt($port, '127.0.0.1', 'alice', 'secret'), 'ok', "$port: alice gets in");
 	ok(wait_until("$port logs who was authenticated", sub {
-				$offset = -s $node->logfile;
-				attempt($port, '127.0.0.1', 'alice', 'secret');
 				substr(slurp_file($node->logfile), $offset) =~
 				  /connection authenticated: identity="alice" method=scram-sha-256 \(.*pg_hba\.conf:4\)/;
 			}), "$port: who was authenticated is logged");
 }
-$node->append_conf('postgresql.conf', 'log_connections = off');
-$node->reload;
 
 #
 # Wrong bytes
