@@ -366,6 +366,7 @@ count_wait(PoolerClient *client)
 	counters->waits++;
 	counters->wait_us += waited;
 	counters->max_wait_us = Max(counters->max_wait_us, waited);
+	client->queued_at = 0;
 }
 
 /*

@@ -73,6 +73,8 @@ parse_prefork_item(char *item, PoolerPreforkItem *result)
 	}
 	if (slash == NULL || slash == item || slash[1] == '\0')
 		return false;
+	if (slash[1] != '"' && strchr(slash + 1, '/') != NULL)
+		return false;			/* a name with a slash has to be quoted */
 	*slash = '\0';
 	if (!SplitIdentifierString(item, ',', &part) || list_length(part) != 1)
 		return false;
@@ -101,6 +103,8 @@ next_prefork_item(char **rest)
 			quoted = !quoted;
 	}
 	*rest = *p ? p + 1 : p;
+	if (*p && strspn(p + 1, " \t\n\r") == strlen(p + 1))
+		*rest = p;				/* a comma at the end: an empty item follows */
 	while (p > start && isspace((unsigned char) p[-1]))
 		p--;
 	*p = '\0';

@@ -103,11 +103,13 @@ pooler_queue_push(PoolerPool *pool, int32 client, TimestampTz now)
 }
 
 void
-pooler_queue_put_back(PoolerPool *pool, int32 client)
+pooler_queue_put_back(PoolerPool *pool, int32 client, TimestampTz now)
 {
 	PoolerClient *c = &pooler_clients[client];
 
 	SpinLockAcquire(&pool->mutex);
+	if (c->queued_at == 0)
+		c->queued_at = now;
 	queue_move(c, POOLER_CLIENT_QUEUED, 0, false);
 	queue_link_head(pool, client);
 	SpinLockRelease(&pool->mutex);

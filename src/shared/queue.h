@@ -26,10 +26,12 @@ extern void pooler_queue_init(PoolerPool *pool);
 extern void pooler_queue_push(PoolerPool *pool, int32 client, TimestampTz now);
 
 /*
- * Worker: puts a client back at the head, with its old queued_at.  Its word
- * goes from CLAIMED or BACKEND to QUEUED.  Full barrier as above.
+ * Worker: puts a client back at the head, with its old queued_at if it has
+ * waited before.  Its word goes from CLAIMED or BACKEND to QUEUED.  Full
+ * barrier as above.
  */
-extern void pooler_queue_put_back(PoolerPool *pool, int32 client);
+extern void pooler_queue_put_back(PoolerPool *pool, int32 client,
+								  TimestampTz now);
 
 /*
  * Takes the first client for a backend: the client's word becomes 'state'

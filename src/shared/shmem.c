@@ -90,6 +90,7 @@ init_slots(void)
 	{
 		pooler_queue_init(&pooler_pools[i]);
 		pg_atomic_init_u32(&pooler_pools[i].drain_gen, 0);
+		pg_atomic_init_u32(&pooler_pools[i].folding, 0);
 	}
 }
 

@@ -46,7 +46,8 @@ typedef struct PoolerClient
 	/* in the pool's ready queue; under the pool's mutex */
 	int32		next;			/* -1: none */
 	int32		prev;
-	TimestampTz queued_at;		/* when it was put there, for FIFO and limits */
+	TimestampTz queued_at;		/* when it was put there; 0 once a backend has
+								 * it */
 
 	/*
 	 * Serial of the hand-over that a cancel request asked to end, plus one; 0
@@ -138,6 +139,12 @@ typedef struct PoolerPool
 	 */
 	pg_atomic_uint32 drain_gen;
 
+	/*
+	 * Odd while the counters of a backend that has gone are being moved from
+	 * its slot to this one, so that a reader can look again.  Worker.
+	 */
+	pg_atomic_uint32 folding;
+
 	/* worker */
 	bool		in_use;
 	Oid			dbid;
@@ -179,6 +186,7 @@ typedef struct PoolerShared
 
 	/* worker, counted over all its lives */
 	PoolerWorkerCounters counters;
+	PoolerCounters gone_pools;	/* of pools whose slot was used again */
 	uint64		next_client_id;
 } PoolerShared;
 

@@ -404,24 +404,21 @@ pool_identity(const volatile PoolerPool *pool)
 }
 
 /*
- * When a backend has gone, the worker counts its end, adds its counters to the
- * pool's, and clears them.  If that begins while we add up, the number of ends
- * is another afterwards, and we start again.  Who begins while the worker is
- * between these steps (less than a microsecond) may find that backend twice or
- * not at all, this one time.
+ * When a backend has gone, the worker moves its counters to the pool's; while
+ * it does, and if it has, we start again.
  */
 static void
 add_up(int32 pool, PoolerCounters *sum)
 {
-	const volatile PoolerCounters *gone = &pooler_pools[pool].counters;
+	PoolerPool *shared = &pooler_pools[pool];
 
 	for (int i = 0; i < MAX_TRIES; i++)
 	{
-		uint64		ends = gone->ends;
+		uint32		folding = pg_atomic_read_u32(&shared->folding);
 
 		pg_read_barrier();
 		memset(sum, 0, sizeof(*sum));
-		pooler_stats_add(sum, &pooler_pools[pool].counters);
+		pooler_stats_add(sum, &shared->counters);
 		for (int32 b = 0; b < pooler_shared->nbackends; b++)
 		{
 			PoolerBackendSnapshot snap;
@@ -431,7 +428,7 @@ add_up(int32 pool, PoolerCounters *sum)
 				pooler_stats_add(sum, &snap.counters);
 		}
 		pg_read_barrier();
-		if (gone->ends == ends)
+		if (folding % 2 == 0 && pg_atomic_read_u32(&shared->folding) == folding)
 			break;
 	}
 }

@@ -665,6 +665,7 @@ pooler_get_totals(PG_FUNCTION_ARGS)
 
 	pooler_require_shmem();
 	result = begin_rows(fcinfo);
+	pooler_stats_add(&total, &pooler_shared->gone_pools);
 	for (int32 i = 0; i < pooler_shared->npools; i++)
 	{
 		PoolerPoolSnapshot snap;

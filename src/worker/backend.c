@@ -53,6 +53,27 @@ pooler_backend_startup(void)
 	}
 }
 
+/*
+ * What a backend has counted goes to its pool when the backend has gone.  A
+ * reader of both that comes in between finds the number odd, or changed.
+ */
+static void
+fold_counters(PoolerBackend *b)
+{
+	if (b->pool >= 0)
+	{
+		PoolerPool *pool = &pooler_pools[b->pool];
+
+		pg_atomic_fetch_add_u32(&pool->folding, 1);
+		pool->counters.ends++;
+		pooler_stats_add(&pool->counters, &b->counters);
+		memset(&b->counters, 0, sizeof(b->counters));
+		pg_atomic_fetch_add_u32(&pool->folding, 1);
+	}
+	else
+		memset(&b->counters, 0, sizeof(b->counters));
+}
+
 /* The slot of an orphan's client can be used again. */
 static void
 free_orphan_client(int backend)
@@ -79,8 +100,7 @@ pooler_backend_tick(void)
 			pooler_backend_word_state(pg_atomic_read_u64(&b->word)) !=
 			POOLER_BACKEND_DEAD)
 			continue;
-		if (b->pool >= 0)
-			pooler_stats_add(&pooler_pools[b->pool].counters, &b->counters);
+		fold_counters(b);
 		free_orphan_client(i);
 		pg_atomic_write_u64(&b->word, 0);
 		norphans--;
@@ -351,7 +371,8 @@ settle_clients(int backend)
 			(pooler_client_word_state(cw) == POOLER_CLIENT_CLAIMED ||
 			 pooler_client_word_state(cw) == POOLER_CLIENT_BACKEND) &&
 			pooler_client_word_backend(cw) == (uint32) backend)
-			pooler_queue_put_back(&pooler_pools[b->pool], client);
+			pooler_queue_put_back(&pooler_pools[b->pool], client,
+								  pooler_worker.now);
 	}
 	if (attached < (uint32) pooler_shared->nclients)
 	{
@@ -386,10 +407,8 @@ pooler_backend_gone(int backend)
 	{
 		dlist_delete(&wb->pool_node);
 		pooler_pools[pool].nbackends--;
-		pooler_pools[pool].counters.ends++;
-		pooler_stats_add(&pooler_pools[pool].counters, &b->counters);
 	}
-	memset(&b->counters, 0, sizeof(b->counters));
+	fold_counters(b);
 	b->pool = -1;
 	wb->number++;
 	pg_write_barrier();

@@ -168,6 +168,7 @@ fill_slot(int slot, int fd, const SockAddr *raddr)
 	client->application_name[0] = client->role[0] = client->database[0] = '\0';
 	client->transactions = 0;
 	client->last_backend = -1;
+	client->queued_at = 0;
 	client->pool = -1;
 	client->next = client->prev = -1;
 	pg_atomic_write_u32(&client->cancel_serial, 0);

@@ -118,7 +118,6 @@ pooler_dispatch_feed(int pool_index)
 			pooler_backend_release(backend);
 			break;
 		}
-		pool->counters.waits++;
 		pooler_backend_give(backend, client);
 	}
 	if (pg_atomic_read_u32(&pool->nwaiting) > 0)

@@ -153,6 +153,7 @@ resolve(void)
 	(void) SplitDirectoriesString(pstrdup(dirs), ',', &items);
 	foreach(cell, items)
 		add_directory(lfirst(cell));
+	strlcpy(pooler_shared->socket_dir, items ? linitial(items) : "", MAXPGPATH);
 	if (nlisteners == 0)
 		ereport(WARNING,
 				(errmsg("the pooler has no address to listen on"),

@@ -61,6 +61,9 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database, const char *rol
 {
 	PoolerPool *pool = &pooler_pools[index];
 
+	pool->in_use = false;
+	pg_write_barrier();
+	pooler_stats_add(&pooler_shared->gone_pools, &pool->counters);
 	pool->dbid = dbid;
 	pool->roleid = roleid;
 	strlcpy(pool->database, database, NAMEDATALEN);
