@@ -28,6 +28,7 @@ OBJS = \
 	src/backend/clean.o \
 	src/backend/settings.o \
 	src/backend/socket.o \
+	src/backend/unnamed.o \
 	src/backend/wait.o \
 	src/pooler.o \
 	src/proto/build.o \

@@ -53,6 +53,7 @@
 #define PqMsg_EmptyQueryResponse 'I'
 #define PqMsg_PortalSuspended 's'
 #define PqMsg_CopyInResponse 'G'
+#define PqMsg_ParseComplete '1'
 #endif
 
 /* Wait events of our own have names since 17. */
@@ -114,8 +115,8 @@
 #define pooler_log_connection_authorized() (Log_connections)
 #endif
 
-/* log_disconnections is declared in no header before 17. */
-#if PG_VERSION_NUM < 170000
+/* log_disconnections is declared in no header before 18. */
+#if PG_VERSION_NUM < 180000
 extern PGDLLIMPORT bool Log_disconnections;
 #endif
 

@@ -295,11 +295,19 @@ see_message(char type)
 static int
 pool_putmessage(char type, const char *s, size_t len)
 {
-	int			result;
-
+	if (pooler_unnamed_dropping)
+	{
+		/* the answer to a command of ours */
+		if (type == PqMsg_ReadyForQuery)
+			after_flush = FLUSH_THEN_WAIT;
+		return 0;
+	}
 	switch (type)
 	{
 		case 'D':
+			break;
+		case PqMsg_ParseComplete:
+			pooler_unnamed_see_parse();
 			break;
 		case PqMsg_ParameterStatus:
 			if (pooler_attach_mute_parameters)
@@ -316,8 +324,7 @@ pool_putmessage(char type, const char *s, size_t len)
 			see_message(type);
 			break;
 	}
-	result = pooler_me.core->putmessage(type, s, len);
-	return result;
+	return pooler_me.core->putmessage(type, s, len);
 }
 
 static void

@@ -67,8 +67,15 @@ extern bool pooler_socket_has(int client, uint32 gen);
 /* Closes descriptors of clients that have gone. */
 extern void pooler_socket_close_stale(void);
 
-/* Points core at the client's socket, and away from it. */
-extern void pooler_socket_attach(int client);
+/* The number under which a client's descriptor is kept. */
+static inline int
+pooler_socket_of(int client)
+{
+	return pooler_shared->fd_base + client;
+}
+
+/* Points core at a client's socket, or another one, and away from it. */
+extern void pooler_socket_attach_fd(int fd);
 extern void pooler_socket_detach(void);
 
 /*
@@ -133,5 +140,23 @@ extern bool pooler_clean_needed(void);
 
 /* Clears it, in a transaction of its own.  Can raise. */
 extern void pooler_clean(void);
+
+/*---------------------------------------------------------------------------
+ * unnamed.c: the unnamed statement
+ *---------------------------------------------------------------------------
+ */
+
+/* The attached client has made one (or another one, it can't be told). */
+extern void pooler_unnamed_see_parse(void);
+
+/*
+ * Would this client, whose socket is fd, find the statement of another?  Then
+ * PostgresMain is given a command that drops it: while that runs, dropping is
+ * set and no message is sent to anybody.
+ */
+extern bool pooler_unnamed_must_drop(int client, uint32 gen, int fd);
+extern void pooler_unnamed_drop(void);
+extern void pooler_unnamed_dropped(void);
+extern bool pooler_unnamed_dropping;
 
 #endif							/* POOLER_BACKEND_INTERNAL_H */

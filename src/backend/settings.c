@@ -15,7 +15,7 @@
 
 #ifdef POOLER_HAVE_NONDEF_LIST
 
-static dlist_node *list_head;
+static dlist_node *nondef_head;
 
 static bool
 is_variable(struct config_generic **vars, int n, dlist_node *node)
@@ -30,7 +30,7 @@ is_variable(struct config_generic **vars, int n, dlist_node *node)
 
 /* data_directory is never at its default, so it is in the list. */
 static void
-find_list_head(void)
+find_nondef_head(void)
 {
 	int			n;
 	struct config_generic **vars = get_guc_variables(&n);
@@ -48,18 +48,18 @@ find_list_head(void)
 		ereport(FATAL,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not find the list of configuration variables")));
-	list_head = node;
+	nondef_head = node;
 	pfree(vars);
 }
 
 struct config_generic *
 pooler_next_setting(PoolerSettingIterator *it)
 {
-	if (list_head == NULL)
-		find_list_head();
+	if (nondef_head == NULL)
+		find_nondef_head();
 	if (it->next == NULL)
-		it->next = list_head->next;
-	if (it->next == list_head)
+		it->next = nondef_head->next;
+	if (it->next == nondef_head)
 		return NULL;
 	it->current = dlist_container(struct config_generic, nondef_link, it->next);
 	it->next = it->next->next;

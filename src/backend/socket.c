@@ -76,8 +76,8 @@ create_set(SwappableSet *result, int nevents)
 }
 
 /*
- * Finds the pointer that a set has stored with MyProcPort->sock, by making
- * one end of a connected pair ready to write under that number.
+ * Finds the pointer that a set has stored with MyProcPort->sock, its only
+ * entry so far, which waits for a connected socket to be ready for writing.
  */
 static void
 learn_entry(SwappableSet *result)
@@ -147,7 +147,6 @@ pooler_socket_prepare_wait(void)
 
 	create_set(&idle, 4);
 
-	/* at first alone, as learn_entry() wants to see just this one */
 	AddWaitEventToSet(idle.set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(idle.set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	AddWaitEventToSet(idle.set, WL_SOCKET_READABLE, pooler_me.control, NULL, NULL);
@@ -201,7 +200,7 @@ pooler_socket_keep(int client, uint32 gen, int fd)
 {
 	if (kept == NULL)
 		prepare_keeping();
-	if (dup3(fd, pooler_shared->fd_base + client, O_CLOEXEC) < 0)
+	if (dup3(fd, pooler_socket_of(client), O_CLOEXEC) < 0)
 		ereport(FATAL,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not keep a client's descriptor: %m")));
@@ -222,16 +221,16 @@ pooler_socket_close_stale(void)
 	{
 		if (kept[i] == 0 || kept[i] == pooler_client_gen(&pooler_clients[i]) + 1)
 			continue;
-		close(pooler_shared->fd_base + i);
+		close(pooler_socket_of(i));
 		kept[i] = 0;
 	}
 }
 
 void
-pooler_socket_attach(int client)
+pooler_socket_attach_fd(int fd)
 {
 	Assert(!attached);
-	if (dup3(pooler_shared->fd_base + client, MyProcPort->sock, O_CLOEXEC) < 0)
+	if (dup3(fd, MyProcPort->sock, O_CLOEXEC) < 0)
 		ereport(FATAL,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not attach to the client's socket: %m")));
@@ -271,5 +270,5 @@ pooler_socket_rearm(int client, uint32 gen)
 
 	/* fails harmlessly if the pooler has closed the client meanwhile */
 	(void) epoll_ctl(pooler_me.pooler_epoll, EPOLL_CTL_MOD,
-					 pooler_shared->fd_base + client, &ev);
+					 pooler_socket_of(client), &ev);
 }

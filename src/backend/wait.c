@@ -409,8 +409,10 @@ attach_session(void)
 }
 
 /*
- * Makes a popped or given client ours, up to BUSY.  False, and in TAKING, if
- * it is gone or was given back unread.
+ * Makes a popped or given client ours, up to BUSY.  TAKE, and still in
+ * TAKING, if it is gone or was given back unread.  RUN without it, and still
+ * in TAKING, if PostgresMain has to drop somebody's unnamed statement first;
+ * then this is called again.
  */
 static Next
 take(int slot)
@@ -425,11 +427,17 @@ take(int slot)
 		pooler_me.shared->taking = -1;
 		return NEXT_TAKE;
 	}
+	if (pooler_unnamed_must_drop(slot, gen, pooler_socket_of(slot)))
+	{
+		whereToSendOutput = DestRemote;
+		pooler_unnamed_drop();
+		return NEXT_RUN;
+	}
 	busy_since = GetCurrentTimestamp();
 	pooler_me.client = slot;
 	pooler_me.client_gen = gen;
 	pooler_me.client_serial = serial;
-	pooler_socket_attach(slot);
+	pooler_socket_attach_fd(pooler_socket_of(slot));
 	if (!attach_session())
 	{
 		pooler_me.shared->taking = -1;
@@ -750,13 +758,27 @@ after_birth(void)
 	return NEXT_FREE;
 }
 
+/* The client that was being taken is still waiting. */
+static Next
+after_dropping(void)
+{
+	whereToSendOutput = DestNone;
+	pooler_unnamed_dropped();
+	return take(pooler_me.shared->taking);
+}
+
 static void
 between_commands(bool lost)
 {
 	Next		next;
 
 	stop_idle_timers();
-	next = pooler_me.pool != NULL ? after_command(lost) : after_birth();
+	if (pooler_me.pool == NULL)
+		next = after_birth();
+	else if (pooler_unnamed_dropping)
+		next = after_dropping();
+	else
+		next = after_command(lost);
 	while (next != NEXT_RUN)
 	{
 		switch (next)

@@ -78,7 +78,15 @@
 #define PAUSES	0			/* ... PAUSEs, each with or without a RESUME */
 #endif
 #ifndef EXITS
-#define EXITS	0			/* ... idle backends are told to go */
+#define EXITS	0			/* ... backends are told to go, or go by themselves
+							 * between two clients */
+#endif
+#ifndef HALVES
+#define HALVES	0			/* ... commands come in two pieces to a backend that
+							 * lingers */
+#endif
+#ifndef SERIALS
+#define SERIALS	2			/* where serials wrap around */
 #endif
 /*
  * HANG		a transaction may last for ever
@@ -148,6 +156,12 @@
 #ifdef MUTATION_19
 #define EXIT_IGNORES_CANCELLING		/* dies while it is being signalled */
 #endif
+#ifdef MUTATION_20
+#define KEEP_OLD_CANCEL				/* cancel_serial of an earlier hand-over */
+#endif
+#ifdef MUTATION_21
+#define DIE_BEFORE_REARM			/* interrupts served while giving back */
+#endif
 
 /*---------- states (state.h) ----------*/
 
@@ -215,6 +229,7 @@ byte sent[NC];					/* 0 idle, 1 sent a command, 2 it is run */
 byte held[NC];					/* backends that may touch its socket */
 bit fresh[NC];					/* handed over, its command not read yet */
 bit want[NC];					/* a cancel relies on the backend's test */
+bit marked[NC];					/* cancel_serial is of this hand-over */
 bit putb[NC];					/* was put back at the head */
 byte order[NC], norder;			/* clients in order of their readiness */
 bit scanning;					/* the worker looks for idle backends */
@@ -222,7 +237,7 @@ bit pausedone;					/* PAUSE has been answered */
 bit maystart[NB];				/* had a client when that happened */
 bit gone[NB];					/* the process has ended */
 
-byte deaths, hups, kills, reuse, cancels, pauses, resumes, exits;
+byte deaths, hups, kills, reuse, cancels, pauses, resumes, exits, halves;
 
 hidden byte k, n;				/* scratch within one step */
 
@@ -302,7 +317,7 @@ inline set_word(x, st)
 inline next_serial(c)
 {
 #if CANCELS > 0
-	cser[c] = (cser[c] + 1) % 16
+	cser[c] = (cser[c] + 1) % SERIALS
 #else
 	skip
 #endif
@@ -413,7 +428,7 @@ inline close_client(c)
 #endif
 	arm[c] = A_NOT;
 	alive[c] = 0; pend[c] = 0; hup[c] = 0; sent[c] = 0; left[c] = 0;
-	fresh[c] = 0; want[c] = 0;
+	fresh[c] = 0; want[c] = 0; marked[c] = 0;
 	order_leave(c)
 }
 
@@ -517,7 +532,7 @@ inline enqueue(c, at_head)
 		:: else -> queue[qlen] = c
 		fi;
 		qlen++;
-		cst[c] = C_QUEUED; cbk[c] = 0; fresh[c] = 0;
+		cst[c] = C_QUEUED; cbk[c] = 0; fresh[c] = 0; marked[c] = 0;
 #ifdef TSO
 		wbuf = W_QUEUE
 #else
@@ -721,7 +736,8 @@ cancelled:
 #endif
 			assert(held[c] == 0 && pend[c]);
 			cst[c] = C_IDLE; cbk[c] = 0;
-			pend[c] = 0; sent[c] = 0; fresh[c] = 0; want[c] = 0;
+			pend[c] = 0; sent[c] = 0;
+			fresh[c] = 0; want[c] = 0; marked[c] = 0;
 			order_leave(c);
 			arm[c] = A_IN
 #ifdef CANCEL_REARMS
@@ -790,7 +806,7 @@ cancel:
 		if
 		:: cst[c] == C_QUEUED -> goto cancel_queued
 		:: cst[c] == C_CLAIMED || cst[c] == C_BACKEND ->
-			x = cbk[c]; g = cgen[c]; rr = cser[c];
+			x = cbk[c]; g = cgen[c]; rr = cser[c]; marked[c] = 1;
 #ifdef TSO
 			wdrain(); wbuf = W_CANCEL; wclient = c; wvalue = cser[c] + 1
 #else
@@ -945,9 +961,12 @@ resume:
 #if DEATHS > 0
 #define DIES	:: atomic { deaths > 0 -> deaths-- } goto die
 #define MAY_DIE	if :: atomic { deaths > 0 -> deaths-- } goto die :: true fi;
+#define MAY_DIE_HOLDING_NOTHING \
+	if :: atomic { deaths > 0 -> deaths--; cur = NONE } goto die :: true fi;
 #else
 #define DIES
 #define MAY_DIE
+#define MAY_DIE_HOLDING_NOTHING
 #endif
 
 /*
@@ -971,9 +990,12 @@ inline give_back()
 	atomic {
 		assert(cst[cur] == C_BACKEND && cbk[cur] == b && cgen[cur] == cg &&
 			   held[cur] == 1);
-		held[cur]--;
+		held[cur]--; marked[cur] = 0;
 		cst[cur] = C_IDLE; cbk[cur] = 0
 	}
+#ifdef DIE_BEFORE_REARM
+	MAY_DIE_HOLDING_NOTHING
+#endif
 	atomic {
 #ifndef REARM_BEFORE_WORD
 		REARM;
@@ -1095,10 +1117,20 @@ attach:
 	atomic { drain(b) }
 #endif
 #if CANCELS > 0
-	/* once per hand-over: a later one is for the worker to signal */
+	/*
+	 * Once per hand-over: what comes later is for the worker to signal, and
+	 * must not hit the next command of a client that we linger on.  A mark of
+	 * an earlier hand-over is wiped out, since serials wrap around.  That may
+	 * wipe out one that is set right now: but its worker sees us BUSY.
+	 */
 	if
-	:: atomic { ccancel[cur] == cser[cur] + 1 -> ccancel[cur] = 0 }
+	:: ccancel[cur] == cser[cur] + 1 ->
+		atomic { ccancel[cur] = 0; assert(marked[cur]) }
 		goto give_back_cancelled
+	:: ccancel[cur] != cser[cur] + 1 && ccancel[cur] != 0 ->
+#ifndef KEEP_OLD_CANCEL
+		atomic { ccancel[cur] = 0 }
+#endif
 	:: else
 	fi;
 #endif
@@ -1129,6 +1161,12 @@ finish:
 		sent[cur] = 0
 	}
 	if
+#if EXITS > 0
+	:: atomic { exits > 0 -> exits-- }		/* its pool is drained, say */
+		leave_busy(B_TAKING);
+		give_back();
+		goto die
+#endif
 	:: hint > 0 && !paused ->
 		leave_busy(B_TAKING);
 		give_back();
@@ -1198,6 +1236,12 @@ end_idle:
 			:: bst[b] == B_LINGERING && !pend[cur] ->
 				/* it has left: the worker closes it */
 				set_word(b, B_TAKING)
+#if HALVES > 0
+			:: bst[b] == B_LINGERING && pend[cur] && halves > 0 ->
+				/* half a message: the worker waits for the rest */
+				halves--;
+				set_word(b, B_TAKING)
+#endif
 			:: else -> goto claimed
 			fi
 		}
@@ -1404,6 +1448,7 @@ init
 		UP_TO(PAUSES, pauses);
 		UP_TO(PAUSES, resumes);
 		UP_TO(EXITS, exits);
+		UP_TO(HALVES, halves);
 		run Worker();
 		run Clients();
 #ifdef TSO
