@@ -270,6 +270,8 @@ give_back(bool arm)
 
 	if (slot < 0)
 		return;
+	if (worker_has_ended())
+		end_without_pooler();
 	whereToSendOutput = DestNone;
 	if (pooler_clean_needed())
 	{

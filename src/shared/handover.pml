@@ -1160,13 +1160,16 @@ finish:
 		fi;
 		sent[cur] = 0
 	}
-	if
 #if EXITS > 0
+	if
 	:: atomic { exits > 0 -> exits-- }		/* its pool is drained, say */
 		leave_busy(B_TAKING);
 		give_back();
 		goto die
+	:: true
+	fi;
 #endif
+	if
 	:: hint > 0 && !paused ->
 		leave_busy(B_TAKING);
 		give_back();

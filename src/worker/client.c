@@ -40,7 +40,6 @@ static dlist_head free_slots = DLIST_STATIC_INIT(free_slots);
 /* IDLE clients on Unix sockets that have sent part of a message: polled */
 static dlist_head half_sent = DLIST_STATIC_INIT(half_sent);
 
-static int	nused;				/* slots not free */
 static Port log_port;
 
 /*
@@ -61,11 +60,10 @@ pooler_client_startup(void)
 		pooler_worker_clients[i].fd = -1;
 		if (i >= pooler_shared->max_clients + POOLER_EXTRA_CLIENTS)
 			continue;
-		if (pooler_client_word_state(w) == POOLER_CLIENT_BACKEND)
-		{
-			nused++;
+		if (pooler_client_word_state(w) == POOLER_CLIENT_BACKEND &&
+			pooler_backend_word_state(pg_atomic_read_u64(&pooler_backends[pooler_client_word_backend(w)].word)) !=
+			POOLER_BACKEND_UNUSED)
 			continue;
-		}
 		client->pool = -1;
 		pg_atomic_write_u64(&client->word,
 							pooler_client_word(POOLER_CLIENT_FREE, 0,
@@ -89,7 +87,6 @@ pooler_client_slot_recovered(int slot)
 	pg_atomic_write_u64(&pooler_clients[slot].word,
 						pooler_client_word(POOLER_CLIENT_FREE, 0,
 										   pooler_client_word_gen(w) + 1, 0));
-	nused--;
 	dlist_push_tail(&free_slots, &pooler_worker_clients[slot].node);
 	pooler_listener_resume();
 }
@@ -194,7 +191,6 @@ pooler_client_accept(int fd, const SockAddr *raddr)
 	close(fd);
 	if (raddr->addr.ss_family != AF_UNIX)
 		set_tcp_options(wc->fd);
-	nused++;
 	fill_slot(slot, wc->fd, raddr);
 	pooler_client_set_state(slot, POOLER_CLIENT_LOGIN, 0);
 	pooler_shared->counters.connections++;
@@ -329,7 +325,6 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	pg_atomic_write_u64(&client->word,
 						pooler_client_word(POOLER_CLIENT_FREE, 0,
 										   pooler_client_word_gen(w) + 1, 0));
-	nused--;
 	dlist_push_tail(&free_slots, &wc->node);
 	pooler_listener_resume();
 }
@@ -357,8 +352,9 @@ static const PoolerErrorFields shutdown_error = {
 };
 
 /*
- * A client in CLAIMED or BACKEND belongs to somebody else, unless that
- * backend is idle and can be claimed: then nobody will write to it any more.
+ * At the worker's end: may the pooler speak to this client?  One in CLAIMED or
+ * BACKEND belongs to somebody else, unless that backend is idle and can be
+ * claimed: then nobody will write to it any more.
  */
 static bool
 can_be_told(int slot)
@@ -385,28 +381,51 @@ can_be_told(int slot)
 	return false;
 }
 
+/* Slots and descriptors go with the process. */
 void
 pooler_client_shutdown_all(void)
 {
-	bool		worker_ends = !pooler_worker.draining;
+	uint8_t		buf[256];
+	PoolerWriter w = pooler_writer(buf, sizeof(buf));
 
+	pooler_build_error(&w, &shutdown_error);
 	for (int i = 0; i < pooler_shared->nclients; i++)
 	{
 		WorkerClient *wc = &pooler_worker_clients[i];
 
 		if (wc->fd < 0 || !can_be_told(i))
 			continue;
-		if (worker_ends)
-		{
-			uint8_t		buf[256];
-			PoolerWriter w = pooler_writer(buf, sizeof(buf));
+		(void) send(wc->fd, buf, w.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void) shutdown(wc->fd, SHUT_RDWR);
+	}
+}
 
-			pooler_build_error(&w, &shutdown_error);
-			(void) send(wc->fd, buf, w.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-			(void) shutdown(wc->fd, SHUT_RDWR);
+/* The server shuts down: clients that are idle, or have just become so, go. */
+void
+pooler_client_close_idle(void)
+{
+	for (int i = 0; i < pooler_shared->nclients; i++)
+	{
+		PoolerClient *client = &pooler_clients[i];
+		uint64		w = pg_atomic_read_u64(&client->word);
+
+		if (pooler_worker_clients[i].fd < 0)
+			continue;
+		switch (pooler_client_word_state(w))
+		{
+			case POOLER_CLIENT_QUEUED:
+				if (pooler_pools[client->pool].nbackends > 0 ||
+					!pooler_queue_remove(&pooler_pools[client->pool], i,
+										 pooler_client_word_gen(w)))
+					break;
+				/* FALLTHROUGH */
+			case POOLER_CLIENT_LOGIN:
+			case POOLER_CLIENT_IDLE:
+				pooler_client_close(i, &shutdown_error, NULL);
+				break;
+			default:
+				break;
 		}
-		else
-			pooler_client_close(i, &shutdown_error, NULL);
 	}
 }
 

@@ -149,6 +149,9 @@ extern void pooler_client_log_end(void);
 /* At the worker's end: tells every client that it owns and shuts them. */
 extern void pooler_client_shutdown_all(void);
 
+/* While the server shuts down: closes the clients that have nothing to do. */
+extern void pooler_client_close_idle(void);
+
 /*---------------------------------------------------------------------------
  * login.c: from accept to the first command
  *---------------------------------------------------------------------------
@@ -215,6 +218,8 @@ extern void pooler_pool_birth_failed(int pool, const void *message,
  * another name now.  False if the catalogs were locked: try again.
  */
 extern bool pooler_pool_recheck(void);
+
+/* Sends all backends away as soon as nobody waits for them. */
 extern void pooler_pool_drain_all(void);
 
 /*---------------------------------------------------------------------------

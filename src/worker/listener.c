@@ -135,7 +135,15 @@ add_directory(const char *dir)
 	addr.sun_family = AF_UNIX;
 	strcpy(addr.sun_path, path);
 	snprintf(name, sizeof(name), "Unix socket \"%s\"", path);
-	add_listener((struct sockaddr *) &addr, sizeof(addr), name);
+	if (path[0] == '@')
+	{
+		/* in the abstract namespace: a name of just this length, no file */
+		addr.sun_path[0] = '\0';
+		add_listener((struct sockaddr *) &addr,
+					 offsetof(struct sockaddr_un, sun_path) + strlen(path), name);
+	}
+	else
+		add_listener((struct sockaddr *) &addr, sizeof(addr), name);
 }
 
 static void
@@ -182,6 +190,8 @@ remove_stale_socket(const struct sockaddr_un *addr)
 static bool
 set_socket_rights(const char *path)
 {
+	if (path[0] == '\0')
+		return true;			/* abstract: there is no file */
 	if (Unix_socket_group[0] != '\0')
 	{
 		struct group *gr = getgrnam(Unix_socket_group);

@@ -35,9 +35,9 @@
 #include "worker/parameters.h"
 #include "worker/worker.h"
 
-/* Ticks come at most this often, and at least that often, in ms. */
-#define TICK_SHORT		100
+/* Ticks come at least this often, in ms, and more often while draining. */
 #define TICK_LONG		1000
+#define TICK_SHORT		100
 
 /* How many times in a row events are taken without looking at the latch. */
 #define MAX_ROUNDS		16
@@ -170,8 +170,8 @@ worker_exit(int code, Datum arg)
 	pg_atomic_write_u32(&pooler_shared->epoch, pooler_worker.epoch + 1);
 	pg_memory_barrier();
 	pooler_client_shutdown_all();
+	pooler_listener_stop();
 	pooler_shared->worker_pid = 0;
-	pooler_shared->port = 0;
 }
 
 static void
@@ -281,6 +281,12 @@ tick(void)
 	pooler_birth_tick();
 	pooler_timeout_tick();
 	pooler_pool_tick();
+	if (pooler_worker.draining)
+	{
+		pooler_client_close_idle();
+		pooler_pool_drain_all();
+		pooler_worker_tick_within(TICK_SHORT);
+	}
 
 	if (!TimestampDifferenceExceeds(last_long_tick, pooler_worker.now, TICK_LONG))
 		return;
@@ -296,8 +302,6 @@ tick(void)
 		ereport(LOG, (errmsg("pooler is shutting down with the server")));
 		pooler_worker.draining = true;
 		pooler_listener_stop();
-		pooler_client_shutdown_all();
-		pooler_pool_drain_all();
 	}
 }
 

@@ -494,11 +494,15 @@ drain(int index)
 	retire_old(index);
 }
 
+/* Who waits is still served, by the backends that there are. */
 void
 pooler_pool_drain_all(void)
 {
 	for (int i = 0; i < npools; i++)
-		drain(i);
+	{
+		if (pg_atomic_read_u32(&pooler_pools[i].nwaiting) == 0)
+			drain(i);
+	}
 }
 
 /*
