@@ -37,10 +37,12 @@ OBJS = \
 	src/proto/password.o \
 	src/proto/startup.o \
 	src/shared/control.o \
+	src/shared/evict.o \
 	src/shared/guc.o \
 	src/shared/queue.o \
 	src/shared/shmem.o \
 	src/shared/stats.o \
+	src/sql/ddl.o \
 	src/sql/snapshot.o \
 	src/sql/views.o \
 	src/worker/backend.o \

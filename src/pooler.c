@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "shared/guc.h"
 #include "shared/shmem.h"
+#include "sql/ddl.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -33,5 +34,6 @@ _PG_init(void)
 	pooler_guc_init();
 	pooler_shmem_init();
 	pooler_birth_init();
+	pooler_ddl_init();
 	pooler_worker_register();
 }

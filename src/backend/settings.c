@@ -66,19 +66,6 @@ pooler_next_setting(PoolerSettingIterator *it)
 	return it->current;
 }
 
-#else
-
-struct config_generic *
-pooler_next_setting(PoolerSettingIterator *it)
-{
-	if (it->vars == NULL)
-	{
-		it->vars = get_guc_variables();
-		it->nvars = GetNumConfigOptions();
-	}
-	return it->i < it->nvars ? it->vars[it->i++] : NULL;
-}
-
 #endif
 
 #ifndef POOLER_HAVE_NONDEF_LIST

@@ -27,7 +27,20 @@ typedef struct PoolerSettingIterator
 } PoolerSettingIterator;
 
 /* All variables that may differ from their default; NULL at the end. */
+#ifdef POOLER_HAVE_NONDEF_LIST
 extern struct config_generic *pooler_next_setting(PoolerSettingIterator *it);
+#else
+static inline struct config_generic *
+pooler_next_setting(PoolerSettingIterator *it)
+{
+	if (it->vars == NULL)
+	{
+		it->vars = get_guc_variables();
+		it->nvars = GetNumConfigOptions();
+	}
+	return it->i < it->nvars ? it->vars[it->i++] : NULL;
+}
+#endif
 
 /* NULL if there is none of that name. */
 extern struct config_generic *pooler_find_setting(const char *name);

@@ -119,6 +119,8 @@ shmem_startup(void)
 	{
 		memset(pooler_shared, 0, sizeof(PoolerShared));
 		pg_atomic_init_u32(&pooler_shared->epoch, 0);
+		pg_atomic_init_u32(&pooler_shared->nevictions, 0);
+		SpinLockInit(&pooler_shared->evict_mutex);
 		pooler_shared->nclients = client_slots();
 		pooler_shared->nbackends = backend_slots();
 		pooler_shared->npools = pool_slots();

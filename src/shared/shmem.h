@@ -160,6 +160,15 @@ typedef struct PoolerPool
 								 * worker itself */
 } PoolerPool;
 
+/* A database that idle pool backends have to leave; see evict.h. */
+#define POOLER_MAX_EVICTIONS	32
+
+typedef struct PoolerEviction
+{
+	int			pid;			/* who asks; 0: slot is free */
+	Oid			dbid;
+} PoolerEviction;
+
 typedef struct PoolerShared
 {
 	/*
@@ -177,6 +186,11 @@ typedef struct PoolerShared
 	int32		max_clients;	/* limit in force: open files may not allow
 								 * pooler.max_client_conn */
 	char		socket_dir[MAXPGPATH];	/* first unix socket directory */
+
+	slock_t		evict_mutex;	/* protects the following: */
+	PoolerEviction evictions[POOLER_MAX_EVICTIONS];
+	pg_atomic_uint32 nevictions;	/* readable without it as a hint */
+	Latch	   *worker_latch;	/* worker; NULL: none */
 
 	/* sizes of the arrays, fixed at server start */
 	int32		nclients;		/* slots: max_client_conn and some more, so

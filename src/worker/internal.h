@@ -219,6 +219,9 @@ extern void pooler_pool_birth_failed(int pool, const void *message,
  */
 extern bool pooler_pool_recheck(void);
 
+/* Sends idle backends away from databases that somebody wants for himself. */
+extern void pooler_pool_evict(void);
+
 /* Sends all backends away as soon as nobody waits for them. */
 extern void pooler_pool_drain_all(void);
 

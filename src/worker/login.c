@@ -31,6 +31,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "auth/catalog.h"
+#include "shared/evict.h"
 #include "worker/parameters.h"
 
 typedef enum LoginStep
@@ -663,7 +664,8 @@ start_probe(int slot)
 										NameStr(who->role));
 	bool		plain = pooler_settings_trivial(wc->settings, wc->settings_len);
 
-	if (pooler_birth_awaited(login->key, login->key_len))
+	if (pooler_birth_awaited(login->key, login->key_len) ||
+		pooler_evict_wanted(who->dbid))
 		return;
 	if (pooler_birth_start(WORKER_BIRTH_PROBE, pool,
 						   NameStr(who->database), NameStr(who->role),

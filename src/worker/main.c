@@ -23,6 +23,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "postmaster/postmaster.h"
+#include "shared/evict.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/procsignal.h"
@@ -88,6 +89,7 @@ static void
 catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	catalogs_changed = true;
+	pooler_parameters_outdate();
 }
 
 /*
@@ -172,6 +174,9 @@ worker_exit(int code, Datum arg)
 	pooler_client_shutdown_all();
 	pooler_listener_stop();
 	pooler_shared->worker_pid = 0;
+	SpinLockAcquire(&pooler_shared->evict_mutex);
+	pooler_shared->worker_latch = NULL;
+	SpinLockRelease(&pooler_shared->evict_mutex);
 }
 
 static void
@@ -192,6 +197,7 @@ worker_startup(void)
 	pooler_report_startup();
 
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(DATABASEOID, catalog_changed, (Datum) 0);
 	StartTransactionCommand();
 	pooler_auth_startup();
@@ -199,6 +205,9 @@ worker_startup(void)
 	load_rules(LOG);
 
 	pooler_shared->worker_pid = MyProcPid;
+	SpinLockAcquire(&pooler_shared->evict_mutex);
+	pooler_shared->worker_latch = MyLatch;
+	SpinLockRelease(&pooler_shared->evict_mutex);
 	pooler_shared->worker_started_at = pooler_worker.now;
 	pg_memory_barrier();
 	pg_atomic_write_u32(&pooler_shared->epoch, pooler_worker.epoch);
@@ -349,6 +358,8 @@ worker_loop(void)
 		ResetLatch(MyLatch);
 		handle_interrupts();
 		handle_events();
+		if (pooler_evict_any())
+			pooler_pool_evict();
 	}
 }
 

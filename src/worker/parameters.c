@@ -30,6 +30,12 @@ typedef struct ParametersEntry
 static MemoryContext cache_cxt;
 static HTAB *cache;
 
+/*
+ * Part of every key: what a backend reports that was started before a change
+ * is an answer to those alone who asked before it.
+ */
+static uint32 generation;
+
 static void
 create_cache(void)
 {
@@ -45,8 +51,15 @@ create_cache(void)
 }
 
 void
+pooler_parameters_outdate(void)
+{
+	generation++;
+}
+
+void
 pooler_parameters_forget(void)
 {
+	pooler_parameters_outdate();
 	if (cache_cxt)
 		MemoryContextDelete(cache_cxt);
 	cache_cxt = NULL;
@@ -127,6 +140,7 @@ pooler_parameters_key(MemoryContext cxt, const PoolerIdentity *who,
 	StringInfoData buf;
 
 	initStringInfo(&buf);
+	appendBinaryStringInfo(&buf, (const char *) &generation, sizeof(generation));
 	appendBinaryStringInfo(&buf, (const char *) &who->dbid, sizeof(Oid));
 	appendBinaryStringInfo(&buf, (const char *) &who->roleid, sizeof(Oid));
 	while (next_pair(&p, settings + settings_len, &name, &value))

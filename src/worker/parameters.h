@@ -28,6 +28,12 @@ extern void pooler_parameters_store(const char *key, size_t key_len,
 extern void pooler_parameters_forget(void);
 
 /*
+ * Keys made from now on match nothing that was stored, or is being asked,
+ * under those made before.  Unlike forgetting, this may be done at any moment.
+ */
+extern void pooler_parameters_outdate(void);
+
+/*
  * Appends the messages, with the client's own application_name unless that is
  * NULL.
  */

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "auth/catalog.h"
 #include "nodes/pg_list.h"
+#include "shared/evict.h"
 #include "utils/memutils.h"
 #include "worker/parameters.h"
 
@@ -275,7 +276,8 @@ may_grow(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
 
-	if (pooler_worker.draining || pool->nbackends >= pool_limit(pool))
+	if (pooler_worker.draining || pool->nbackends >= pool_limit(pool) ||
+		pooler_evict_wanted(pool->dbid))
 		return false;
 	if (pool->nbackends > 0 &&
 		pooler_worker_pools[index].retry_at > pooler_worker.now)
@@ -492,6 +494,27 @@ drain(int index)
 {
 	pg_atomic_fetch_add_u32(&pooler_pools[index].drain_gen, 1);
 	retire_old(index);
+}
+
+void
+pooler_pool_evict(void)
+{
+	pooler_evict_forget_dead();
+	for (int i = 0; i < npools; i++)
+	{
+		dlist_iter	iter;
+
+		if (pooler_pools[i].nbackends == 0 || !pooler_evict_wanted(pooler_pools[i].dbid))
+			continue;
+		dlist_foreach(iter, &pooler_worker_pools[i].backends)
+		{
+			WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
+
+			if (wb->birth == NULL)
+				retire(wb - pooler_worker_backends);
+		}
+	}
+	pooler_worker_tick_within(50);
 }
 
 /* Who waits is still served, by the backends that there are. */
