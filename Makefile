@@ -37,6 +37,7 @@ OBJS = \
 	src/proto/password.o \
 	src/proto/startup.o \
 	src/shared/control.o \
+	src/shared/debug_point.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
 	src/shared/queue.o \

@@ -35,6 +35,7 @@
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "proto/frame.h"
+#include "shared/debug_point.h"
 #include "storage/ipc.h"
 #include "storage/sinval.h"
 #include "tcop/tcopprot.h"
@@ -286,6 +287,7 @@ give_back(bool arm)
 	pg_atomic_write_u64(&client->word,
 						pooler_client_word(POOLER_CLIENT_IDLE, 0, gen,
 										   pooler_me.client_serial));
+	pooler_debug_point(POOLER_DEBUG_GIVEN_BACK);
 	if (arm)
 		pooler_socket_rearm(slot, gen);
 }
@@ -452,6 +454,7 @@ take(int slot)
 	pooler_me.shared->counters.handovers++;
 	set_word(POOLER_BACKEND_BUSY);
 	pooler_me.shared->taking = -1;
+	pooler_debug_point(POOLER_DEBUG_BUSY);
 
 	/* the pooler, seeing that we were not BUSY, left a cancel request to us */
 	pg_memory_barrier();
@@ -476,7 +479,10 @@ take_next(void)
 		return NEXT_FREE;
 	client = pooler_queue_pop(pooler_me.pool, pooler_me.slot,
 							  POOLER_CLIENT_BACKEND, pooler_me.epoch);
-	return client < 0 ? NEXT_FREE : take(client);
+	if (client < 0)
+		return NEXT_FREE;
+	pooler_debug_point(POOLER_DEBUG_POPPED);
+	return take(client);
 }
 
 /*---------------------------------------------------------------------------
@@ -503,6 +509,7 @@ obey(void)
 {
 	int			fd;
 
+	pooler_debug_point(POOLER_DEBUG_CLAIMED);
 	switch (pooler_control_receive(pooler_me.control, &frame, payload, &fd))
 	{
 		case POOLER_CONTROL_AGAIN:
@@ -718,6 +725,7 @@ static Next
 after_command(bool lost)
 {
 	count_transaction();
+	pooler_debug_point(POOLER_DEBUG_COMMAND_ENDED);
 	if (worker_has_ended())
 		end_without_pooler();
 	if (pooler_recv_buffer_has_data() && !lost)
@@ -725,6 +733,12 @@ after_command(bool lost)
 		/* the client has sent more: bytes in the buffer can't be given back */
 		if (!buffer_says_goodbye())
 			return NEXT_RUN;
+
+		/*
+		 * The pooler can't see what we have read: it is told by the end of
+		 * the stream, for which the client may be waiting, too.
+		 */
+		(void) shutdown(MyProcPort->sock, SHUT_RDWR);
 		lost = true;
 	}
 	if (lost || pooler_queue_maybe(pooler_me.pool) ||

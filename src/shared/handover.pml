@@ -162,6 +162,12 @@
 #ifdef MUTATION_21
 #define DIE_BEFORE_REARM			/* interrupts served while giving back */
 #endif
+#ifdef MUTATION_22
+#define MAYBE		(hint > 0)		/* the hint leaves out the flag */
+#endif
+#ifndef MAYBE
+#define MAYBE		(hint > 0 && !paused)	/* pooler_queue_maybe() */
+#endif
 
 /*---------- states (state.h) ----------*/
 
@@ -432,6 +438,20 @@ inline close_client(c)
 	order_leave(c)
 }
 
+/*
+ * The worker answers a client's unread command with 57014: one 'Q' or 'F' is
+ * dropped, or all up to and with a Sync.
+ */
+inline drop_command(c)
+{
+	assert(held[c] == 0 && pend[c]);
+	cst[c] = C_IDLE; cbk[c] = 0;
+	pend[c] = 0; sent[c] = 0; ccancel[c] = 0;
+	fresh[c] = 0; want[c] = 0; marked[c] = 0;
+	order_leave(c);
+	arm[c] = A_IN
+}
+
 /*=========================================================================
  * The worker: one event loop, so its handlers never overlap.
  *=========================================================================*/
@@ -490,7 +510,12 @@ inline dispatch()
 		atomic { ok = 0; d = 0; i++ }
 	:: else -> break
 	od;
-	/* somebody still waits: is there room for another backend? */
+	spawn()
+}
+
+/* Somebody still waits: is there room for another backend? */
+inline spawn()
+{
 	atomic {
 		scanning = 0;
 		if
@@ -688,10 +713,10 @@ ready:
 #endif
 	if
 #ifdef SKIP_SCAN
-	:: atomic { was -> scanning = 0 }
+	:: was -> spawn()
 #endif
 #ifdef SKIP_SCAN_ON_HINT
-	:: atomic { g > 0 -> scanning = 0 }
+	:: g > 0 -> spawn()
 #endif
 	:: else -> dispatch()
 	fi;
@@ -734,12 +759,7 @@ cancelled:
 		if
 		:: true ->
 #endif
-			assert(held[c] == 0 && pend[c]);
-			cst[c] = C_IDLE; cbk[c] = 0;
-			pend[c] = 0; sent[c] = 0;
-			fresh[c] = 0; want[c] = 0; marked[c] = 0;
-			order_leave(c);
-			arm[c] = A_IN
+			drop_command(c)
 #ifdef CANCEL_REARMS
 		:: else
 #endif
@@ -782,8 +802,11 @@ died:
 		i = 0
 	}
 	if
-	:: d != NONE ->
-		atomic { arm[d] = A_HUP; want[d] = 0 }
+	:: d != NONE && ccancel[d] == cser[d] + 1 && cst[d] != C_FREE ->
+		/* a cancel was waiting for the backend's test: as CANCELLED */
+		atomic { drop_command(d) }
+	:: d != NONE && ccancel[d] != cser[d] + 1 ->
+		atomic { assert(!want[d]); ccancel[d] = 0; arm[d] = A_HUP }
 #ifdef PUT_BACK_AT_TAIL
 		enqueue(d, false);
 #else
@@ -856,13 +879,7 @@ cancel_queued:
 	:: ok ->
 		atomic { unlink_client(c) }
 		atomic { cst[c] = C_IDLE; lock = 0 }
-		/* its first command is dropped and answered with 57014 */
-		atomic {
-			assert(held[c] == 0);
-			pend[c] = 0; sent[c] = 0; order_leave(c);
-			arm[c] = A_IN;
-			done()
-		}
+		atomic { drop_command(c); done() }
 	:: else -> atomic { lock = 0; done() } goto cancel_taken
 	fi;
 	goto end_loop;
@@ -1170,7 +1187,7 @@ finish:
 	fi;
 #endif
 	if
-	:: hint > 0 && !paused ->
+	:: MAYBE ->
 		leave_busy(B_TAKING);
 		give_back();
 		goto take
@@ -1190,7 +1207,7 @@ recheck:
 #endif
 	if
 #ifndef NO_RECHECK_AFTER_FREE
-	:: cur == NONE && hint > 0 && !paused ->
+	:: cur == NONE && MAYBE ->
 		atomic {
 			drain(b);
 			if
@@ -1202,9 +1219,9 @@ recheck:
 #endif
 #ifndef NO_RECHECK_AFTER_LINGERING
 #ifdef LINGER_IGNORES_PAUSE
-	:: cur != NONE && hint > 0 && !paused ->
+	:: cur != NONE && MAYBE ->
 #else
-	:: cur != NONE && (hint > 0 || paused) ->
+	:: cur != NONE && (MAYBE || paused) ->
 #endif
 		atomic {
 			drain(b);

@@ -121,6 +121,9 @@ shmem_startup(void)
 		pg_atomic_init_u32(&pooler_shared->epoch, 0);
 		pg_atomic_init_u32(&pooler_shared->nevictions, 0);
 		SpinLockInit(&pooler_shared->evict_mutex);
+		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
+		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)
+			pg_atomic_init_u32(&pooler_shared->debug_waiting[i], 0);
 		pooler_shared->nclients = client_slots();
 		pooler_shared->nbackends = backend_slots();
 		pooler_shared->npools = pool_slots();

@@ -163,6 +163,8 @@ typedef struct PoolerPool
 /* A database that idle pool backends have to leave; see evict.h. */
 #define POOLER_MAX_EVICTIONS	32
 
+#define POOLER_MAX_DEBUG_POINTS 32
+
 typedef struct PoolerEviction
 {
 	int			pid;			/* who asks; 0: slot is free */
@@ -191,6 +193,10 @@ typedef struct PoolerShared
 	PoolerEviction evictions[POOLER_MAX_EVICTIONS];
 	pg_atomic_uint32 nevictions;	/* readable without it as a hint */
 	Latch	   *worker_latch;	/* worker; NULL: none */
+
+	/* for tests only; see debug_point.h */
+	pg_atomic_uint32 debug_armed;	/* a bit for each point */
+	pg_atomic_uint32 debug_waiting[POOLER_MAX_DEBUG_POINTS];
 
 	/* sizes of the arrays, fixed at server start */
 	int32		nclients;		/* slots: max_client_conn and some more, so

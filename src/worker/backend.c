@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "shared/debug_point.h"
 #include "utils/memutils.h"
 
 WorkerBackend *pooler_worker_backends;
@@ -440,6 +441,7 @@ pooler_backend_signal(int backend, int client, uint32 gen, int sig)
 	if (!pg_atomic_compare_exchange_u64(&b->word, &w,
 										pooler_backend_word_in(w, POOLER_BACKEND_CANCELLING)))
 		return false;
+	pooler_debug_point(POOLER_DEBUG_CANCELLING);
 	/* a backend leads a process group, like any child of the postmaster */
 	if (kill(-b->pid, sig) < 0)
 		(void) kill(b->pid, sig);

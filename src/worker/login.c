@@ -652,25 +652,29 @@ authorize(int slot)
 	login->step = LOGIN_PARAMETERS;
 }
 
-/* Asks a backend what a client with such settings has to be told. */
+/*
+ * Asks a backend what a client with such settings has to be told.  It must not
+ * learn this client's application_name, since others get the same answer.
+ */
 static void
 start_probe(int slot)
 {
 	WorkerLogin *login = login_of(slot);
-	WorkerClient *wc = &pooler_worker_clients[slot];
 	PoolerIdentity *who = &login->identity;
 	int			pool = pooler_pool_find(who->dbid, who->roleid,
 										NameStr(who->database),
 										NameStr(who->role));
-	bool		plain = pooler_settings_trivial(wc->settings, wc->settings_len);
+	size_t		settings_len;
+	const char *settings = pooler_parameters_key_settings(login->key,
+														  login->key_len,
+														  &settings_len);
 
 	if (pooler_birth_awaited(login->key, login->key_len) ||
 		pooler_evict_wanted(who->dbid))
 		return;
 	if (pooler_birth_start(WORKER_BIRTH_PROBE, pool,
 						   NameStr(who->database), NameStr(who->role),
-						   plain ? NULL : wc->settings,
-						   plain ? 0 : wc->settings_len,
+						   settings, settings_len,
 						   login->key, login->key_len, -1) < 0)
 		pooler_worker_tick_within(100);
 }

@@ -36,6 +36,9 @@ static HTAB *cache;
  */
 static uint32 generation;
 
+/* A key is generation, database, role, and then pairs of strings. */
+#define KEY_HEADER		(sizeof(uint32) + 2 * sizeof(Oid))
+
 static void
 create_cache(void)
 {
@@ -143,6 +146,7 @@ pooler_parameters_key(MemoryContext cxt, const PoolerIdentity *who,
 	appendBinaryStringInfo(&buf, (const char *) &generation, sizeof(generation));
 	appendBinaryStringInfo(&buf, (const char *) &who->dbid, sizeof(Oid));
 	appendBinaryStringInfo(&buf, (const char *) &who->roleid, sizeof(Oid));
+	Assert(buf.len == KEY_HEADER);
 	while (next_pair(&p, settings + settings_len, &name, &value))
 	{
 		if (strcmp(name, "application_name") == 0)
@@ -153,6 +157,14 @@ pooler_parameters_key(MemoryContext cxt, const PoolerIdentity *who,
 	MemoryContextSwitchTo(old);
 	*key_len = buf.len;
 	return buf.data;
+}
+
+const char *
+pooler_parameters_key_settings(const char *key, size_t key_len,
+							   size_t *settings_len)
+{
+	*settings_len = key_len - KEY_HEADER;
+	return key + KEY_HEADER;
 }
 
 bool

@@ -20,6 +20,10 @@ extern char *pooler_parameters_key(MemoryContext cxt,
 								   const char *settings, size_t settings_len,
 								   size_t *key_len);
 
+/* The startup settings in a key: those of the client, without application_name. */
+extern const char *pooler_parameters_key_settings(const char *key, size_t key_len,
+												  size_t *settings_len);
+
 /* Valid until the next call that stores or forgets. */
 extern bool pooler_parameters_find(const char *key, size_t key_len,
 								   const char **parameters, size_t *len);

@@ -264,6 +264,23 @@ sub value
 	return $error // $answer[0];
 }
 
+# Asks until the answer is the one that is wanted; false if it never is.
+sub until
+{
+	my ($self, $sql, $wanted, $seconds) = @_;
+	my $end = Time::HiRes::time() + ($seconds // TIMEOUT);
+	my $last;
+
+	do
+	{
+		$last = $self->value($sql);
+		return 1 if $last eq $wanted;
+		Time::HiRes::usleep(10_000);
+	} until Time::HiRes::time() > $end;
+	main::diag("timed out: $sql\nlast answer: $last, wanted: $wanted");
+	return 0;
+}
+
 # Has anything come, within no time?
 sub has_answer
 {
