@@ -442,6 +442,11 @@ take(int slot)
 	pooler_me.client_gen = gen;
 	pooler_me.client_serial = serial;
 	pooler_socket_attach_fd(pooler_socket_of(slot));
+	if (worker_has_ended())
+	{
+		whereToSendOutput = DestRemote;
+		end_without_pooler();
+	}
 	if (!attach_session())
 	{
 		pooler_me.shared->taking = -1;

@@ -1177,6 +1177,7 @@ finish:
 		fi;
 		sent[cur] = 0
 	}
+	MAY_DIE
 #if EXITS > 0
 	if
 	:: atomic { exits > 0 -> exits-- }		/* its pool is drained, say */
@@ -1189,6 +1190,7 @@ finish:
 	if
 	:: MAYBE ->
 		leave_busy(B_TAKING);
+		MAY_DIE
 		give_back();
 		goto take
 	:: else ->

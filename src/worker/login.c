@@ -139,6 +139,18 @@ pooler_login_uncount(void)
 }
 
 static void
+log_failure(int slot, const PoolerErrorFields *error)
+{
+	pooler_shared->counters.failed_logins++;
+	MyProcPort = &login_of(slot)->port;
+	ereport(LOG,
+			(errmsg_internal("%s", error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+	MyProcPort = NULL;
+}
+
+static void
 fail(int slot, const char *sqlstate, const char *message, const char *detail)
 {
 	PoolerErrorFields error = {.severity = "FATAL"};
@@ -146,13 +158,20 @@ fail(int slot, const char *sqlstate, const char *message, const char *detail)
 	error.sqlstate = sqlstate;
 	error.message = message;
 	error.detail = detail;
-	pooler_shared->counters.failed_logins++;
-	MyProcPort = &login_of(slot)->port;
-	ereport(LOG,
-			(errmsg_internal("%s", message),
-			 detail ? errdetail_internal("%s", detail) : 0));
-	MyProcPort = NULL;
+	log_failure(slot, &error);
 	pooler_client_close(slot, &error, NULL);
+}
+
+/* As core does, in the one form that clients of before 7.4 understand. */
+static void
+fail_old_protocol(int slot, const PoolerErrorFields *error)
+{
+	char		line[256];
+	int			len;
+
+	len = snprintf(line, sizeof(line), "E%s:  %s\n", error->severity,
+				   error->message);
+	pooler_client_close_raw(slot, line, len + 1, NULL);
 }
 
 /* What the pure parser found wrong with the client's bytes. */
@@ -160,21 +179,20 @@ static void
 fail_proto(int slot, PoolerProtoError code, const PoolerProtoErrorArgs *args)
 {
 	const PoolerProtoErrorInfo *info = pooler_proto_error_info(code);
+	PoolerErrorFields error = {.severity = "FATAL"};
 	char		message[256];
 
-	pooler_proto_error_format(code, args, message, sizeof(message));
-	if (!info->log_only)
-	{
-		fail(slot, info->sqlstate, message, info->detail);
-		return;
-	}
-	pooler_shared->counters.failed_logins++;
-	MyProcPort = &login_of(slot)->port;
-	ereport(LOG,
-			(errcode(ERRCODE_PROTOCOL_VIOLATION),
-			 errmsg_internal("%s", message)));
-	MyProcPort = NULL;
-	pooler_client_close(slot, NULL, NULL);
+	error.sqlstate = info->sqlstate;
+	error.message = pooler_proto_error_format(code, args, message,
+											  sizeof(message));
+	error.detail = info->detail;
+	error.hint = info->hint;
+	log_failure(slot, &error);
+	if (code == POOLER_PROTO_VERSION && args->proto != 0 &&
+		POOLER_PROTO_VERSION_MAJOR(args->proto) < 3)
+		fail_old_protocol(slot, &error);
+	else
+		pooler_client_close(slot, info->log_only ? NULL : &error, NULL);
 }
 
 /*
