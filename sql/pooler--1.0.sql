@@ -38,6 +38,7 @@ CREATE FUNCTION pooler.get_backends(
 	OUT client_id bigint,
 	OUT draining boolean,
 	OUT in_copy boolean,
+	OUT pipelining boolean,
 	OUT born_at timestamptz,
 	OUT transactions bigint,
 	OUT queries bigint,
@@ -204,6 +205,7 @@ SELECT b.pid,
 	   b.client_id,
 	   b.draining,
 	   b.in_copy,
+	   b.pipelining,
 	   b.born_at,
 	   b.transactions,
 	   b.queries,
@@ -234,6 +236,8 @@ COMMENT ON COLUMN pooler.backends.client_id IS
 'Client that is attached, as in pooler.clients.id; NULL if none';
 COMMENT ON COLUMN pooler.backends.draining IS
 'True if the backend ends as soon as it is idle, because its pool is renewed or the pooler was started again';
+COMMENT ON COLUMN pooler.backends.pipelining IS
+'Does its client keep the backend because it has sent more commands before it had the result of the last one? Bytes that were read can''t go back with the client.';
 COMMENT ON COLUMN pooler.backends.in_copy IS
 'True while the backend reads COPY data from its client';
 COMMENT ON COLUMN pooler.backends.born_at IS

@@ -129,7 +129,10 @@ on_exit_report(int code, Datum arg)
 		(void) shutdown(MyProcPort->sock, SHUT_RDWR);
 }
 
-/* Why the pooler ended the client, in the words that the client gets. */
+/*
+ * Why the pooler ended the client, in the words that the client gets.
+ * errfinish() frees them.
+ */
 static void
 report_end_reason(ErrorData *edata)
 {
@@ -141,13 +144,13 @@ report_end_reason(ErrorData *edata)
 				break;
 			case POOLER_END_READ_TIMEOUT:
 				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
-				edata->message = _("terminating connection because of an unfinished message");
-				edata->detail = _("pooler.client_read_timeout has passed while other clients waited for the backend.");
+				edata->message = pstrdup(_("terminating connection because of an unfinished message"));
+				edata->detail = pstrdup(_("pooler.client_read_timeout has passed while other clients waited for the backend."));
 				break;
 			case POOLER_END_WRITE_TIMEOUT:
 				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
-				edata->message = _("terminating connection because the client does not read its result");
-				edata->detail = _("pooler.client_write_timeout has passed while other clients waited for the backend.");
+				edata->message = pstrdup(_("terminating connection because the client does not read its result"));
+				edata->detail = pstrdup(_("pooler.client_write_timeout has passed while other clients waited for the backend."));
 				break;
 		}
 	}
@@ -703,13 +706,28 @@ buffer_says_goodbye(void)
 
 	pq_startmsgread();
 	c = pq_peekbyte();
-	if (c == 'X')
-	{
-		while (pooler_recv_buffer_has_data())
-			(void) pq_getbyte();
-	}
 	pq_endmsgread();
 	return c == 'X';
+}
+
+/*
+ * The client can't be reached, or wants nothing any more.  What it has sent,
+ * here and in the kernel, must not be taken for a command: neither of the
+ * next client nor, from the middle of a message, of this one.  The pooler is
+ * told by the end of the stream, for which the client may be waiting, too.
+ */
+static void
+end_stream(void)
+{
+	char		buf[8192];
+
+	pq_startmsgread();
+	while (pooler_recv_buffer_has_data())
+		(void) pq_getbyte();
+	pq_endmsgread();
+	(void) shutdown(MyProcPort->sock, SHUT_RDWR);
+	while (recv(MyProcPort->sock, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
 }
 
 static void
@@ -733,19 +751,20 @@ after_command(bool lost)
 	pooler_debug_point(POOLER_DEBUG_COMMAND_ENDED);
 	if (worker_has_ended())
 		end_without_pooler();
-	if (pooler_recv_buffer_has_data() && !lost)
+	if (!lost && pooler_recv_buffer_has_data())
 	{
 		/* the client has sent more: bytes in the buffer can't be given back */
-		if (!buffer_says_goodbye())
+		lost = buffer_says_goodbye();
+		if (!lost)
+		{
+			pg_atomic_write_u32(&pooler_me.shared->pipelining, 1);
 			return NEXT_RUN;
-
-		/*
-		 * The pooler can't see what we have read: it is told by the end of
-		 * the stream, for which the client may be waiting, too.
-		 */
-		(void) shutdown(MyProcPort->sock, SHUT_RDWR);
-		lost = true;
+		}
 	}
+	if (pg_atomic_read_u32(&pooler_me.shared->pipelining) != 0)
+		pg_atomic_write_u32(&pooler_me.shared->pipelining, 0);
+	if (lost)
+		end_stream();
 	if (lost || pooler_queue_maybe(pooler_me.pool) ||
 		pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen))
 	{

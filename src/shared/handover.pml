@@ -165,6 +165,9 @@
 #ifdef MUTATION_22
 #define MAYBE		(hint > 0)		/* the hint leaves out the flag */
 #endif
+#ifdef MUTATION_23
+#define NO_BARRIER_AFTER_FLAGS		/* between setting them and the scan */
+#endif
 #ifndef MAYBE
 #define MAYBE		(hint > 0 && !paused)	/* pooler_queue_maybe() */
 #endif
@@ -294,6 +297,10 @@ inline drain(x)	{ skip }
 inline wdrain()	{ skip }
 #endif
 
+/* pg_memory_barrier(), in backend b and in the worker */
+#define FENCE	atomic { drain(b) }
+#define WFENCE	atomic { wdrain() }
+
 /* A plain store of a backend's own word. */
 inline put_word(x, st, c, g)
 {
@@ -351,7 +358,11 @@ inline order_leave(c)
 	fi
 }
 
-/* d leaves the queue for a backend: nobody who came earlier still waits. */
+/*
+ * d leaves the queue for a backend: nobody who came earlier still waits.  Two
+ * clients that were both put back may have changed places, if the later one's
+ * backend died first.
+ */
 inline check_fifo(d)
 {
 	k = 0;
@@ -565,7 +576,7 @@ inline enqueue(c, at_head)
 #endif
 	}
 #ifndef NO_BARRIER_AFTER_PUSH
-	atomic { wdrain() }
+	WFENCE
 #endif
 }
 
@@ -827,7 +838,7 @@ died:
 cancel:
 	atomic {
 		if
-		:: cst[c] == C_QUEUED -> goto cancel_queued
+		:: cst[c] == C_QUEUED -> ok = 0; goto cancel_queued
 		:: cst[c] == C_CLAIMED || cst[c] == C_BACKEND ->
 			x = cbk[c]; g = cgen[c]; rr = cser[c]; marked[c] = 1;
 #ifdef TSO
@@ -839,7 +850,7 @@ cancel:
 		fi
 	}
 #ifndef NO_BARRIER_AFTER_CANCEL
-	atomic { wdrain() }
+	WFENCE
 #endif
 	atomic {
 		if
@@ -880,11 +891,11 @@ cancel_queued:
 		atomic { unlink_client(c) }
 		atomic { cst[c] = C_IDLE; lock = 0 }
 		atomic { drop_command(c); done() }
-	:: else -> atomic { lock = 0; done() } goto cancel_taken
+	:: else ->
+		atomic { lock = 0 }
+		goto cancel					/* taken meanwhile: read the word again */
 	fi;
 	goto end_loop;
-cancel_taken:
-	goto cancel;
 #endif
 
 #if EXITS > 0
@@ -917,7 +928,9 @@ pause:
 		paused = 1; lock = 0
 #endif
 	}
-	atomic { wdrain() }
+#ifndef NO_BARRIER_AFTER_FLAGS
+	WFENCE
+#endif
 	do
 	:: i < NB ->
 		if
@@ -963,7 +976,9 @@ resume:
 #endif
 		scanning = 1
 	}
-	atomic { wdrain() }
+#ifndef NO_BARRIER_AFTER_FLAGS
+	WFENCE
+#endif
 	dispatch();
 	atomic { done() }
 	goto end_loop;
@@ -1131,7 +1146,7 @@ attach:
 		assert(held[cur] == 1)
 	}
 #ifndef NO_BARRIER_BEFORE_CANCEL_TEST
-	atomic { drain(b) }
+	FENCE
 #endif
 #if CANCELS > 0
 	/*
@@ -1205,7 +1220,7 @@ finish:
  */
 recheck:
 #ifndef NO_BARRIER_AFTER_FREE
-	atomic { drain(b) }
+	FENCE
 #endif
 	if
 #ifndef NO_RECHECK_AFTER_FREE

@@ -110,6 +110,8 @@ typedef struct PoolerBackend
 	/* backend */
 	TimestampTz state_since;
 	pg_atomic_uint32 in_copy;	/* reads COPY data from its client */
+	pg_atomic_uint32 pipelining;	/* its client sent more before the result:
+									 * it can't be given back */
 	pg_atomic_uint32 in_transaction;	/* awaits a command inside a
 										 * transaction block */
 	pg_atomic_uint32 end_reason;	/* worker: a PoolerEndReason for the

@@ -163,6 +163,7 @@ copy_backend_process(PoolerBackend *backend, PoolerBackendSnapshot *snap)
 	snap->born_at = backend->born_at;
 	snap->state_since = backend->state_since;
 	snap->in_copy = pg_atomic_read_u32(&backend->in_copy) != 0;
+	snap->pipelining = pg_atomic_read_u32(&backend->pipelining) != 0;
 	pooler_stats_add(&snap->counters, &backend->counters);
 }
 

@@ -68,6 +68,7 @@ typedef struct PoolerBackendSnapshot
 	TimestampTz born_at;
 	TimestampTz state_since;
 	bool		in_copy;
+	bool		pipelining;
 	PoolerCounters counters;
 } PoolerBackendSnapshot;
 

@@ -334,6 +334,7 @@ backend_row(Row *row, const PoolerBackendSnapshot *snap)
 		add_null(row);
 	add_bool(row, snap->draining);
 	add_bool(row, snap->in_copy);
+	add_bool(row, snap->pipelining);
 	add_time(row, snap->born_at);
 	add_count(row, c->transactions);
 	add_count(row, c->queries);

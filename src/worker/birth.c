@@ -187,6 +187,7 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	b->born_at = b->state_since = pooler_worker.now;
 	memset(&b->counters, 0, sizeof(b->counters));
 	pg_atomic_write_u32(&b->in_copy, 0);
+	pg_atomic_write_u32(&b->pipelining, 0);
 	pg_atomic_write_u32(&b->in_transaction, 0);
 	pg_atomic_write_u32(&b->end_reason, POOLER_END_NONE);
 	if (!pg_strong_random(b->token, sizeof(b->token)))

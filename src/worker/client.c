@@ -19,6 +19,7 @@
 #include "common/string.h"
 #include "postmaster/postmaster.h"
 #include "tcop/tcopprot.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 /*
@@ -41,6 +42,7 @@ static dlist_head free_slots = DLIST_STATIC_INIT(free_slots);
 static dlist_head half_sent = DLIST_STATIC_INIT(half_sent);
 
 static Port log_port;
+static char *own_application_name;
 
 /*
  * Slots that a backend of an earlier worker still has stay out of use until
@@ -213,7 +215,7 @@ pooler_client_accept(int fd, const SockAddr *raddr)
 
 /*
  * elog.c takes %h, %r, %u and %d of log_line_prefix from MyProcPort, which is
- * NULL in a worker.
+ * NULL in a worker, and %a from our own setting.
  */
 void
 pooler_client_log_begin(int slot)
@@ -229,12 +231,15 @@ pooler_client_log_begin(int slot)
 	log_port.user_name = client->role[0] ? client->role : NULL;
 	log_port.database_name = client->database[0] ? client->database : NULL;
 	MyProcPort = &log_port;
+	own_application_name = application_name;
+	application_name = client->application_name;
 }
 
 void
 pooler_client_log_end(void)
 {
 	MyProcPort = NULL;
+	application_name = own_application_name;
 }
 
 /* As log_disconnections() in postgres.c words it. */

@@ -71,6 +71,7 @@ static dlist_head logins = DLIST_STATIC_INIT(logins);
 static int	ncounted;			/* clients that count against the limit */
 
 static void login_continue(int slot);
+static void authorize(int slot);
 
 static inline WorkerLogin *
 login_of(int slot)
@@ -138,15 +139,21 @@ pooler_login_uncount(void)
 	ncounted--;
 }
 
+/* With the severity that core gives it: LOG if the client is not told. */
 static void
-log_failure(int slot, const PoolerErrorFields *error)
+log_failure(int slot, const PoolerErrorFields *error, bool fatal)
 {
+	const char *state = error->sqlstate;
+
 	pooler_shared->counters.failed_logins++;
 	MyProcPort = &login_of(slot)->port;
+	pooler_log_error_as_fatal(fatal);
 	ereport(LOG,
-			(errmsg_internal("%s", error->message),
+			(errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
+			 errmsg_internal("%s", error->message),
 			 error->detail ? errdetail_internal("%s", error->detail) : 0,
 			 error->hint ? errhint("%s", error->hint) : 0));
+	pooler_log_error_as_fatal(false);
 	MyProcPort = NULL;
 }
 
@@ -158,7 +165,7 @@ fail(int slot, const char *sqlstate, const char *message, const char *detail)
 	error.sqlstate = sqlstate;
 	error.message = message;
 	error.detail = detail;
-	log_failure(slot, &error);
+	log_failure(slot, &error, true);
 	pooler_client_close(slot, &error, NULL);
 }
 
@@ -187,7 +194,7 @@ fail_proto(int slot, PoolerProtoError code, const PoolerProtoErrorArgs *args)
 											  sizeof(message));
 	error.detail = info->detail;
 	error.hint = info->hint;
-	log_failure(slot, &error);
+	log_failure(slot, &error, !info->log_only);
 	if (code == POOLER_PROTO_VERSION && args->proto != 0 &&
 		POOLER_PROTO_VERSION_MAJOR(args->proto) < 3)
 		fail_old_protocol(slot, &error);
@@ -576,6 +583,8 @@ check_rules(int slot)
 	after_auth(login, pooler_auth_begin(&login->auth, login->cxt, &login->port,
 										login->startup.replication,
 										pooler_worker.rules, &login->out));
+	if (login->step == LOGIN_AUTHORIZE)
+		authorize(slot);		/* in the same transaction: it saves one */
 }
 
 static void
@@ -587,6 +596,8 @@ continue_auth(int slot)
 										   login->in.data + POOLER_FRAME_HEADER,
 										   login->in.len - POOLER_FRAME_HEADER,
 										   &login->out));
+	if (login->step == LOGIN_AUTHORIZE)
+		authorize(slot);
 }
 
 static void

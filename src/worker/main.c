@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -257,6 +258,22 @@ handle_events(void)
 }
 
 /*
+ * Promotion changes what is reported to clients at login (in_hot_standby and
+ * what depends on it), and no catalog.
+ */
+static void
+watch_for_promotion(void)
+{
+	static bool in_recovery = true;
+
+	if (in_recovery && !RecoveryInProgress())
+	{
+		in_recovery = false;
+		pooler_parameters_forget();
+	}
+}
+
+/*
  * A smart shutdown waits for every client backend to end, ours included, and
  * tells nobody but through this line of postmaster.pid (pidfile.h).
  */
@@ -302,6 +319,7 @@ tick(void)
 	last_long_tick = pooler_worker.now;
 	pooler_backend_tick();
 	pooler_listener_start();
+	watch_for_promotion();
 
 	/* hears of changes in the catalogs, as any transaction does */
 	StartTransactionCommand();

@@ -17,7 +17,7 @@ static bool as_fatal;
 static void
 set_severity(ErrorData *edata)
 {
-	if (as_fatal && edata->elevel == ERROR)
+	if (as_fatal && (edata->elevel == ERROR || edata->elevel == LOG))
 		edata->elevel = FATAL;
 	if (prev_emit_log_hook)
 		prev_emit_log_hook(edata);

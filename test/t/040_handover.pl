@@ -12,7 +12,7 @@ use PoolerTest qw(pooler_connstr pooler_port start_node);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use WireClient qw(:DEFAULT m_bind m_close m_copy_data m_copy_done m_copy_fail
+use WireClient qw(exchange m_bind m_close m_copy_data m_copy_done m_copy_fail
   m_execute m_flush m_parse m_query m_sync m_terminate message);
 
 # One server with a pool of eight for the crowds, one with a pool of one where
@@ -141,16 +141,16 @@ cmp_ok($crowd->safe_psql('postgres', 'SELECT births FROM pooler.stats'),
 
 	$_->query('SELECT 1') for @clients;
 	$long->query('BEGIN');
-	$long->send(m_query('SELECT pg_sleep(1000)'));
+	$long->put(m_query('SELECT pg_sleep(1000)'));
 	for my $round (1 .. 5)
 	{
-		$_->send(m_query("SELECT $round")) for @clients;
-		my @answers = map { join(', ', $_->answer) } @clients;
+		$_->put(m_query("SELECT $round")) for @clients;
+		my @answers = map { $_->reply } @clients;
 		is_deeply(\@answers, [ ("$round, SELECT 1, I") x @clients ],
 			"39 clients beside a long transaction, round $round");
 	}
-	ok(!$long->has_answer, 'which still lasts');
-	$long->hang_up;
+	ok(!$long->readable, 'which still lasts');
+	$long->close;
 	$_->quit for @clients;
 }
 
@@ -165,7 +165,7 @@ for my $i (0 .. $#queue)
 {
 	# simple and extended protocol in turn
 	my $sql = "INSERT INTO journal (who) VALUES ('$i')";
-	$queue[$i]->send($i % 2
+	$queue[$i]->put($i % 2
 		? m_parse($sql) . m_bind() . m_execute() . m_sync()
 		: m_query($sql));
 	$admin->until(
@@ -176,7 +176,7 @@ waiting_is(scalar @queue, 'all wait');
 is(journal(), '', 'nobody has been served');
 $holder->query('COMMIT');
 is_deeply(
-	[ map { join(', ', $queue[$_]->answer) } 0 .. $#queue ],
+	[ map { $queue[$_]->reply } 0 .. $#queue ],
 	[ map { $_ % 2 ? 'parsed, bound, INSERT 0 1, I' : 'INSERT 0 1, I' } 0 .. $#queue ],
 	'all are served');
 is(journal(), join(' ', 0 .. $#queue), 'in the order in which they came');
@@ -185,24 +185,24 @@ is(journal(), join(' ', 0 .. $#queue), 'in the order in which they came');
 $holder->query('BEGIN');
 for my $i (0 .. 1)
 {
-	$queue[$i]->send(m_query(
+	$queue[$i]->put(m_query(
 		"INSERT INTO journal (who) SELECT '$i' FROM pg_sleep(0.2)"));
 	waiting_is($i + 1);
 }
 $holder->query('COMMIT');
 is($holder->query("INSERT INTO journal (who) VALUES ('holder')"),
 	'INSERT 0 1, I', 'the holder comes back');
-$_->answer for @queue[ 0, 1 ];
+$_->replies for @queue[ 0, 1 ];
 is(journal(), '0 1 holder', 'and has gone behind those who waited');
 
 # Nor can a client that never pauses keep the backend for itself.
 {
 	run_command([ 'pgbench', '-q', '-i', '-I', 'dtpg', $single->connstr('postgres') ]);
 	my $busy = start(
-		[ 'pgbench', '-n', '-S', '-T', '1000', pooler_connstr($single) ],
+		[ 'pgbench', '-n', '-S', '-T', '1000', pooler_connstr($single, application_name => 'busy') ],
 		'>', \my $out, '2>', \my $err);
 	ok($admin->until(q{SELECT count(*) FROM pooler.clients WHERE
-			application_name = 'pgbench' AND transactions > 100}, 1),
+			application_name = 'busy' AND transactions > 100}, 1),
 		'one client runs as fast as it can');
 	is(join(' ', map { $queue[0]->value("SELECT $_") } 1 .. 200),
 		join(' ', 1 .. 200), 'another one is served 200 times');
@@ -256,20 +256,20 @@ is( $admin->query('SELECT sum(handovers), sum(lingered) FROM pooler.backends'),
 
 my $dropped = stat_of('dropped_waiting');
 $holder->query('BEGIN');
-$queue[0]->send(m_query("INSERT INTO journal (who) VALUES ('gone')"));
+$queue[0]->put(m_query("INSERT INTO journal (who) VALUES ('gone')"));
 waiting_is(1);
-$queue[1]->send(m_query("INSERT INTO journal (who) VALUES ('stays')"));
+$queue[1]->put(m_query("INSERT INTO journal (who) VALUES ('stays')"));
 waiting_is(2);
-$queue[0]->hang_up;
+$queue[0]->close;
 waiting_is(1, 'a client has hung up in the queue');
 is(stat_of('dropped_waiting'), $dropped + 1, 'which is counted');
-$queue[2]->send(m_query("INSERT INTO journal (who) VALUES ('reset')"));
+$queue[2]->put(m_query("INSERT INTO journal (who) VALUES ('reset')"));
 waiting_is(2);
 $queue[2]->reset;
 waiting_is(1, 'another one did so rudely');
 is(stat_of('dropped_waiting'), $dropped + 2, 'which is counted');
 $holder->query('COMMIT');
-is(join(', ', $queue[1]->answer), 'INSERT 0 1, I', 'who waits is served');
+is($queue[1]->reply, 'INSERT 0 1, I', 'who waits is served');
 ok(all_quiet(), 'quiet');
 is(journal(), 'stays', 'those who had left have not been');
 is($admin->value('SELECT count(*) FROM pooler.clients'), 1 + @queue - 2,
@@ -285,21 +285,21 @@ for my $how ('half-closes', 'closes', 'says goodbye at once', 'says goodbye')
 		my $births = stat_of('births');
 		my $sql = "INSERT INTO journal (who) VALUES ('done')";
 
-		$client->send(m_query($sql),
+		$client->put(m_query($sql),
 			$how eq 'says goodbye at once' ? m_terminate() : '');
 		if ($how eq 'half-closes')
 		{
 			$client->half_close;
-			is(join(', ', $client->answer, $client->answer),
+			is(join(', ', $client->replies, $client->replies),
 				'INSERT 0 1, I, eof', "a client that was $before $how: answered");
 		}
 		elsif ($how eq 'says goodbye at once')
 		{
-			is(join(', ', $client->answer, $client->answer),
+			is(join(', ', $client->replies, $client->replies),
 				'INSERT 0 1, I, eof', "a client that was $before $how: answered");
 		}
 		$client->quit if $how eq 'says goodbye';
-		$client->hang_up;
+		$client->close;
 		ok($admin->until('SELECT count(*) FROM journal', 1),
 			"a client that was $before $how: done");
 		ok($admin->until(
@@ -326,20 +326,20 @@ sub reload
 @queue = @queue[ 1, 3 .. $#queue ];
 reload('pooler.query_wait_timeout', '4s');
 $holder->query('BEGIN');
-$queue[0]->send(m_query("INSERT INTO journal (who) VALUES ('late')"));
+$queue[0]->put(m_query("INSERT INTO journal (who) VALUES ('late')"));
 waiting_is(1);
 ok($admin->until("SELECT wait > '2 s' FROM pooler.clients WHERE state = 'waiting'", 't'),
 	'a client has waited for two seconds');
-$queue[1]->send(m_query("INSERT INTO journal (who) VALUES ('in time')"));
+$queue[1]->put(m_query("INSERT INTO journal (who) VALUES ('in time')"));
 waiting_is(2);
 like(
-	join(', ', $queue[0]->answer),
+	$queue[0]->reply,
 	qr/^FATAL 53300: terminating connection because no backend became free in time DETAIL: pooler\.query_wait_timeout has passed\., eof$/,
 	'the one who has waited too long is told so');
 is(stat_of('wait_timeouts'), 1, 'which is counted');
 waiting_is(1, 'the other one still waits');
 $holder->query('COMMIT');
-is(join(', ', $queue[1]->answer), 'INSERT 0 1, I', 'and is served');
+is($queue[1]->reply, 'INSERT 0 1, I', 'and is served');
 is(journal(), 'in time', 'the late one has not been');
 reload('pooler.query_wait_timeout', '120s');
 shift @queue;
@@ -358,11 +358,11 @@ sub beside
 	my @answer;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	$two->send(m_query("SELECT 'two'"));
-	$one->send($bytes);
-	push @answer, $one->answer for 1 .. $n;
+	$two->put(m_query("SELECT 'two'"));
+	$one->put($bytes);
+	push @answer, $one->replies for 1 .. $n;
 	is_deeply(\@answer, \@wanted, $name);
-	is(join(', ', $two->answer), 'two, SELECT 1, I', "$name: the other one");
+	is($two->reply, 'two, SELECT 1, I', "$name: the other one");
 }
 
 for my $round (1 .. 3)
@@ -387,7 +387,7 @@ for my $round (1 .. 3)
 		m_parse('SELECT 1/$1::int') . m_bind('', ['0']) . m_execute()
 		  . m_bind('', ['1']) . m_execute() . m_sync()
 		  . m_parse('SELECT 7') . m_bind() . m_execute() . m_sync(), 2,
-		'parsed', 'bound', 'ERROR 22012: division by zero', 'I',
+		'parsed', 'ERROR 22012: division by zero', 'I',
 		'parsed', 'bound', '7', 'SELECT 1', 'I');
 	beside('a function call and an empty query',
 		message('F', pack('N n n N/a* n', 1317, 0, 1, 'four', 0))
@@ -400,40 +400,40 @@ for my $round (1 .. 3)
 }
 
 # A flush asks for answers in the middle of a batch; the portal waits for more.
-$one->send(m_parse('SELECT generate_series(1, 3)') . m_bind() . m_execute('', 2) . m_flush());
-is_deeply([ $one->answer('s') ], [qw(parsed bound 1 2 suspended)],
+$one->put(m_parse('SELECT generate_series(1, 3)') . m_bind() . m_execute('', 2) . m_flush());
+is_deeply([ $one->replies('s') ], [qw(parsed bound 1 2 suspended)],
 	'a part of a result');
-$two->send(m_query("SELECT 'two'"));
+$two->put(m_query("SELECT 'two'"));
 waiting_is(1, 'a batch without Sync keeps the backend');
-$one->send(m_execute() . m_sync());
-is_deeply([ $one->answer ], [ 3, 'SELECT 1', 'I' ], 'and the rest of it');
-is(join(', ', $two->answer), 'two, SELECT 1, I', 'then the other one');
+$one->put(m_execute() . m_sync());
+is_deeply([ $one->replies ], [ 3, 'SELECT 1', 'I' ], 'and the rest of it');
+is($two->reply, 'two, SELECT 1, I', 'then the other one');
 
 # One query and a piece of the next.
 my $next = m_query(q{SELECT 'the next one'});
-$one->send(m_query('SELECT 1'), substr($next, 0, 9));
-is(join(', ', $one->answer), '1, SELECT 1, I', 'a query with a piece of another');
-$two->send(m_query("SELECT 'two'"));
-$one->send(substr($next, 9));
-is(join(', ', $one->answer), 'the next one, SELECT 1, I', 'and the rest of it');
-is(join(', ', $two->answer), 'two, SELECT 1, I', 'then the other one');
+$one->put(m_query('SELECT 1'), substr($next, 0, 9));
+is($one->reply, '1, SELECT 1, I', 'a query with a piece of another');
+$two->put(m_query("SELECT 'two'"));
+$one->put(substr($next, 9));
+is($one->reply, 'the next one, SELECT 1, I', 'and the rest of it');
+is($two->reply, 'two, SELECT 1, I', 'then the other one');
 
 # A transaction in many messages, byte by byte, while others crowd.
 $one->query('BEGIN');
 my $pid = $one->value('SELECT pg_backend_pid()');
 my $xid = $one->value('SELECT txid_current()');
-$_->send(m_query('SELECT pg_backend_pid()')) for @queue[ 1 .. 10 ];
+$_->put(m_query('SELECT pg_backend_pid()')) for @queue[ 1 .. 10 ];
 waiting_is(10);
 for my $sql (q{INSERT INTO journal (who) VALUES ('a')}, q{SELECT 'x'})
 {
-	$one->send($_) for split //, m_query($sql);
-	is(($one->answer)[-1], 'T', 'in a transaction');
+	$one->put($_) for split //, m_query($sql);
+	is(($one->replies)[-1], 'T', 'in a transaction');
 }
 is($one->value('SELECT txid_current()'), $xid, 'the same transaction');
 is($one->query('SELECT 1/0'), 'ERROR 22012: division by zero, E', 'an error');
 waiting_is(10, 'nobody gets the backend of a transaction that has failed');
 is($one->query('COMMIT'), 'ROLLBACK, I', 'end of the transaction');
-is_deeply([ map { ($_->answer)[0] } @queue[ 1 .. 10 ] ], [ ($pid) x 10 ],
+is_deeply([ map { ($_->replies)[0] } @queue[ 1 .. 10 ] ], [ ($pid) x 10 ],
 	'then the others run on that backend');
 is(journal(), '', 'it was rolled back');
 
@@ -442,24 +442,25 @@ is(journal(), '', 'it was rolled back');
 #----------------------------------------------------------------------------
 
 my $mega = 'x' x (3 << 20);
-for my $round (1 .. 2)
+my $md5 = $admin->value("SELECT md5(repeat('x', length('$mega')))");
+for my $round (1 .. 3)
 {
-	$queue[0]->send(m_query(
-		"SELECT md5('$mega'), repeat('y', length('$mega'))"));
-	$queue[1]->send(m_parse('SELECT length($1), $1') . m_bind('', [$mega])
-		  . m_execute() . m_sync());
-	$queue[2]->send(m_query("SELECT repeat('z', 8 << 20)"));
-	$queue[3]->send(m_query("SELECT 'short'"));
-
-	# the last ones first: they may have to wait for those who are not read
-	my $md5 = $admin->value("SELECT md5(repeat('x', length('$mega')))");
-	my @answer = $queue[0]->answer;
-	ok($answer[0] eq "$md5|" . 'y' x length $mega, 'a long query and a long row');
-	@answer = $queue[1]->answer;
-	ok($answer[2] eq length($mega) . "|$mega", 'a long parameter');
-	@answer = $queue[2]->answer;
-	ok($answer[0] eq 'z' x (8 << 20), 'a long result');
-	is(join(', ', $queue[3]->answer), 'short, SELECT 1, I', 'a short one');
+	my @answers = exchange(
+		[
+			$queue[0],
+			m_query("SELECT md5('$mega'), repeat('y', length('$mega'))")
+		],
+		[
+			$queue[1],
+			m_parse('SELECT length($1), $1') . m_bind('', [$mega]) . m_execute()
+			  . m_sync()
+		],
+		[ $queue[2], m_query("SELECT repeat('z', 8 << 20)") ],
+		[ $queue[3], m_query("SELECT 'short'") ]);
+	ok($answers[0][0] eq "$md5|" . 'y' x length $mega, 'a long query and a long row');
+	ok($answers[1][2] eq length($mega) . "|$mega", 'a long parameter');
+	ok($answers[2][0] eq 'z' x (8 << 20), 'a long result');
+	is_deeply($answers[3], [ 'short', 'SELECT 1', 'I' ], 'a short one');
 }
 
 # Around the size that is waited for as a whole.
@@ -468,10 +469,10 @@ for my $length (8100 .. 8110, 8170 .. 8200)
 	my $message = m_query("SELECT length('" . 'x' x $length . "')");
 	my $cut = $length % 2 ? 8192 : 100;
 
-	$queue[0]->send(substr($message, 0, $cut));
+	$queue[0]->put(substr($message, 0, $cut));
 	$queue[1]->query('SELECT 1') if $cut == 100 && length($message) <= 8192;
-	$queue[0]->send(substr($message, $cut)) if length $message > $cut;
-	my $answer = join(', ', $queue[0]->answer);
+	$queue[0]->put(substr($message, $cut)) if length $message > $cut;
+	my $answer = $queue[0]->reply;
 	is($answer, "$length, SELECT 1, I", "a query of $length bytes")
 	  if $answer ne "$length, SELECT 1, I" || $length % 10 == 0;
 }
@@ -484,41 +485,41 @@ $admin->query('CREATE TABLE copied (who int, i int, t text)');
 my @copiers = @queue[ 0 .. 4 ];
 
 # They take turns: whoever is told to begin has the backend until it is done.
-$_->send(m_query('COPY copied FROM STDIN')) for @copiers;
+$_->put(m_query('COPY copied FROM STDIN')) for @copiers;
 my %left = map { $_ => $copiers[$_] } 0 .. $#copiers;
 my $at = 0;
 while (%left)
 {
-	my ($turn) = grep { $left{$_}->has_answer } sort keys %left;
+	my ($turn) = grep { $left{$_}->readable } sort keys %left;
 	next unless defined $turn;
 	my $client = delete $left{$turn};
-	is(join(', ', $client->answer('G')), 'copy in', "client $turn may copy");
-	is((grep { $_->has_answer } values %left), 0, 'nobody else');
+	is($client->reply('G'), 'copy in', "client $turn may copy");
+	is((grep { $_->readable } values %left), 0, 'nobody else');
 	my $rows = join('', map { "$turn\t$_\t" . 'text ' x 20 . "\n" } 1 .. 5000);
 	# the borders of messages have nothing to do with those of rows
-	$client->send(m_copy_data($_)) for unpack('(a7777)*', $rows);
+	$client->put(m_copy_data($_)) for unpack('(a7777)*', $rows);
 	if ($turn == 3)
 	{
-		$client->send(m_copy_fail('changed my mind'));
-		like(join(', ', $client->answer),
+		$client->put(m_copy_fail('changed my mind'));
+		like($client->reply,
 			qr/^ERROR 57014: COPY from stdin failed: changed my mind.*, I$/,
 			'a copy that is given up');
 	}
 	else
 	{
-		$client->send(m_copy_done());
-		is(join(', ', $client->answer), 'COPY 5000, I', 'a copy is done');
+		$client->put(m_copy_done());
+		is($client->reply, 'COPY 5000, I', 'a copy is done');
 	}
 }
 is( $admin->query('SELECT who, count(*), sum(i) FROM copied GROUP BY 1 ORDER BY 1'),
 	(join ', ', map({ "$_|5000|12502500" } 0 .. 2, 4), 'SELECT 4', 'I'),
 	'all rows have come');
 
-$_->send(m_query('COPY (SELECT * FROM copied ORDER BY who, i) TO STDOUT'))
+$_->put(m_query('COPY (SELECT * FROM copied ORDER BY who, i) TO STDOUT'))
   for @copiers;
 for my $client (@copiers)
 {
-	my @answer = $client->answer;
+	my @answer = $client->replies;
 	my ($begin, $end) = ((shift @answer), join(', ', splice @answer, -3));
 	is("$begin, $end, " . @answer, 'copy out, copy done, COPY 20000, I, 20000',
 		'a copy to the client');

@@ -191,6 +191,14 @@ sub read_message
 	return;
 }
 
+# All bytes up to the end of the stream.
+sub rest
+{
+	my ($self) = @_;
+	while ($self->fill(1 + length $self->{in})) { }
+	return $self->{in};
+}
+
 # Everything up to ReadyForQuery as { rows, tags, errors, status, types }: rows
 # are references to arrays, types a string of the messages' types.  Without a
 # status the server has closed the connection.
