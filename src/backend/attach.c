@@ -82,13 +82,20 @@ pooler_attach_forget_settings(void)
 	in_force = 0;
 }
 
+int
+pooler_attach_count_settings(void)
+{
+	return napplied;
+}
+
 static void
 note_applied(const char *name)
 {
 	struct config_generic *gconf = pooler_find_setting(name);
 	const char *value = GetConfigOption(name, true, false);
 
-	if (gconf == NULL || value == NULL)
+	if (gconf == NULL || value == NULL || gconf->source != PGC_S_SESSION ||
+		(gconf->flags & GUC_NO_RESET_ALL) != 0)
 		return;
 	for (int i = 0; i < napplied; i++)
 	{
@@ -164,6 +171,7 @@ apply_options(const char *options)
 		ParseLongOption(arg, &name, &value);
 		if (value != NULL)
 			apply_one(name, value);
+		pooler_free_long_option(name, value);
 	}
 }
 

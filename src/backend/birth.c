@@ -85,7 +85,8 @@ peer_is_pooler(void)
 
 	return MyProcPort->raddr.addr.ss_family == AF_UNIX &&
 		getsockopt(MyProcPort->sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-		peer.pid == pooler_shared->worker_pid && peer.uid == geteuid();
+		peer.pid != 0 && peer.pid == pooler_shared->worker_pid &&
+		peer.uid == geteuid();
 }
 
 /*
@@ -217,6 +218,10 @@ become_client(void)
 	MyProcPort->laddr = client->laddr;
 	MyProcPort->remote_host = client->host;
 	MyProcPort->remote_port = client->port;
+	MyProcPort->remote_hostname = NULL;
+	MyProcPort->remote_hostname_resolv = 0;
+	MyProcPort->remote_hostname_errcode = 0;
+	pooler_port_forget_local_host(MyProcPort);
 }
 
 static void
@@ -305,6 +310,7 @@ pool_putmessage(char type, const char *s, size_t len)
 	switch (type)
 	{
 		case 'D':
+			pooler_me.shared->messages++;
 			break;
 		case PqMsg_ParseComplete:
 			pooler_unnamed_see_parse();

@@ -129,18 +129,27 @@ has_locks(void)
 	return false;
 }
 
+/*
+ * Has the session set a variable, or reset one that its startup settings had
+ * set?  Those that RESET ALL leaves alone can't be cleared, and are core's or
+ * looked at elsewhere (role, session_authorization).
+ */
 static bool
 has_settings(void)
 {
 	PoolerSettingIterator it = {0};
 	struct config_generic *gconf;
+	int			by_startup = 0;
 
 	while ((gconf = pooler_next_setting(&it)) != NULL)
 	{
-		if (gconf->source == PGC_S_SESSION && !pooler_attach_set_by_startup(gconf))
+		if (gconf->source != PGC_S_SESSION || (gconf->flags & GUC_NO_RESET_ALL) != 0)
+			continue;
+		if (!pooler_attach_set_by_startup(gconf))
 			return true;
+		by_startup++;
 	}
-	return false;
+	return by_startup != pooler_attach_count_settings();
 }
 
 static bool

@@ -124,6 +124,7 @@ extern void pooler_attach_nobody(void);
 /* Is this setting as the attached client's startup settings left it? */
 struct config_generic;
 extern bool pooler_attach_set_by_startup(struct config_generic *gconf);
+extern int	pooler_attach_count_settings(void);
 extern void pooler_attach_forget_settings(void);
 
 /* While on, ParameterStatus messages are not sent: the client knows. */

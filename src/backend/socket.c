@@ -165,6 +165,8 @@ pooler_socket_prepare_wait(void)
 		}
 		if (idle.entry != NULL)
 			break;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
 		if (n < 0 && errno != EINTR)
 			ereport(FATAL,
 					(errcode(ERRCODE_SYSTEM_ERROR),
@@ -200,6 +202,13 @@ pooler_socket_keep(int client, uint32 gen, int fd)
 {
 	if (kept == NULL)
 		prepare_keeping();
+
+	/* whatever is there instead of a client must not be closed unseen */
+	if (kept[client] == 0 && fcntl(pooler_socket_of(client), F_GETFD) >= 0)
+		ereport(FATAL,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("descriptor %d, meant for a client of the pooler, is in use",
+						pooler_socket_of(client))));
 	if (dup3(fd, pooler_socket_of(client), O_CLOEXEC) < 0)
 		ereport(FATAL,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),

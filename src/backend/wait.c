@@ -111,20 +111,18 @@ on_exit_report(int code, Datum arg)
 {
 	uint64		w;
 
-	do
+	if (pooler_me.shared->pid != MyProcPid)
+		return;					/* the slot is somebody else's by now */
+	for (;;)
 	{
 		w = pg_atomic_read_u64(&pooler_me.shared->word);
 		if (pooler_backend_word_state(w) == POOLER_BACKEND_CANCELLING &&
 			!worker_has_ended())
-		{
 			pg_usleep(10);
-			continue;
-		}
-		if (pooler_backend_word_state(w) == POOLER_BACKEND_STARTING &&
-			pooler_backend_word_gen(w) != (pooler_me.number & POOLER_GEN_MASK))
-			return;				/* the slot is somebody else's by now */
-	} while (!pg_atomic_compare_exchange_u64(&pooler_me.shared->word, &w,
-											 pooler_backend_word_in(w, POOLER_BACKEND_DEAD)));
+		else if (pg_atomic_compare_exchange_u64(&pooler_me.shared->word, &w,
+												pooler_backend_word_in(w, POOLER_BACKEND_DEAD)))
+			break;
+	}
 	if (worker_has_ended() && pooler_me.client >= 0)
 		(void) shutdown(MyProcPort->sock, SHUT_RDWR);
 }
@@ -223,16 +221,15 @@ stop_idle_timers(void)
  * that we work for: while the word says CANCELLING we wait those
  * microseconds, and where it bears the mark the signal has been sent.  Any
  * system call delivers it; it is meant for the client that is still attached.
+ * The word keeps that client until it is given back, whatever the new state:
+ * should we die in between, it says whom the pooler has to close.
  */
 static void
 leave_busy(PoolerBackendState state)
 {
 	uint64		w = pg_atomic_read_u64(&pooler_me.shared->word);
-	uint64		next;
+	uint64		next = pooler_backend_word_in(w, state);
 
-	next = state == POOLER_BACKEND_TAKING ?
-		pooler_backend_word(state, POOLER_NO_CLIENT, 0, 0) :
-		pooler_backend_word_in(w, state);
 	for (;;)
 	{
 		if (pooler_backend_word_state(w) == POOLER_BACKEND_CANCELLING)
@@ -403,8 +400,12 @@ attach_session(void)
 		FlushErrorState();
 		AbortCurrentTransaction();
 		HOLD_CANCEL_INTERRUPTS();	/* errfinish() has released it */
+		pooler_attach_forget_settings();	/* whatever is left is cleared */
 		error.sqlstate = unpack_sql_state(edata->sqlerrcode);
-		error.message = edata->message;
+		error.message = edata->message ? edata->message : "";
+		if (strlen(error.message) > sizeof(buf) / 2)
+			edata->message[pg_mbcliplen(edata->message, strlen(edata->message),
+										sizeof(buf) / 2)] = '\0';
 		pooler_build_error(&w, &error);
 		give_back_with(POOLER_CONTROL_FAILED, buf,
 					   pooler_writer_fits(&w) ? w.len : 0);
@@ -413,6 +414,16 @@ attach_session(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(cxt);
 	return ok;
+}
+
+/* A cancel request that missed an earlier hand-over must not hit this one. */
+static void
+forget_old_cancel(PoolerClient *client, uint32 serial)
+{
+	uint32		asked = pg_atomic_read_u32(&client->cancel_serial);
+
+	if (asked != 0 && asked != serial + 1)
+		(void) pg_atomic_compare_exchange_u32(&client->cancel_serial, &asked, 0);
 }
 
 /*
@@ -444,6 +455,8 @@ take(int slot)
 	pooler_me.client = slot;
 	pooler_me.client_gen = gen;
 	pooler_me.client_serial = serial;
+	pg_atomic_write_u32(&pooler_me.shared->end_reason, POOLER_END_NONE);
+	forget_old_cancel(client, serial);
 	pooler_socket_attach_fd(pooler_socket_of(slot));
 	if (worker_has_ended())
 	{
@@ -471,6 +484,7 @@ take(int slot)
 		pg_atomic_write_u32(&client->cancel_serial, 0);
 		leave_busy(POOLER_BACKEND_TAKING);
 		give_back_with(POOLER_CONTROL_CANCELLED, NULL, 0);
+		set_word(POOLER_BACKEND_TAKING);
 		return NEXT_TAKE;
 	}
 	return NEXT_RUN;
@@ -502,13 +516,19 @@ static Next
 attach_as_told(int fd)
 {
 	PoolerClient *client = &pooler_clients[frame.client];
+	uint64		w = pooler_client_word(POOLER_CLIENT_CLAIMED, pooler_me.slot,
+									   frame.gen, frame.serial);
 
 	give_back(true);
 	keep_client(fd);
-	pg_atomic_write_u64(&client->word,
-						pooler_client_word(POOLER_CLIENT_BACKEND, pooler_me.slot,
-										   frame.gen, frame.serial));
 	set_word(POOLER_BACKEND_TAKING);
+
+	/* fails if giving back took so long that the pooler has ended meanwhile */
+	if (!pg_atomic_compare_exchange_u64(&client->word, &w,
+										pooler_client_word(POOLER_CLIENT_BACKEND,
+														   pooler_me.slot,
+														   frame.gen, frame.serial)))
+		end_without_pooler();
 	return take(frame.client);
 }
 
@@ -770,6 +790,7 @@ after_command(bool lost)
 	{
 		leave_busy(POOLER_BACKEND_TAKING);
 		give_back(true);
+		set_word(POOLER_BACKEND_TAKING);
 		return NEXT_TAKE;
 	}
 	if (next_command_is_there())
@@ -812,6 +833,9 @@ between_commands(bool lost)
 {
 	Next		next;
 
+	/* else the next client would pay for the one that was lost */
+	lost = lost || ClientConnectionLost;
+	ClientConnectionLost = false;
 	stop_idle_timers();
 	if (pooler_me.pool == NULL)
 		next = after_birth();

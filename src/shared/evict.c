@@ -24,6 +24,8 @@ pooler_evict_begin(Oid dbid)
 	SpinLockAcquire(&s->evict_mutex);
 	for (int i = 0; i < POOLER_MAX_EVICTIONS; i++)
 	{
+		if (s->evictions[i].pid == MyProcPid && s->evictions[i].dbid == dbid)
+			break;
 		if (s->evictions[i].pid == 0)
 		{
 			s->evictions[i].pid = MyProcPid;

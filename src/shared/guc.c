@@ -85,7 +85,11 @@ parse_prefork_item(char *item, PoolerPreforkItem *result)
 	return true;
 }
 
-/* Cuts the list at commas outside double quotes, in place. */
+/*
+ * Cuts the list at commas outside double quotes, in place.  *rest is NULL after
+ * the last item; what is between two commas, or behind the last, is an item
+ * even if it is empty.
+ */
 static char *
 next_prefork_item(char **rest)
 {
@@ -93,18 +97,16 @@ next_prefork_item(char **rest)
 	bool		quoted = false;
 	char	   *p;
 
+	if (start == NULL)
+		return NULL;
 	while (isspace((unsigned char) *start))
 		start++;
-	if (*start == '\0')
-		return NULL;
 	for (p = start; *p && (quoted || *p != ','); p++)
 	{
 		if (*p == '"')
 			quoted = !quoted;
 	}
-	*rest = *p ? p + 1 : p;
-	if (*p && strspn(p + 1, " \t\n\r") == strlen(p + 1))
-		*rest = p;				/* a comma at the end: an empty item follows */
+	*rest = *p ? p + 1 : NULL;
 	while (p > start && isspace((unsigned char) p[-1]))
 		p--;
 	*p = '\0';
@@ -118,6 +120,8 @@ pooler_parse_prefork(const char *value, struct List **items)
 	char	   *item;
 	List	   *result = NIL;
 
+	if (strspn(rest, " \t\n\r") == strlen(rest))
+		rest = NULL;			/* an empty list */
 	while ((item = next_prefork_item(&rest)) != NULL)
 	{
 		PoolerPreforkItem *parsed = palloc(sizeof(PoolerPreforkItem));
@@ -182,6 +186,7 @@ check_max_backends(int *newval, void **extra, GucSource source)
 		return true;
 	GUC_check_errdetail("The pooler can have at most %d backends.",
 						POOLER_MAX_BACKEND_SLOTS / 2);
+	GUC_check_errhint("Set pooler.max_backends to 0 for 80 percent of max_connections.");
 	return false;
 }
 

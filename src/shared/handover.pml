@@ -1392,7 +1392,7 @@ inline check_end()
 	:: k < NB ->
 		assert(bst[k] == B_FREE || bst[k] == B_LINGERING ||
 			   bst[k] == B_BUSY || bst[k] == B_UNUSED);
-		assert(tak[k] == NONE);
+		assert(tak[k] == NONE && empty(ctl[k]) && empty(up[k]));
 		assert(!(paused && bst[k] == B_LINGERING));
 		if
 		:: bst[k] != B_BUSY -> n++

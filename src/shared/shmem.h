@@ -116,6 +116,7 @@ typedef struct PoolerBackend
 										 * transaction block */
 	pg_atomic_uint32 end_reason;	/* worker: a PoolerEndReason for the
 									 * attached client */
+	uint64		messages;		/* backend: rows sent, to see that it gets on */
 	PoolerCounters counters;	/* backend; the worker adds them to the
 								 * pool's when the backend has gone */
 } PoolerBackend;

@@ -14,13 +14,16 @@
  */
 #include "compat.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "shared/evict.h"
 #include "sql/ddl.h"
 #include "tcop/utility.h"
+#include "utils/syscache.h"
 
 static ProcessUtility_hook_type prev_ProcessUtility_hook;
 
@@ -54,38 +57,105 @@ sets_tablespace(AlterDatabaseStmt *stmt)
 	return false;
 }
 
-/* The database that the command wants for itself; NULL if it wants none. */
-static const char *
+static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple;
+	bool		result = superuser();
+
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(tuple))
+	{
+		result = result || ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+static bool
+is_template(Oid dbid)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(dbid));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+/*
+ * The database that the command wants for itself; InvalidOid if it wants
+ * none, or if core is going to refuse it: nobody may empty a pool by asking
+ * for what he has no right to.
+ */
+static Oid
 database_wanted(Node *stmt)
 {
+	const char *name = NULL;
+	Oid			dbid;
+
 	if (IsA(stmt, DropdbStmt))
-		return ((DropdbStmt *) stmt)->dbname;
-	if (IsA(stmt, CreatedbStmt))
-		return template_of((CreatedbStmt *) stmt);
-	if (IsA(stmt, RenameStmt) && ((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
-		return ((RenameStmt *) stmt)->subname;
-	if (IsA(stmt, AlterDatabaseStmt) && sets_tablespace((AlterDatabaseStmt *) stmt))
-		return ((AlterDatabaseStmt *) stmt)->dbname;
-	return NULL;
+		name = ((DropdbStmt *) stmt)->dbname;
+	else if (IsA(stmt, CreatedbStmt))
+		name = template_of((CreatedbStmt *) stmt);
+	else if (IsA(stmt, RenameStmt) && ((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
+		name = ((RenameStmt *) stmt)->subname;
+	else if (IsA(stmt, AlterDatabaseStmt) && sets_tablespace((AlterDatabaseStmt *) stmt))
+		name = ((AlterDatabaseStmt *) stmt)->dbname;
+	if (name == NULL)
+		return InvalidOid;
+
+	dbid = get_database_oid(name, true);
+	if (!OidIsValid(dbid) || pooler_owns_database(dbid))
+		return dbid;
+	return IsA(stmt, CreatedbStmt) && may_create_databases() && is_template(dbid) ?
+		dbid : InvalidOid;
 }
 
 static void
-before_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-			   ProcessUtilityContext context, ParamListInfo params,
-			   QueryEnvironment *queryEnv, DestReceiver *dest,
-			   QueryCompletion *qc)
+run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest,
+			QueryCompletion *qc)
 {
-	const char *name = database_wanted(pstmt->utilityStmt);
-	Oid			dbid = name ? get_database_oid(name, true) : InvalidOid;
-
-	if (OidIsValid(dbid))
-		pooler_evict_begin(dbid);
 	if (prev_ProcessUtility_hook)
 		prev_ProcessUtility_hook(pstmt, queryString, readOnlyTree, context,
 								 params, queryEnv, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
 								params, queryEnv, dest, qc);
+}
+
+static void
+see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest,
+			QueryCompletion *qc)
+{
+	Oid			dbid = database_wanted(pstmt->utilityStmt);
+
+	if (!OidIsValid(dbid))
+	{
+		run_utility(pstmt, queryString, readOnlyTree, context, params,
+					queryEnv, dest, qc);
+		return;
+	}
+	pooler_evict_begin(dbid);
+	PG_TRY();
+	{
+		run_utility(pstmt, queryString, readOnlyTree, context, params,
+					queryEnv, dest, qc);
+	}
+	PG_CATCH();
+	{
+		/* the transaction may go on, after a rollback to a savepoint */
+		pooler_evict_end();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 static void
@@ -99,6 +169,6 @@ void
 pooler_ddl_init(void)
 {
 	prev_ProcessUtility_hook = ProcessUtility_hook;
-	ProcessUtility_hook = before_utility;
+	ProcessUtility_hook = see_utility;
 	RegisterXactCallback(at_transaction_end, NULL);
 }

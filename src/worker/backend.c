@@ -45,6 +45,7 @@ pooler_backend_startup(void)
 				break;
 			case POOLER_BACKEND_STARTING:
 				/* its token is void; it will find that out by itself */
+				b->pid = 0;
 				pg_atomic_write_u64(&b->word, 0);
 				memset(b->token, 0, POOLER_TOKEN_LEN);
 				break;
@@ -152,10 +153,10 @@ send_frame(int backend, PoolerControl *frame, const void *payload, int fd)
 		return;
 
 	/*
-	 * It does not read: it is dying, or something is badly wrong.  End of
-	 * file on the socket will settle what it leaves behind.
+	 * If it has gone, end of file on the socket will settle what it leaves
+	 * behind.  If it is there and does not read, something is badly wrong.
 	 */
-	if (pid > 0)
+	if (pid > 0 && errno != EPIPE && errno != ECONNRESET)
 		(void) kill(pid, SIGTERM);
 }
 
@@ -203,6 +204,7 @@ pooler_backend_exit(int backend)
 	PoolerControl frame = {.type = POOLER_CONTROL_EXIT};
 
 	pooler_worker_backends[backend].exiting = true;
+	pooler_worker_backends[backend].exit_asked_at = pooler_worker.now;
 	send_frame(backend, &frame, NULL, -1);
 }
 

@@ -36,7 +36,7 @@
  *---------------------------------------------------------------------------
  */
 
-/* The postmaster's own socket; false if it has none. */
+/* The postmaster's own socket; false if it has none.  In the turn's memory. */
 static bool
 server_address(struct sockaddr_un *addr, socklen_t *len)
 {
@@ -107,32 +107,29 @@ connect_postmaster(void)
 	return -1;
 }
 
+/* False if it is longer than the server takes. */
 static bool
-send_startup(int sock, int backend, const char *database, const char *role,
-			 const char *settings, size_t settings_len)
+build_startup(PoolerWriter *w, int backend, const char *database, const char *role,
+			  const char *settings, size_t settings_len)
 {
-	uint8_t		buf[POOLER_STARTUP_MAX_TOTAL];
-	PoolerWriter w = pooler_writer(buf, sizeof(buf));
 	char		option[POOLER_BIRTH_OPTION_LEN];
 	const char *end = settings + settings_len;
 	size_t		begin;
 
 	pooler_birth_option_format(option, backend, pooler_backends[backend].token);
-	begin = pooler_build_startup_begin(&w, POOLER_PROTO_VERSION_3_0);
-	pooler_build_startup_pair(&w, "user", role);
-	pooler_build_startup_pair(&w, "database", database);
+	begin = pooler_build_startup_begin(w, POOLER_PROTO_VERSION_3_0);
+	pooler_build_startup_pair(w, "user", role);
+	pooler_build_startup_pair(w, "database", database);
 	for (const char *p = settings; p < end;)
 	{
 		const char *value = p + strlen(p) + 1;
 
-		pooler_build_startup_pair(&w, p, value);
+		pooler_build_startup_pair(w, p, value);
 		p = value + strlen(value) + 1;
 	}
-	pooler_build_startup_pair(&w, option, "");
-	pooler_build_startup_end(&w, begin);
-	if (!pooler_writer_fits(&w))
-		return false;
-	return send(sock, buf, w.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t) w.len;
+	pooler_build_startup_pair(w, option, "");
+	pooler_build_startup_end(w, begin);
+	return pooler_writer_fits(w);
 }
 
 /*---------------------------------------------------------------------------
@@ -140,25 +137,36 @@ send_startup(int sock, int backend, const char *database, const char *role,
  *---------------------------------------------------------------------------
  */
 
-static int
-count_logins(void)
+/*
+ * Clients that core logs in may take their time, so they get no more than half
+ * of the slots for logins: somebody who matches such a rule and stays silent
+ * must not keep everybody else out.
+ */
+static bool
+too_many_logins(WorkerBirthKind kind)
 {
-	int			n = 0;
+	int			ndelegated = 0;
+	int			nprobes = 0;
+	int			limit = pooler_login_backends();
 
 	for (int i = 0; i < pooler_shared->nbackends; i++)
 	{
 		WorkerBirth *birth = pooler_worker_backends[i].birth;
 
-		if (birth != NULL && birth->kind != WORKER_BIRTH_POOL)
-			n++;
+		if (birth != NULL && birth->kind == WORKER_BIRTH_DELEGATED)
+			ndelegated++;
+		else if (birth != NULL && birth->kind == WORKER_BIRTH_PROBE)
+			nprobes++;
 	}
-	return n;
+	if (kind == WORKER_BIRTH_DELEGATED && ndelegated >= limit / 2)
+		return true;
+	return kind != WORKER_BIRTH_POOL && ndelegated + nprobes >= limit;
 }
 
 static int
 free_slot(WorkerBirthKind kind)
 {
-	if (kind != WORKER_BIRTH_POOL && count_logins() >= pooler_login_backends())
+	if (too_many_logins(kind))
 		return -1;
 	for (int i = 0; i < pooler_shared->nbackends; i++)
 	{
@@ -212,6 +220,8 @@ pooler_birth_start(WorkerBirthKind kind, int pool, const char *database,
 				   const char *role, const char *settings, size_t settings_len,
 				   const char *key, size_t key_len, int client)
 {
+	uint8_t		buf[POOLER_STARTUP_MAX_TOTAL];
+	PoolerWriter w = pooler_writer(buf, sizeof(buf));
 	int			slot = free_slot(kind);
 	int			sock;
 	MemoryContext cxt;
@@ -221,11 +231,20 @@ pooler_birth_start(WorkerBirthKind kind, int pool, const char *database,
 	if (slot < 0)
 		return -1;
 	wb = &pooler_worker_backends[slot];
+	if (!fill_slot(slot, kind, pool, client))
+		return -1;
+	if (!build_startup(&w, slot, database, role, settings, settings_len))
+	{
+		empty_slot(slot);
+		return POOLER_BIRTH_TOO_LONG;
+	}
 	sock = connect_postmaster();
 	if (sock < 0)
+	{
+		empty_slot(slot);
 		return -1;
-	if (!fill_slot(slot, kind, pool, client) ||
-		!send_startup(sock, slot, database, role, settings, settings_len) ||
+	}
+	if (send(sock, buf, w.len, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t) w.len ||
 		!pooler_worker_watch(EPOLL_CTL_ADD, sock, EPOLLIN,
 							 worker_event(WORKER_EVENT_BACKEND, wb->number, slot)))
 	{
@@ -243,7 +262,7 @@ pooler_birth_start(WorkerBirthKind kind, int pool, const char *database,
 	birth->pool = pool;
 	birth->client = client;
 	birth->client_gen = client >= 0 ? pooler_client_gen(&pooler_clients[client]) : 0;
-	birth->has_settings = !pooler_settings_trivial(settings, settings_len);
+	birth->has_settings = settings_len > 0;
 	birth->deadline = TimestampTzPlusMilliseconds(pooler_worker.now,
 												  pooler_server_connect_timeout * INT64CONST(1000));
 	cxt = MemoryContextSwitchTo(cxt);
@@ -326,8 +345,15 @@ failed(int backend, const void *message, size_t len)
 		pooler_pools[pool].counters.failed_births++;
 	if (birth->key != NULL)
 		pooler_login_parameters_failed(birth, message, len);
-	if (pool >= 0)
+	/* what one client's startup settings lead to is no other's business */
+	if (pool >= 0 && !birth->has_settings)
 		pooler_pool_birth_failed(pool, message, len);
+	if (birth->kind == WORKER_BIRTH_DELEGATED && !birth->client_sent &&
+		pooler_client_gen(&pooler_clients[birth->client]) == birth->client_gen)
+	{
+		pooler_shared->counters.failed_logins++;
+		pooler_client_close_raw(birth->client, message, len, NULL);
+	}
 }
 
 static void
@@ -467,9 +493,9 @@ pooler_birth_ended(int backend)
 {
 	WorkerBirth *birth = pooler_worker_backends[backend].birth;
 
-	if (birth->kind == WORKER_BIRTH_DELEGATED)
+	if (birth->client_sent)
 	{
-		/* core has told the client why, unless it never got it */
+		/* core has told the client why */
 		if (pooler_client_gen(&pooler_clients[birth->client]) == birth->client_gen)
 		{
 			pooler_shared->counters.failed_logins++;

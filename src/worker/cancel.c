@@ -126,7 +126,8 @@ pooler_cancel_continue(int slot)
 	WorkerClient *wc = &pooler_worker_clients[slot];
 	uint8_t		buf[8192];
 
-	for (;;)
+	/* a long command in several turns, so that others get theirs */
+	for (int round = 0; round < 16; round++)
 	{
 		ssize_t		n = recv(wc->fd, buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT);
 		PoolerSkipVerdict verdict;
@@ -159,6 +160,7 @@ pooler_cancel_continue(int slot)
 				return;
 		}
 	}
+	pooler_client_arm(slot);
 }
 
 void

@@ -301,6 +301,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 		discard_input(wc->fd);
 	}
 	wc->hangup_armed = wc->lowat = false;
+	wc->half_looks = 0;
 
 	/* in this order: backends hold copies, so close() alone ends nothing */
 	(void) pooler_worker_watch(EPOLL_CTL_DEL, wc->fd, 0, 0);
@@ -338,7 +339,7 @@ void
 pooler_client_close(int slot, const PoolerErrorFields *error,
 					const char *reason)
 {
-	uint8_t		buf[1024];
+	uint8_t		buf[8192];
 	PoolerWriter w = pooler_writer(buf, sizeof(buf));
 
 	if (error != NULL)
@@ -456,6 +457,12 @@ pooler_client_arm(int slot)
 	watch(slot, WATCH_COMMAND);
 }
 
+void
+pooler_client_watch_hangup(int slot)
+{
+	watch(slot, WATCH_HANGUP);
+}
+
 static void
 set_lowat(WorkerClient *wc, int bytes)
 {
@@ -482,7 +489,10 @@ await_rest(int slot, uint32 need)
 	watch(slot, WATCH_HANGUP);
 	if (wc->node.next == NULL)
 		dlist_push_tail(&half_sent, &wc->node);
-	pooler_worker_tick_within(20);
+	/* most have the rest soon; who does not is looked at less and less */
+	pooler_worker_tick_within(20 << Min(wc->half_looks, 6));
+	if (wc->half_looks < 6)
+		wc->half_looks++;
 }
 
 static void
@@ -537,6 +547,8 @@ idle_event(int slot, uint32 events)
 		return;
 	}
 	frame = pooler_frame_inspect(buf, n, sizeof(buf));
+	if (frame.verdict != POOLER_FRAME_PARTIAL)
+		wc->half_looks = 0;
 	switch (frame.verdict)
 	{
 		case POOLER_FRAME_READY:

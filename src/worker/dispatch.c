@@ -129,6 +129,7 @@ pooler_dispatch_ready(int client)
 {
 	int			pool = pooler_clients[client].pool;
 
+	pooler_worker_clients[client].hangup_armed = false;
 	if (give_at_once(client))
 		return;
 	pooler_queue_push(&pooler_pools[pool], client, pooler_worker.now);

@@ -101,6 +101,7 @@ typedef struct WorkerClient
 								 * else NULL */
 	bool		counted;		/* against max_client_conn */
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
+	uint8		half_looks;		/* how often half a message was seen */
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
 	dlist_node	node;			/* free, logging in, or half-sent */
 } WorkerClient;
@@ -130,8 +131,9 @@ extern void pooler_client_close(int slot, const PoolerErrorFields *error,
 extern void pooler_client_close_raw(int slot, const void *message, size_t len,
 									const char *reason);
 
-/* Watches an IDLE client for its next command. */
+/* Watches a client for its next command, or only for leaving. */
 extern void pooler_client_arm(int slot);
+extern void pooler_client_watch_hangup(int slot);
 extern void pooler_client_event(int slot, uint32 gen, uint32 events);
 
 /* Half-sent messages on Unix sockets, hang-ups of waiting clients. */
@@ -196,8 +198,11 @@ extern void pooler_pool_client_left(int pool);
 /* Starts backends for those who wait, or makes room for them elsewhere. */
 extern void pooler_pool_grow(int pool);
 
-/* One more backend, if the pool may have it: its clients are many. */
-extern void pooler_pool_add(int pool);
+/*
+ * One more backend, if the pool may have it and none is being started.  True
+ * if that is so now.
+ */
+extern bool pooler_pool_add(int pool);
 
 /* A backend has gone, of this pool or (-1) of none. */
 extern void pooler_pool_backend_left(int pool);
@@ -257,13 +262,16 @@ struct WorkerBirth
 
 /*
  * Starts one.  settings are startup settings (pairs, as in WorkerClient) or
- * NULL.  Returns the backend's slot, or -1 if none is free or the server can't
- * be reached now.
+ * NULL.  Returns the backend's slot, -1 if none is free or the server can't be
+ * reached now, or POOLER_BIRTH_TOO_LONG.
  */
 extern int	pooler_birth_start(WorkerBirthKind kind, int pool,
 							   const char *database, const char *role,
 							   const char *settings, size_t settings_len,
 							   const char *key, size_t key_len, int client);
+
+/* The client's settings leave no room for what the pooler has to add. */
+#define POOLER_BIRTH_TOO_LONG	(-2)
 
 /* Will a birth under way report the parameters known by this key? */
 extern bool pooler_birth_awaited(const char *key, size_t key_len);
@@ -286,6 +294,7 @@ typedef struct WorkerBackend
 	uint32	   *sent;			/* per client slot: generation + 1 of the
 								 * descriptor that it was sent */
 	bool		exiting;		/* was told to exit */
+	TimestampTz exit_asked_at;
 	dlist_node	pool_node;		/* in WorkerPool.backends */
 } WorkerBackend;
 

@@ -260,18 +260,6 @@ start_listening(int index)
 	listener->fd = -1;
 }
 
-void
-pooler_listener_start(void)
-{
-	if (!resolved)
-		resolve();
-	for (int i = 0; i < nlisteners; i++)
-	{
-		if (listeners[i].state == LISTENER_CLOSED)
-			start_listening(i);
-	}
-}
-
 static void
 set_paused(bool pause)
 {
@@ -285,6 +273,20 @@ set_paused(bool pause)
 								   pause ? 0 : EPOLLIN,
 								   worker_event(WORKER_EVENT_LISTENER, 0, i));
 		listener->state = pause ? LISTENER_PAUSED : LISTENER_LISTENING;
+	}
+}
+
+void
+pooler_listener_start(void)
+{
+	if (!resolved)
+		resolve();
+	if (pooler_client_slot_free())
+		set_paused(false);
+	for (int i = 0; i < nlisteners; i++)
+	{
+		if (listeners[i].state == LISTENER_CLOSED)
+			start_listening(i);
 	}
 }
 
@@ -338,9 +340,12 @@ pooler_listener_event(uint32 index)
 		if (fd < 0)
 		{
 			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			{
 				ereport(LOG,
 						(errcode_for_socket_access(),
 						 errmsg("pooler could not accept new connection: %m")));
+				set_paused(true);	/* until the next tick */
+			}
 			return;
 		}
 		(void) pooler_client_accept(fd, &raddr);

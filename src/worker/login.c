@@ -681,6 +681,13 @@ authorize(int slot)
 	login->step = LOGIN_PARAMETERS;
 }
 
+static void
+fail_too_long(int slot)
+{
+	fail(slot, "08P01", _("startup settings are too long"),
+		 _("The pooler needs some of the space in a startup packet itself."));
+}
+
 /*
  * Asks a backend what a client with such settings has to be told.  It must not
  * learn this client's application_name, since others get the same answer.
@@ -693,6 +700,7 @@ start_probe(int slot)
 	int			pool = pooler_pool_find(who->dbid, who->roleid,
 										NameStr(who->database),
 										NameStr(who->role));
+	int			backend;
 	size_t		settings_len;
 	const char *settings = pooler_parameters_key_settings(login->key,
 														  login->key_len,
@@ -701,10 +709,16 @@ start_probe(int slot)
 	if (pooler_birth_awaited(login->key, login->key_len) ||
 		pooler_evict_wanted(who->dbid))
 		return;
-	if (pooler_birth_start(WORKER_BIRTH_PROBE, pool,
-						   NameStr(who->database), NameStr(who->role),
-						   settings, settings_len,
-						   login->key, login->key_len, -1) < 0)
+	/* without settings of its own it may as well be one for the pool */
+	if (settings_len == 0 && pooler_pool_add(pool))
+		return;
+	backend = pooler_birth_start(WORKER_BIRTH_PROBE, pool,
+								 NameStr(who->database), NameStr(who->role),
+								 settings, settings_len,
+								 login->key, login->key_len, -1);
+	if (backend == POOLER_BIRTH_TOO_LONG)
+		fail_too_long(slot);
+	else if (backend < 0)
 		pooler_worker_tick_within(100);
 }
 
@@ -846,6 +860,11 @@ step_delegate(int slot)
 	backend = pooler_birth_start(WORKER_BIRTH_DELEGATED, -1,
 								 login->startup.database, login->startup.user,
 								 wc->settings, wc->settings_len, NULL, 0, slot);
+	if (backend == POOLER_BIRTH_TOO_LONG)
+	{
+		fail_too_long(slot);
+		return;
+	}
 	if (backend < 0)
 	{
 		pooler_worker_tick_within(100);
@@ -879,6 +898,14 @@ pooler_login_delegated_done(int slot, Oid dbid, Oid roleid)
  * the driver
  *---------------------------------------------------------------------------
  */
+
+/* Steps that are tried again by the clock; the client can only leave. */
+static bool
+waits_for_others(LoginStep step)
+{
+	return step == LOGIN_CHECK_RULES || step == LOGIN_AUTHORIZE ||
+		step == LOGIN_PARAMETERS || step == LOGIN_DELEGATE;
+}
 
 /*
  * Goes on with a login until it has to wait.  The client may be gone, or
@@ -936,7 +963,11 @@ login_continue(int slot)
 			return;
 		login = login_of(slot);
 		if (login->step == before && login->out.len == 0)
+		{
+			if (waits_for_others(login->step))
+				pooler_client_watch_hangup(slot);
 			return;
+		}
 	}
 }
 
@@ -945,10 +976,7 @@ pooler_login_event(int slot, uint32 events)
 {
 	WorkerLogin *login = login_of(slot);
 
-	/* who waits for us, not we for him, may only leave */
-	if (login->step != LOGIN_STARTUP && login->step != LOGIN_PASSWORD &&
-		login->step != LOGIN_WELCOME &&
-		login->out.cursor == login->out.len)
+	if (waits_for_others(login->step) && login->out.cursor == login->out.len)
 	{
 		if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 			pooler_client_close(slot, NULL, NULL);
@@ -976,10 +1004,7 @@ pooler_login_tick(void)
 
 		if (wc->login->deadline != 0 && wc->login->deadline <= pooler_worker.now)
 			login_timed_out(slot);
-		else if (wc->login->step == LOGIN_CHECK_RULES ||
-				 wc->login->step == LOGIN_AUTHORIZE ||
-				 wc->login->step == LOGIN_PARAMETERS ||
-				 wc->login->step == LOGIN_DELEGATE)
+		else if (waits_for_others(wc->login->step))
 		{
 			pooler_worker_tick_within(100);
 			login_continue(slot);

@@ -15,6 +15,7 @@
  */
 #include "worker/internal.h"
 
+#include <dirent.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -93,6 +94,21 @@ catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 	pooler_parameters_outdate();
 }
 
+static int
+highest_descriptor(void)
+{
+	DIR		   *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int			highest = 0;
+
+	if (dir == NULL)
+		ereport(ERROR, (errmsg("could not open directory \"%s\": %m", "/proc/self/fd")));
+	while ((entry = readdir(dir)) != NULL)
+		highest = Max(highest, atoi(entry->d_name));
+	closedir(dir);
+	return highest;
+}
+
 /*
  * A client's descriptor has the same number in every process, so it has to
  * lie above whatever else any of them may open.  Raises the soft limit on open
@@ -103,15 +119,18 @@ static void
 set_descriptor_range(void)
 {
 	struct rlimit limit;
-	int			base = max_files_per_process;
+	int			base;
 	rlim_t		wanted;
 	int			fits;
 
-	/* the worker's own: control sockets, listeners, epoll */
-	base = Max(base, 2 * pooler_shared->nbackends + 256);
+	/*
+	 * Every process has what it inherited and up to max_files_per_process
+	 * more (18 does not count the former among the latter), the worker its
+	 * control sockets instead.
+	 */
+	base = highest_descriptor() + 1 + max_files_per_process +
+		2 * pooler_shared->nbackends + 256;
 	base = (base + 63) / 64 * 64;
-	while (fcntl(base - 1, F_GETFD) >= 0)
-		base += 64;
 
 	wanted = (rlim_t) base + pooler_shared->nclients;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -358,13 +377,20 @@ static void
 worker_loop(void)
 {
 	uint32		wait_event = pooler_wait_event("PoolerMain");
+	MemoryContext turn = AllocSetContextCreate(TopMemoryContext, "pooler turn",
+											   ALLOCSET_DEFAULT_SIZES);
 
 	for (;;)
 	{
 		WaitEvent	event;
 		long		timeout;
 
+		/* what outlives a turn says so where it is allocated */
+		MemoryContextSwitchTo(turn);
+		MemoryContextReset(turn);
 		pooler_worker.now = GetCurrentTimestamp();
+		if (next_tick > TimestampTzPlusMilliseconds(pooler_worker.now, TICK_LONG))
+			next_tick = pooler_worker.now;	/* the clock was set back */
 		timeout = TimestampDifferenceMilliseconds(pooler_worker.now, next_tick);
 		if (timeout == 0)
 		{
@@ -375,6 +401,7 @@ worker_loop(void)
 		(void) WaitEventSetWait(wait_set, timeout, &event, 1, wait_event);
 		ResetLatch(MyLatch);
 		handle_interrupts();
+		MemoryContextSwitchTo(turn);
 		handle_events();
 		if (pooler_evict_any())
 			pooler_pool_evict();
@@ -386,6 +413,7 @@ pooler_worker_main(Datum arg)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGINT, SIG_IGN);	/* there is nothing to cancel */
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 

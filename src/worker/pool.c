@@ -205,13 +205,19 @@ retire(int backend)
 		pooler_backend_exit(backend);
 }
 
-/* Is a backend on its way out already, so that another need not be? */
+/*
+ * Is a backend on its way out already, so that another need not be?  One that
+ * takes long, because it has to clean up after its session, does not count.
+ */
 static bool
 somebody_exits(void)
 {
 	for (int i = 0; i < pooler_shared->nbackends; i++)
 	{
-		if (pooler_worker_backends[i].sock >= 0 && pooler_worker_backends[i].exiting)
+		WorkerBackend *wb = &pooler_worker_backends[i];
+
+		if (wb->sock >= 0 && wb->exiting &&
+			!TimestampDifferenceExceeds(wb->exit_asked_at, pooler_worker.now, 1000))
 			return true;
 	}
 	return false;
@@ -233,7 +239,7 @@ make_room(int for_pool, Oid dbid)
 static bool
 take_birth_token(void)
 {
-	birth_tokens += (pooler_worker.now - birth_tokens_at) / 1e6 * BIRTHS_PER_SECOND;
+	birth_tokens += Max(pooler_worker.now - birth_tokens_at, 0) / 1e6 * BIRTHS_PER_SECOND;
 	birth_tokens = Min(birth_tokens, BIRTHS_AT_ONCE);
 	birth_tokens_at = pooler_worker.now;
 	if (birth_tokens < 1)
@@ -313,11 +319,11 @@ pooler_pool_grow(int index)
 	}
 }
 
-void
+bool
 pooler_pool_add(int index)
 {
-	if (pooler_pools[index].nstarting == 0 && may_grow(index))
-		(void) give_birth(index);
+	return pooler_pools[index].nstarting == 0 && may_grow(index) &&
+		give_birth(index);
 }
 
 /*

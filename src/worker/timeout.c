@@ -30,7 +30,8 @@ typedef struct Stall
 {
 	uint32		wait_event;		/* 0: it does not wait */
 	uint32		client;
-	uint64		progress;		/* whatever counts bytes */
+	uint64		progress;		/* whatever counts bytes or messages */
+	TimestampTz looked_at;
 	TimestampTz since;
 	TimestampTz told_at;		/* its end was asked for; 0: not yet */
 } Stall;
@@ -126,7 +127,8 @@ end_client(int backend, int client, PoolerEndReason reason)
 	/* a send that is stuck can't be interrupted: the socket has to go first */
 	if (reason == POOLER_END_WRITE_TIMEOUT)
 		(void) shutdown(pooler_worker_clients[client].fd, SHUT_RDWR);
-	(void) pooler_backend_signal(backend, client, gen, SIGTERM);
+	if (!pooler_backend_signal(backend, client, gen, SIGTERM))
+		pg_atomic_write_u32(&b->end_reason, POOLER_END_NONE);	/* it has ended */
 }
 
 static void
@@ -148,17 +150,22 @@ check_backend(int backend)
 		stall->wait_event = 0;
 		return;
 	}
-	progress = progress_of(client, wait_event);
+	progress = progress_of(client, wait_event) +
+		pooler_backends[backend].counters.queries +
+		pooler_backends[backend].counters.transactions +
+		pooler_backends[backend].messages;
 	if (stall->wait_event != wait_event || stall->client != client ||
-		stall->progress != progress)
+		stall->progress != progress ||
+		TimestampDifferenceExceeds(stall->looked_at, pooler_worker.now, 2000))
 	{
 		stall->wait_event = wait_event;
 		stall->client = client;
 		stall->progress = progress;
-		stall->since = pooler_worker.now;
+		stall->since = stall->looked_at = pooler_worker.now;
 		stall->told_at = 0;
 		return;
 	}
+	stall->looked_at = pooler_worker.now;
 	limit = wait_event == WAIT_EVENT_CLIENT_WRITE ?
 		pooler_client_write_timeout : pooler_client_read_timeout;
 	if (limit > 0 &&

@@ -414,6 +414,29 @@ becomes($node, $backends, 1, 'with their backends');
 all_well('slow ones');
 
 #
+# Who hangs up while served costs the next one nothing
+#
+
+for my $turn (1 .. 3)
+{
+	my $client = client();
+	my $locker = RawClient->connect($node, port => $node->port);
+
+	$locker->ask('SELECT pg_advisory_lock(1)');
+	setsockopt($client->{sock}, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0)) or die $!;
+	$client->start(q(SELECT pg_advisory_xact_lock(1), 'nobody reads this'));
+	becomes($node, q(SELECT backends_busy FROM pooler.pools WHERE role = 'alice'), 1,
+		"turn $turn: a query runs");
+	$bystander->start('SELECT 9');
+	becomes($node, q(SELECT clients_waiting FROM pooler.pools WHERE role = 'alice'), 1,
+		"turn $turn: another one waits");
+	$client->close;
+	$locker->quit;
+	is($bystander->answer, '9', "turn $turn: and is served after the first one has hung up");
+}
+all_well('hanging up');
+
+#
 # Floods and storms
 #
 

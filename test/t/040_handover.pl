@@ -311,6 +311,26 @@ for my $how ('half-closes', 'closes', 'says goodbye at once', 'says goodbye')
 	}
 }
 
+# One whose answer can't be sent any more: what it has sent behind that query
+# runs neither for it nor, worse, for whoever has the backend next.
+for my $behind (m_terminate(), m_query("INSERT INTO journal (who) VALUES ('leak')"),
+	substr(m_query("SELECT '" . 'x' x 20000 . "'"), 0, 12000))
+{
+	my $client = WireClient->new($single);
+	my $births = stat_of('births');
+
+	$client->put(m_query('SELECT pg_sleep(0.2)') . $behind);
+	ok($admin->until(q{SELECT count(*) FROM pg_stat_activity
+			WHERE wait_event = 'PgSleep'}, 1), 'a client with two messages');
+	$client->close;
+	is($holder->query("SELECT 'mine'"), 'mine, SELECT 1, I',
+		'the next client is served as if nothing had been');
+	ok($admin->until('SELECT count(*) FROM pooler.clients', 1 + @queue - 2),
+		'the client has gone');
+	is(stat_of('births'), $births, 'the backend has stayed');
+	is(journal(), '', 'and has not run what came behind');
+}
+
 #----------------------------------------------------------------------------
 # waiting too long
 #----------------------------------------------------------------------------

@@ -186,7 +186,7 @@ testlib=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 work=$(mktemp -d /tmp/pooler-test.XXXXXX)
 private_install "$work"
 mkdir "$work/src" "$work/tap" "$work/tmp"
-cp -r test expected "$work/src"
+cp -r README.md src test expected "$work/src"
 give_to_server "$work" "$work/src" "$work/tap" "$work/tmp"
 
 if [ -n "${TESTS-}" ]; then
