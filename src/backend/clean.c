@@ -14,6 +14,7 @@
 #include "backend/settings.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "commands/async.h"
 #include "commands/prepare.h"
@@ -179,7 +180,8 @@ has_temporary_slots(void)
 static bool
 has_replication_state(void)
 {
-	return replorigin_session_origin != InvalidRepOriginId || has_temporary_slots();
+	return get_backup_status() != SESSION_BACKUP_NONE ||
+		replorigin_session_origin != InvalidRepOriginId || has_temporary_slots();
 }
 
 bool
@@ -197,8 +199,8 @@ pooler_clean_needed(void)
 
 /*
  * DISCARD ALL (discard.c) in parts, without ResetPlanCache(), which costs
- * much and hides nothing, and with what it forgets: temporary slots and the
- * replication origin.
+ * much and hides nothing, and with what it forgets: temporary slots, the
+ * replication origin and a base backup.
  */
 void
 pooler_clean(void)
@@ -224,6 +226,8 @@ pooler_clean(void)
 		replorigin_session_reset();
 		replorigin_session_origin = InvalidRepOriginId;
 	}
+	if (get_backup_status() != SESSION_BACKUP_NONE)
+		do_pg_abort_backup(0, BoolGetDatum(false));
 	if (has_temporary_slots())
 		pooler_slot_cleanup();
 	CommitTransactionCommand();

@@ -490,12 +490,37 @@ take(int slot)
 	return NEXT_RUN;
 }
 
+/* Is it this one, or perhaps this one, that has to go? */
+static bool
+may_have_to_go(void)
+{
+	return pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen) ||
+		pg_atomic_read_u32(&pooler_me.pool->surplus) > 0;
+}
+
+/* If so, and there are too many, it counts as one that went. */
+static bool
+has_to_go(void)
+{
+	PoolerPool *pool = pooler_me.pool;
+	uint32		surplus = pg_atomic_read_u32(&pool->surplus);
+
+	if (pooler_me.shared->drain_gen != pg_atomic_read_u32(&pool->drain_gen))
+		return true;
+	while (surplus > 0)
+	{
+		if (pg_atomic_compare_exchange_u32(&pool->surplus, &surplus, surplus - 1))
+			return true;
+	}
+	return false;
+}
+
 static Next
 take_next(void)
 {
 	int			client;
 
-	if (pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen))
+	if (has_to_go())
 		proc_exit(0);
 	if (!pooler_queue_maybe(pooler_me.pool))
 		return NEXT_FREE;
@@ -785,8 +810,7 @@ after_command(bool lost)
 		pg_atomic_write_u32(&pooler_me.shared->pipelining, 0);
 	if (lost)
 		end_stream();
-	if (lost || pooler_queue_maybe(pooler_me.pool) ||
-		pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen))
+	if (lost || pooler_queue_maybe(pooler_me.pool) || may_have_to_go())
 	{
 		leave_busy(POOLER_BACKEND_TAKING);
 		give_back(true);

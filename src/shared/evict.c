@@ -15,11 +15,22 @@
 
 static bool asked;				/* this process has slots */
 
+static void
+wake_pooler(void)
+{
+	Latch	   *latch;
+
+	SpinLockAcquire(&pooler_shared->evict_mutex);
+	latch = pooler_shared->worker_latch;
+	SpinLockRelease(&pooler_shared->evict_mutex);
+	if (latch != NULL)
+		SetLatch(latch);
+}
+
 void
 pooler_evict_begin(Oid dbid)
 {
 	PoolerShared *s = pooler_shared;
-	Latch	   *latch;
 
 	SpinLockAcquire(&s->evict_mutex);
 	for (int i = 0; i < POOLER_MAX_EVICTIONS; i++)
@@ -35,10 +46,8 @@ pooler_evict_begin(Oid dbid)
 			break;
 		}
 	}
-	latch = s->worker_latch;
 	SpinLockRelease(&s->evict_mutex);
-	if (latch != NULL)
-		SetLatch(latch);
+	wake_pooler();
 }
 
 /* Frees the slots of one process, or of those that are gone. */
@@ -70,8 +79,14 @@ pooler_evict_end(void)
 		return;
 	asked = false;
 	free_slots(MyProcPid);
-	if (pooler_shared->worker_latch != NULL)
-		SetLatch(pooler_shared->worker_latch);
+	wake_pooler();
+}
+
+void
+pooler_tell_defaults_changed(void)
+{
+	pg_atomic_fetch_add_u32(&pooler_shared->defaults_gen, 1);
+	wake_pooler();
 }
 
 bool

@@ -25,6 +25,9 @@ extern void pooler_evict_begin(Oid dbid);
 /* Ends all that this process has asked for; cheap if that is nothing. */
 extern void pooler_evict_end(void);
 
+/* Tells the pooler that roles or databases have got other settings. */
+extern void pooler_tell_defaults_changed(void);
+
 /* Pooler: is anybody, or somebody for this database, asking? */
 extern bool pooler_evict_any(void);
 extern bool pooler_evict_wanted(Oid dbid);

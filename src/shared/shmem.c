@@ -91,6 +91,7 @@ init_slots(void)
 	{
 		pooler_queue_init(&pooler_pools[i]);
 		pg_atomic_init_u32(&pooler_pools[i].drain_gen, 0);
+		pg_atomic_init_u32(&pooler_pools[i].surplus, 0);
 		pg_atomic_init_u32(&pooler_pools[i].folding, 0);
 	}
 }
@@ -121,6 +122,7 @@ shmem_startup(void)
 		memset(pooler_shared, 0, sizeof(PoolerShared));
 		pg_atomic_init_u32(&pooler_shared->epoch, 0);
 		pg_atomic_init_u32(&pooler_shared->nevictions, 0);
+		pg_atomic_init_u32(&pooler_shared->defaults_gen, 0);
 		SpinLockInit(&pooler_shared->evict_mutex);
 		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
 		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)

@@ -96,7 +96,8 @@ typedef struct PoolerBackend
 	/* worker, before the birth */
 	uint32		epoch;			/* of the worker that made it */
 	int32		pool;
-	uint32		drain_gen;		/* the pool's when it was born */
+	uint32		drain_gen;		/* the pool's when it was born; changed later
+								 * if this one has to go */
 	uint8		token[POOLER_TOKEN_LEN];
 	bool		delegated;		/* core logs in a client on it */
 	int32		login_client;	/* that client, -1 */
@@ -141,6 +142,12 @@ typedef struct PoolerPool
 	 * Written by the worker.
 	 */
 	pg_atomic_uint32 drain_gen;
+
+	/*
+	 * So many backends have to go, whichever are the first to end their
+	 * transaction.  Raised by the worker, lowered by each that goes.
+	 */
+	pg_atomic_uint32 surplus;
 
 	/*
 	 * Odd while the counters of a backend that has gone are being moved from
@@ -196,6 +203,9 @@ typedef struct PoolerShared
 	PoolerEviction evictions[POOLER_MAX_EVICTIONS];
 	pg_atomic_uint32 nevictions;	/* readable without it as a hint */
 	Latch	   *worker_latch;	/* worker; NULL: none */
+
+	/* counts ALTER ROLE and ALTER DATABASE ... SET; any backend */
+	pg_atomic_uint32 defaults_gen;
 
 	/* for tests only; see debug_point.h */
 	pg_atomic_uint32 debug_armed;	/* a bit for each point */

@@ -26,6 +26,7 @@
 #include "utils/syscache.h"
 
 static ProcessUtility_hook_type prev_ProcessUtility_hook;
+static bool defaults_changed;	/* in this transaction */
 
 /* The template of CREATE DATABASE; core's default is template1. */
 static const char *
@@ -129,6 +130,13 @@ run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 								params, queryEnv, dest, qc);
 }
 
+/* ALTER ROLE or DATABASE ... SET: backends that are there have the old value. */
+static bool
+changes_defaults(Node *stmt)
+{
+	return IsA(stmt, AlterRoleSetStmt) || IsA(stmt, AlterDatabaseSetStmt);
+}
+
 static void
 see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			ProcessUtilityContext context, ParamListInfo params,
@@ -137,6 +145,8 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 {
 	Oid			dbid = database_wanted(pstmt->utilityStmt);
 
+	if (changes_defaults(pstmt->utilityStmt))
+		defaults_changed = true;
 	if (!OidIsValid(dbid))
 	{
 		run_utility(pstmt, queryString, readOnlyTree, context, params,
@@ -161,8 +171,12 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		pooler_evict_end();
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	pooler_evict_end();
+	if (defaults_changed && event == XACT_EVENT_COMMIT)
+		pooler_tell_defaults_changed();
+	defaults_changed = false;
 }
 
 void

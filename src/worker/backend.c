@@ -352,6 +352,33 @@ pooler_backend_event(int backend, uint32 number, uint32 events)
  */
 
 /*
+ * A cancel request that the backend was to find once BUSY is carried out here.
+ */
+static void
+settle_taken(int backend)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	int			slot = b->taking;
+	PoolerClient *client = &pooler_clients[slot];
+	uint64		w = pg_atomic_read_u64(&client->word);
+
+	b->taking = -1;
+	if (pooler_client_word_gen(w) != b->taking_gen ||
+		(pooler_client_word_state(w) != POOLER_CLIENT_CLAIMED &&
+		 pooler_client_word_state(w) != POOLER_CLIENT_BACKEND) ||
+		pooler_client_word_backend(w) != (uint32) backend)
+		return;
+	if (pg_atomic_read_u32(&client->cancel_serial) != pooler_client_word_serial(w) + 1)
+	{
+		pooler_queue_put_back(&pooler_pools[b->pool], slot, pooler_worker.now);
+		return;
+	}
+	pg_atomic_write_u32(&client->cancel_serial, 0);
+	pooler_client_set_state(slot, POOLER_CLIENT_IDLE, 0);
+	pooler_cancel_unread(slot);
+}
+
+/*
  * What becomes of its clients.  One that it had taken, or was being given,
  * but had read nothing from goes back to the head of the queue; one that it
  * worked for or lingered on has had its error from the backend.
@@ -365,18 +392,7 @@ settle_clients(int backend)
 	uint64		cw;
 
 	if (b->taking >= 0)
-	{
-		int			client = b->taking;
-
-		b->taking = -1;
-		cw = pg_atomic_read_u64(&pooler_clients[client].word);
-		if (pooler_client_word_gen(cw) == b->taking_gen &&
-			(pooler_client_word_state(cw) == POOLER_CLIENT_CLAIMED ||
-			 pooler_client_word_state(cw) == POOLER_CLIENT_BACKEND) &&
-			pooler_client_word_backend(cw) == (uint32) backend)
-			pooler_queue_put_back(&pooler_pools[b->pool], client,
-								  pooler_worker.now);
-	}
+		settle_taken(backend);
 	if (attached < (uint32) pooler_shared->nclients)
 	{
 		cw = pg_atomic_read_u64(&pooler_clients[attached].word);

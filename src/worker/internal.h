@@ -185,6 +185,9 @@ typedef struct WorkerPool
 {
 	dlist_head	backends;		/* WorkerBackend.pool_node */
 	TimestampTz retry_at;		/* no births before; 0: none failed */
+	int			asked;			/* backends asked to go by PoolerPool.surplus,
+								 * that have not gone yet */
+	TimestampTz asked_at;		/* the last of them */
 	bool		prefork;		/* named in pooler.prefork */
 } WorkerPool;
 
@@ -226,6 +229,9 @@ extern bool pooler_pool_recheck(void);
 
 /* Sends idle backends away from databases that somebody wants for himself. */
 extern void pooler_pool_evict(void);
+
+/* Has all backends replaced as soon as they are idle. */
+extern void pooler_pool_replace_all(void);
 
 /* Sends all backends away as soon as nobody waits for them. */
 extern void pooler_pool_drain_all(void);

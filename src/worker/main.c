@@ -53,6 +53,7 @@ WorkerState pooler_worker;
 static WaitEventSet *wait_set;
 static TimestampTz next_tick;
 static bool catalogs_changed;
+static uint32 defaults_seen;	/* PoolerShared.defaults_gen */
 
 void
 pooler_worker_register(void)
@@ -209,6 +210,7 @@ worker_startup(void)
 	pooler_worker.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (pooler_worker.epoll_fd < 0)
 		ereport(ERROR, (errmsg("epoll_create1 failed: %m")));
+	defaults_seen = pg_atomic_read_u32(&pooler_shared->defaults_gen);
 	set_descriptor_range();
 
 	pooler_pool_startup();
@@ -366,6 +368,13 @@ handle_interrupts(void)
 	}
 	if (catchupInterruptPending)
 		ProcessCatchupInterrupt();
+	if (defaults_seen != pg_atomic_read_u32(&pooler_shared->defaults_gen))
+	{
+		/* whose they were is not worth knowing: it happens seldom */
+		defaults_seen = pg_atomic_read_u32(&pooler_shared->defaults_gen);
+		pooler_parameters_forget();
+		pooler_pool_replace_all();
+	}
 	if (catalogs_changed)
 	{
 		pooler_parameters_forget();

@@ -50,6 +50,7 @@ pooler_pool_startup(void)
 		pool->head = pool->tail = -1;
 		pg_atomic_write_u32(&pool->nwaiting, 0);
 		SpinLockRelease(&pool->mutex);
+		pg_atomic_write_u32(&pool->surplus, 0);
 		pool->nclients = pool->nbackends = pool->nstarting = 0;
 		if (pool->in_use)
 			npools = i + 1;
@@ -74,6 +75,8 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database, const char *rol
 	memset(&pool->counters, 0, sizeof(pool->counters));
 	pooler_worker_pools[index].retry_at = 0;
 	pooler_worker_pools[index].prefork = false;
+	pooler_worker_pools[index].asked = 0;
+	pg_atomic_write_u32(&pool->surplus, 0);
 	pg_write_barrier();
 	pool->in_use = true;
 }
@@ -131,6 +134,21 @@ count_backends(Oid dbid)
 	return n;
 }
 
+/* Backends of the pool that have not been told to go. */
+static int
+count_staying(int index)
+{
+	int			n = pooler_pools[index].nbackends - pooler_worker_pools[index].asked;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pooler_worker_pools[index].backends)
+	{
+		if (dlist_container(WorkerBackend, pool_node, iter.cur)->exiting)
+			n--;
+	}
+	return n;
+}
+
 /* The pool's size, with the reserve once somebody has waited long enough. */
 static int
 pool_limit(PoolerPool *pool)
@@ -142,13 +160,6 @@ pool_limit(PoolerPool *pool)
 									pooler_reserve_pool_timeout * 1000))
 		return pool->size;
 	return pool->size + pooler_reserve_pool_size;
-}
-
-static bool
-database_full(PoolerPool *pool)
-{
-	return pooler_max_db_connections > 0 &&
-		count_backends(pool->dbid) >= pooler_max_db_connections;
 }
 
 bool
@@ -163,10 +174,72 @@ pooler_pool_has_room(int index)
 		 count_backends(pool->dbid) <= pooler_max_db_connections);
 }
 
-/*
- * The backend that has been idle longest and that its pool can spare; of one
- * database only, if that is what is full.
+static void
+retire(int backend)
+{
+	if (pooler_backend_claim(backend))
+		pooler_backend_exit(backend);
+}
+
+/* Has the pool an idle backend?  The one that has been idle longest; or -1. */
+static int
+longest_idle(int index, TimestampTz *longest)
+{
+	int			found = -1;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pooler_worker_pools[index].backends)
+	{
+		WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
+		int			b = wb - pooler_worker_backends;
+		TimestampTz since;
+
+		if (wb->birth == NULL && pooler_backend_idle(b, &since) &&
+			(found < 0 || since < *longest))
+		{
+			found = b;
+			*longest = since;
+		}
+	}
+	return found;
+}
+
+/*---------------------------------------------------------------------------
+ * limits that pools share
+ *---------------------------------------------------------------------------
  */
+
+/* Does this pool wait for a backend that nothing but lack of room denies it? */
+static bool
+wants_backend(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	return (int) pg_atomic_read_u32(&pool->nwaiting) > pool->nstarting &&
+		(pool->flags & POOLER_POOL_PAUSED) == 0 &&
+		pool->nbackends < pool_limit(pool) &&
+		(pool->nbackends == 0 ||
+		 pooler_worker_pools[index].retry_at <= pooler_worker.now) &&
+		!pooler_evict_wanted(pool->dbid);
+}
+
+/* Pools that come first, because they want a backend and have fewer. */
+static int
+count_poorer(int index, Oid dbid)
+{
+	int			n = 0;
+
+	for (int i = 0; i < npools; i++)
+	{
+		if (i != index && (dbid == InvalidOid || pooler_pools[i].dbid == dbid) &&
+			pooler_pools[i].nbackends < pooler_pools[index].nbackends &&
+			wants_backend(i))
+			n++;
+	}
+	return n;
+}
+
+/* The backend that has been idle longest, of those that a pool can spare. */
 static int
 find_victim(int for_pool, Oid dbid)
 {
@@ -176,33 +249,68 @@ find_victim(int for_pool, Oid dbid)
 	for (int i = 0; i < npools; i++)
 	{
 		PoolerPool *pool = &pooler_pools[i];
-		dlist_iter	iter;
+		TimestampTz since = 0;
+		int			b;
 
-		if (i == for_pool || pool->nbackends <= pooler_min_pool_size ||
-			(dbid != InvalidOid && pool->dbid != dbid))
+		if (i == for_pool || pool->nbackends == 0 ||
+			(dbid != InvalidOid && pool->dbid != dbid) ||
+			count_staying(i) <= pooler_min_pool_size)
 			continue;
-		dlist_foreach(iter, &pooler_worker_pools[i].backends)
+		b = longest_idle(i, &since);
+		if (b >= 0 && (victim < 0 || since < longest))
 		{
-			WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
-			int			b = wb - pooler_worker_backends;
-			TimestampTz since;
-
-			if (pooler_backend_idle(b, &since) &&
-				(victim < 0 || since < longest))
-			{
-				victim = b;
-				longest = since;
-			}
+			victim = b;
+			longest = since;
 		}
 	}
 	return victim;
 }
 
+/* Whichever backend of the pool ends its transaction first goes. */
 static void
-retire(int backend)
+ask_one_to_go(int index)
 {
-	if (pooler_backend_claim(backend))
-		pooler_backend_exit(backend);
+	pooler_worker_pools[index].asked++;
+	pooler_worker_pools[index].asked_at = pooler_worker.now;
+	pg_atomic_fetch_add_u32(&pooler_pools[index].surplus, 1);
+}
+
+/*
+ * No backend is idle, and where clients queue none ever will be: a pool has to
+ * give one up in favour of another that has at least two less.  If there are
+ * more pools than backends, those without any get theirs in turn.
+ */
+static void
+ask_richest(int for_pool, Oid dbid)
+{
+	static int	turn = 0;
+	int			mine = pooler_pools[for_pool].nbackends;
+	int			richest = -1;
+	int			most = mine == 0 ? 0 : mine + 1;
+
+	for (int n = 0; n < npools; n++)
+	{
+		int			i = (turn + n) % npools;
+		int			staying;
+
+		if (pooler_pools[i].nbackends == 0 ||
+			(dbid != InvalidOid && pooler_pools[i].dbid != dbid))
+			continue;
+		if (pooler_worker_pools[i].asked > 0 &&
+			!TimestampDifferenceExceeds(pooler_worker_pools[i].asked_at,
+										pooler_worker.now, 1000))
+			return;				/* wait for the one that is about to go */
+		staying = count_staying(i);
+		if (i == for_pool || pooler_worker_pools[i].asked > 0 ||
+			staying <= pooler_min_pool_size || staying <= most)
+			continue;
+		most = staying;
+		richest = i;
+	}
+	if (richest < 0)
+		return;
+	turn = richest + 1;
+	ask_one_to_go(richest);
 }
 
 /*
@@ -233,6 +341,20 @@ make_room(int for_pool, Oid dbid)
 	victim = find_victim(for_pool, dbid);
 	if (victim >= 0)
 		retire(victim);
+	else
+		ask_richest(for_pool, dbid);
+}
+
+/* Room for one more below a limit on all backends, or on a database's? */
+static bool
+has_room(int index, Oid dbid, int limit)
+{
+	int			room = limit - count_backends(dbid);
+
+	if (room > 0)
+		return room > count_poorer(index, dbid);
+	make_room(index, dbid);
+	return false;
 }
 
 /* Births are bounded, whatever clients do to make backends die. */
@@ -253,6 +375,47 @@ take_birth_token(void)
  *---------------------------------------------------------------------------
  */
 
+static void drain(int index);
+
+/*
+ * A role or a database has changed.  Backends bear the old names in the log
+ * and in views, and were let in by rights that may be gone: they are replaced.
+ */
+static void
+recheck_pool(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+	NameData	role;
+	NameData	database;
+
+	if (!pooler_catalog_role_name(pool->roleid, &role) ||
+		!pooler_catalog_database_name(pool->dbid, &database))
+	{
+		drain(index);
+		return;
+	}
+	if (strcmp(NameStr(role), pool->role) != 0 ||
+		strcmp(NameStr(database), pool->database) != 0)
+	{
+		strlcpy(pool->role, NameStr(role), NAMEDATALEN);
+		strlcpy(pool->database, NameStr(database), NAMEDATALEN);
+		drain(index);
+	}
+}
+
+/* Somebody may have been renamed just now. */
+static void
+refresh_names(int index)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	StartTransactionCommand();
+	if (pooler_catalog_try_lock())
+		recheck_pool(index);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(old);
+}
+
 static bool
 give_birth(int index)
 {
@@ -267,6 +430,7 @@ give_birth(int index)
 		pooler_worker_tick_within(20);
 		return false;
 	}
+	refresh_names(index);
 	who.dbid = pool->dbid;
 	who.roleid = pool->roleid;
 	key = pooler_parameters_key(CurrentMemoryContext, &who, NULL, 0, &key_len);
@@ -288,17 +452,10 @@ may_grow(int index)
 	if (pool->nbackends > 0 &&
 		pooler_worker_pools[index].retry_at > pooler_worker.now)
 		return false;
-	if (database_full(pool))
-	{
-		make_room(index, pool->dbid);
+	if (pooler_max_db_connections > 0 &&
+		!has_room(index, pool->dbid, pooler_max_db_connections))
 		return false;
-	}
-	if (count_backends(InvalidOid) >= pooler_max_backends_in_force())
-	{
-		make_room(index, InvalidOid);
-		return false;
-	}
-	return true;
+	return has_room(index, InvalidOid, pooler_max_backends_in_force());
 }
 
 void
@@ -358,17 +515,18 @@ pooler_pool_backend_left(int index)
 	static int	turn = 0;
 
 	if (index >= 0)
+	{
+		if (pooler_worker_pools[index].asked > 0)
+			pooler_worker_pools[index].asked--;
 		pooler_dispatch_feed(index);
+	}
+	turn++;
 	for (int n = 0; n < npools; n++)
 	{
 		int			i = (turn + n) % npools;
 
 		if (pg_atomic_read_u32(&pooler_pools[i].nwaiting) > 0)
-		{
 			pooler_pool_grow(i);
-			turn = i + 1;
-			break;
-		}
 	}
 }
 
@@ -378,37 +536,75 @@ pooler_pool_backend_left(int index)
  */
 
 static bool
-too_old(PoolerPool *pool, int backend, TimestampTz idle_since)
+outlived(int backend)
 {
-	PoolerBackend *b = &pooler_backends[backend];
-
-	if (b->drain_gen != pg_atomic_read_u32(&pool->drain_gen))
-		return true;
-	if (pooler_server_lifetime > 0 &&
-		TimestampDifferenceExceeds(b->born_at, pooler_worker.now,
-								   pooler_server_lifetime * 1000))
-		return true;
-	return pooler_server_idle_timeout > 0 &&
-		pool->nbackends > pooler_min_pool_size &&
-		TimestampDifferenceExceeds(idle_since, pooler_worker.now,
-								   pooler_server_idle_timeout * 1000);
+	return pooler_server_lifetime > 0 &&
+		TimestampDifferenceExceeds(pooler_backends[backend].born_at,
+								   pooler_worker.now,
+								   pooler_server_lifetime * 1000);
 }
 
+static bool
+too_old(int index, int backend, TimestampTz idle_since)
+{
+	if (pooler_backends[backend].drain_gen !=
+		pg_atomic_read_u32(&pooler_pools[index].drain_gen) || outlived(backend))
+		return true;
+	return pooler_server_idle_timeout > 0 &&
+		TimestampDifferenceExceeds(idle_since, pooler_worker.now,
+								   pooler_server_idle_timeout * 1000) &&
+		count_staying(index) > pooler_min_pool_size;
+}
+
+/*
+ * Backends that are idle go at once.  Where clients queue none ever is: those
+ * that have lived long enough go at the end of their transaction, one at a
+ * time, so that the pool is never without.
+ */
 static void
 retire_old(int index)
 {
-	PoolerPool *pool = &pooler_pools[index];
+	bool		busy_one = false;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &pooler_worker_pools[index].backends)
 	{
 		WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
 		int			b = wb - pooler_worker_backends;
+		uint32		drain_gen = pg_atomic_read_u32(&pooler_pools[index].drain_gen);
 		TimestampTz since;
 
-		if (!wb->exiting && wb->birth == NULL &&
-			pooler_backend_idle(b, &since) && too_old(pool, b, since))
+		if (wb->exiting || wb->birth != NULL)
+			continue;
+		if (pooler_backend_idle(b, &since))
+		{
+			if (too_old(index, b, since))
+				retire(b);
+		}
+		else if (!busy_one && pooler_backends[b].drain_gen == drain_gen && outlived(b))
+		{
+			pooler_backends[b].drain_gen = drain_gen - 1;
+			busy_one = true;
+		}
+	}
+}
+
+/* Its size has been lowered. */
+static void
+retire_surplus(int index)
+{
+	int			n = count_staying(index) - pooler_pools[index].size -
+		pooler_reserve_pool_size;
+
+	for (; n > 0; n--)
+	{
+		TimestampTz since = 0;
+		int			b = longest_idle(index, &since);
+
+		if (b >= 0)
 			retire(b);
+		else
+			ask_one_to_go(index);
 	}
 }
 
@@ -481,6 +677,7 @@ pooler_pool_tick(void)
 			continue;
 		pool->size = pooler_default_pool_size;
 		retire_old(i);
+		retire_surplus(i);
 		keep_minimum(i);
 		if (pg_atomic_read_u32(&pool->nwaiting) > 0)
 		{
@@ -523,6 +720,13 @@ pooler_pool_evict(void)
 	pooler_worker_tick_within(50);
 }
 
+void
+pooler_pool_replace_all(void)
+{
+	for (int i = 0; i < npools; i++)
+		drain(i);
+}
+
 /* Who waits is still served, by the backends that there are. */
 void
 pooler_pool_drain_all(void)
@@ -531,32 +735,6 @@ pooler_pool_drain_all(void)
 	{
 		if (pg_atomic_read_u32(&pooler_pools[i].nwaiting) == 0)
 			drain(i);
-	}
-}
-
-/*
- * A role or a database has changed.  Backends bear the old names in the log
- * and in views, and were let in by rights that may be gone: they are replaced.
- */
-static void
-recheck_pool(int index)
-{
-	PoolerPool *pool = &pooler_pools[index];
-	NameData	role;
-	NameData	database;
-
-	if (!pooler_catalog_role_name(pool->roleid, &role) ||
-		!pooler_catalog_database_name(pool->dbid, &database))
-	{
-		drain(index);
-		return;
-	}
-	if (strcmp(NameStr(role), pool->role) != 0 ||
-		strcmp(NameStr(database), pool->database) != 0)
-	{
-		strlcpy(pool->role, NameStr(role), NAMEDATALEN);
-		strlcpy(pool->database, NameStr(database), NAMEDATALEN);
-		drain(index);
 	}
 }
 

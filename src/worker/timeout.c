@@ -124,9 +124,20 @@ end_client(int backend, int client, PoolerEndReason reason)
 		return;
 	pg_atomic_write_u32(&b->end_reason, reason);
 	stall->told_at = pooler_worker.now;
-	/* a send that is stuck can't be interrupted: the socket has to go first */
+	/*
+	 * A send that is stuck can't be interrupted: the socket has to go first,
+	 * and then the backend can't say why.
+	 */
 	if (reason == POOLER_END_WRITE_TIMEOUT)
+	{
+		pooler_client_log_begin(client);
+		ereport(LOG,
+				(errcode(ERRCODE_IDLE_SESSION_TIMEOUT),
+				 errmsg("terminating connection because the client does not read its result"),
+				 errdetail("pooler.client_write_timeout has passed while other clients waited for the backend.")));
+		pooler_client_log_end();
 		(void) shutdown(pooler_worker_clients[client].fd, SHUT_RDWR);
+	}
 	if (!pooler_backend_signal(backend, client, gen, SIGTERM))
 		pg_atomic_write_u32(&b->end_reason, POOLER_END_NONE);	/* it has ended */
 }

@@ -462,6 +462,7 @@ all_well('a flood of connections');
 
 # All at once, as far as this process may have open files.
 {
+	system("prlimit --pid $$ --nofile=4096: 2>/dev/null");
 	my $limit = `ulimit -n`;
 	my $number = $limit =~ /^(\d+)/ && $1 < 2100 ? $1 - 100 : 2000;
 	my @clients;

@@ -72,6 +72,13 @@ sub begin
 	$_->put(m_query('BEGIN')) for @_;
 }
 
+sub active
+{
+	my ($role, $n) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	pool_is($role, 'clients_active', $n, "$n transactions at once");
+}
+
 sub commit
 {
 	for my $client (@_)
@@ -114,12 +121,14 @@ my @active = grep { $_->readable } @clients;
 is(scalar @active, 5, 'nobody has lost a backend');
 commit(@active[ 0 .. 2 ]);
 pool_is($role, 'backends, clients_active, clients_waiting', '2|2|5',
-	'it shrinks when it has to, although clients wait');
+	'it shrinks as its backends get free, although clients wait');
 my %done = map { $_ => 1 } @active[ 0 .. 2 ];
 while (my @rest = grep { !$done{$_} } @clients)
 {
-	commit($rest[0]);
-	$done{ $rest[0] } = 1;
+	# (one that has been served, or there would be none to commit)
+	my ($next) = grep { $_->readable } @rest or next;
+	commit($next);
+	$done{$next} = 1;
 }
 pool_is($role, 'backends, clients_idle', '2|10', 'all were served');
 settings('pooler.default_pool_size' => 1);
@@ -134,6 +143,7 @@ $role = role('idler');
 settings('pooler.min_pool_size' => 2);
 @clients = clients(6, $role);
 begin(@clients);
+active($role, 6);
 commit(@clients);
 pool_is($role, 'backends', '6', 'six backends');
 my $births = stat_of($role, 'births');
@@ -247,14 +257,17 @@ ok($admin->until('SELECT count(*) FROM pooler.clients', 0), 'nobody is there');
 settings('pooler.default_pool_size' => 24);
 @one = clients(12, $roles[0]);
 begin(@one);
+active($roles[0], 12);
 commit(@one);
 @two = clients(12, $roles[1]);
 begin(@two);
+active($roles[1], 12);
 commit(@two);
 is( $admin->value(q{SELECT backends = max_backends FROM pooler.status}), 't',
 	'the pooler has all the backends that it may have');
 # the first pool has used half of its own since
 begin(@one[ 0 .. 5 ]);
+active($roles[0], 6);
 commit(@one[ 0 .. 5 ]);
 my $oldest = $admin->value(
 	"SELECT pid FROM pooler.backends WHERE state IN ('free', 'lingering') ORDER BY state_since LIMIT 1");
@@ -313,14 +326,15 @@ reset_settings();
 sub refused
 {
 	my ($name, $forbid, $allow, $wanted, %options) = @_;
-	my ($role) = role($options{role} // 'refused');
+	my $role = role('refused');
 	my @clients = clients(3, $role, database => $options{database} // 'postgres');
+	my $oid = $admin->value("SELECT '$role'::regrole::oid");
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
 	$_->query('SELECT 1') for @clients;
 	$admin->query($_) for @$forbid;
-	$admin->query("SELECT pg_terminate_backend(pid) FROM pooler.backends WHERE role = '$role'");
-	$admin->until("SELECT count(*) FROM pooler.backends WHERE dbid IS NULL OR role = '$role'", 0);
+	$admin->query("SELECT pg_terminate_backend(pid) FROM pooler.backends WHERE roleid = $oid");
+	$admin->until("SELECT count(*) FROM pooler.backends WHERE dbid IS NULL OR roleid = $oid", 0);
 	# whoever was attached has been told so
 	my @left = grep { !$_->readable } @clients;
 	cmp_ok(scalar @left, '>=', 2, "$name: clients without a backend");
@@ -335,6 +349,8 @@ sub refused
 	$admin->query("DROP ROLE $role");
 }
 
+# (so that only one of them is attached)
+settings('pooler.default_pool_size' => 1);
 refused(
 	'role may not log in', ['ALTER ROLE refused NOLOGIN'],
 	['ALTER ROLE refused LOGIN'],
@@ -358,6 +374,8 @@ refused(
 	['ALTER DATABASE elsewhere CONNECTION LIMIT -1'],
 	'FATAL 53300: too many connections for database "elsewhere"',
 	database => 'elsewhere');
+
+reset_settings();
 
 # All connections of the server are in use, the pooler's own share as well.
 {
@@ -386,11 +404,9 @@ refused(
 	settings('pooler.server_login_retry' => '1s', 'pooler.default_pool_size' => 2);
 	my $role = role('limited');
 	my ($one, $two) = clients(2, $role);
-	$one->query('SELECT 1');
-	ok($admin->until("SELECT count(*) FROM pooler.backends WHERE role = '$role'", 1)
-		  && $admin->query("ALTER ROLE $role CONNECTION LIMIT 1"),
-		'a pool may have one backend');
 	$one->query('BEGIN');
+	pool_is($role, 'backends', 1, 'a pool has one backend');
+	$admin->query("ALTER ROLE $role CONNECTION LIMIT 1");
 	my $failed = stat_of($role, 'failed_births');
 	$two->put(m_query("SELECT 'two'"));
 	ok( $admin->until(
