@@ -53,6 +53,8 @@ OBJS = \
 	src/worker/dispatch.o \
 	src/worker/listener.o \
 	src/worker/login.o \
+	src/worker/login_io.o \
+	src/worker/login_startup.o \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \

@@ -17,15 +17,42 @@
  * Memory.  With -DTSO, the stores after which the code reads something else
  * go through a store buffer and become visible later (process StoreBuffer):
  * a backend's word where it is set by a plain store, the worker's stores into
- * queue, flags and cancel_serial.  A compare-and-swap, taking the lock, a
- * system call and FENCE empty the own buffer.  So a full barrier that the
- * protocol needs is a FENCE here, and leaving it out makes the check fail.
+ * queue, flags and cancel_serial.  A compare-and-swap, taking the lock and
+ * FENCE empty the own buffer.  So a full barrier that the protocol needs is a
+ * FENCE here, and leaving it out makes the check fail.  LINGERING needs none
+ * at the end of a command: it is set by compare-and-swap.
  *
  * What is left out: logging in, descriptors and their cache (NEED stands for
- * a cache miss), sessions, the epoch of the worker, limits on backends and
- * all time-outs (a time-out of a waiting client is what a hang-up of one is:
- * pooler_queue_remove() and close).  A death is a FATAL: it happens only
- * where a backend serves interrupts.  A crash restarts the whole server.
+ * a cache miss), sessions, the epoch of the worker and its own death, limits
+ * on backends, and all time-outs (a time-out of a waiting client is what a
+ * hang-up of one is: pooler_queue_remove() and close).  A death is a FATAL:
+ * it happens only where a backend serves interrupts.  A crash restarts the
+ * whole server.  The end of file of a backend comes after its exit callback
+ * has set DEAD; only the worker sets PAUSED.
+ *
+ * Rules that the checks have shown to be needed, each with its mutation:
+ *	 - whoever goes idle re-checks the queue, with a barrier between (1, 3,
+ *		4); LINGERING also re-checks the flags (15), and a paused queue counts
+ *		as empty (22);
+ *	 - push, put-back and new flags end with a barrier before backends' words
+ *		are read (2, 23);
+ *	 - a scan may be left out after a push only if the queue was found, under
+ *		the lock of this very push, not to be empty (13); births are tried
+ *		nevertheless;
+ *	 - a queued client is watched for hang-up, and the watch is set before the
+ *		push (14);
+ *	 - IDLE is stored before the client is re-armed, with no interrupt served
+ *		in between (5, 21);
+ *	 - a pop notes `taking' under the lock (7, 8); at a death it counts only
+ *		if the client's word names the dead backend (16), and the client goes
+ *		to the head (6);
+ *	 - BUSY is left, also by the exit callback, by compare-and-swap from BUSY,
+ *		never from CANCELLING, and a signal that was sent is consumed then (9,
+ *		10, 19);
+ *	 - cancel_serial is tested once per hand-over, after BUSY and a barrier
+ *		(11, 12), not again when a lingered client goes on (18); whatever it
+ *		holds is wiped out then (20); a client that is CANCELLED stays with
+ *		the backend's word on it until the worker has read the frame (17).
  *
  * Checked in every configuration:
  *	 1. No client has two owners; each command is run once, or its client was
@@ -846,7 +873,7 @@ cancel:
 #else
 			ccancel[c] = cser[c] + 1
 #endif
-		:: else -> done(); goto end_loop	/* idle: nothing to cancel, as in core */
+		:: else -> done(); goto end_loop	/* idle: nothing to cancel */
 		fi
 	}
 #ifndef NO_BARRIER_AFTER_CANCEL

@@ -31,6 +31,12 @@
 /* A queued client is watched for hanging up once it has waited this long. */
 #define HANGUP_WATCH_MS	100
 
+/* Looks at half a message, each after twice the time, until it stays at that. */
+#define MAX_HALF_LOOKS		6
+
+/* No sender of fewer bytes is stopped by the kernel, if each was a write. */
+#define STOPPED_AFTER		64
+
 #define WATCH_COMMAND	(EPOLLIN | EPOLLRDHUP | EPOLLONESHOT)
 #define WATCH_HANGUP	(EPOLLRDHUP | EPOLLONESHOT)
 
@@ -490,9 +496,23 @@ await_rest(int slot, uint32 need)
 	if (wc->node.next == NULL)
 		dlist_push_tail(&half_sent, &wc->node);
 	/* most have the rest soon; who does not is looked at less and less */
-	pooler_worker_tick_within(20 << Min(wc->half_looks, 6));
-	if (wc->half_looks < 6)
+	pooler_worker_tick_within(20 << Min(wc->half_looks, MAX_HALF_LOOKS));
+	if (wc->half_looks < MAX_HALF_LOOKS)
 		wc->half_looks++;
+}
+
+/*
+ * A Unix socket charges its sender for each write as if it had some hundred
+ * bytes more, and stops it when that is too much.  Who writes in tiny pieces
+ * can thus be stopped long before the message is whole, until somebody reads:
+ * a backend has to, after more than a second.
+ */
+static bool
+sender_may_be_stopped(int slot, ssize_t sent)
+{
+	return pooler_clients[slot].raddr.addr.ss_family == AF_UNIX &&
+		sent >= STOPPED_AFTER &&
+		pooler_worker_clients[slot].half_looks >= MAX_HALF_LOOKS;
 }
 
 static void
@@ -559,6 +579,11 @@ idle_event(int slot, uint32 events)
 		case POOLER_FRAME_PARTIAL:
 			if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 				pooler_client_close(slot, NULL, NULL);
+			else if (sender_may_be_stopped(slot, n))
+			{
+				wc->half_looks = 0;
+				pooler_dispatch_ready(slot);
+			}
 			else
 				await_rest(slot, frame.need);
 			break;

@@ -21,50 +21,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/internal.h"
-
-#include <sys/socket.h>
+#include "worker/login_internal.h"
 
 #include "access/xact.h"
-#include "common/hashfn.h"
-#include "utils/guc.h"
-#include "utils/hsearch.h"
-#include "utils/memutils.h"
 #include "auth/catalog.h"
+#include "port/pg_bswap.h"
 #include "shared/evict.h"
+#include "utils/memutils.h"
 #include "worker/parameters.h"
-
-typedef enum LoginStep
-{
-	LOGIN_STARTUP,				/* reads packets up to the parameters */
-	LOGIN_CHECK_RULES,			/* looks for the rule of pg_hba.conf */
-	LOGIN_PASSWORD,				/* waits for a 'p' message */
-	LOGIN_AUTHORIZE,			/* is who he says; may he connect? */
-	LOGIN_PARAMETERS,			/* waits for a backend to report parameters */
-	LOGIN_DELEGATE,				/* waits for a backend to be authenticated by */
-	LOGIN_CORE,					/* core has the socket */
-	LOGIN_WELCOME				/* the last messages are on their way */
-} LoginStep;
-
-struct WorkerLogin
-{
-	LoginStep	step;
-	MemoryContext cxt;			/* everything of this login */
-	TimestampTz deadline;		/* 0: none */
-	Port		port;			/* for core's functions and the log prefix */
-
-	StringInfoData in;			/* the packet or message being read */
-	StringInfoData out;			/* not sent yet: from out.cursor on */
-	bool		ssl_done;		/* SSLRequest was answered */
-	bool		gss_done;
-
-	PoolerStartup startup;		/* points into packet */
-	char	   *packet;
-	PoolerAuth *auth;
-	PoolerIdentity identity;
-	char	   *key;			/* of its parameters, see parameters.c */
-	size_t		key_len;
-};
 
 /* Clients in LOGIN, oldest first. */
 static dlist_head logins = DLIST_STATIC_INIT(logins);
@@ -72,12 +36,6 @@ static int	ncounted;			/* clients that count against the limit */
 
 static void login_continue(int slot);
 static void authorize(int slot);
-
-static inline WorkerLogin *
-login_of(int slot)
-{
-	return pooler_worker_clients[slot].login;
-}
 
 /*---------------------------------------------------------------------------
  * begin and end
@@ -139,67 +97,27 @@ pooler_login_uncount(void)
 	ncounted--;
 }
 
-/* With the severity that core gives it: LOG if the client is not told. */
-static void
-log_failure(int slot, const PoolerErrorFields *error, bool fatal)
+/*
+ * Core answers a client that is one too many only after its startup packet,
+ * so that cancel requests still get through.
+ */
+bool
+pooler_login_admit(int slot)
 {
-	const char *state = error->sqlstate;
-
-	pooler_shared->counters.failed_logins++;
-	MyProcPort = &login_of(slot)->port;
-	pooler_log_error_as_fatal(fatal);
-	ereport(LOG,
-			(errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
-			 errmsg_internal("%s", error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
-	pooler_log_error_as_fatal(false);
-	MyProcPort = NULL;
-}
-
-static void
-fail(int slot, const char *sqlstate, const char *message, const char *detail)
-{
-	PoolerErrorFields error = {.severity = "FATAL"};
-
-	error.sqlstate = sqlstate;
-	error.message = message;
-	error.detail = detail;
-	log_failure(slot, &error, true);
-	pooler_client_close(slot, &error, NULL);
-}
-
-/* As core does, in the one form that clients of before 7.4 understand. */
-static void
-fail_old_protocol(int slot, const PoolerErrorFields *error)
-{
-	char		line[256];
-	int			len;
-
-	len = snprintf(line, sizeof(line), "E%s:  %s\n", error->severity,
-				   error->message);
-	pooler_client_close_raw(slot, line, len + 1, NULL);
-}
-
-/* What the pure parser found wrong with the client's bytes. */
-static void
-fail_proto(int slot, PoolerProtoError code, const PoolerProtoErrorArgs *args)
-{
-	const PoolerProtoErrorInfo *info = pooler_proto_error_info(code);
-	PoolerErrorFields error = {.severity = "FATAL"};
-	char		message[256];
-
-	error.sqlstate = info->sqlstate;
-	error.message = pooler_proto_error_format(code, args, message,
-											  sizeof(message));
-	error.detail = info->detail;
-	error.hint = info->hint;
-	log_failure(slot, &error, !info->log_only);
-	if (code == POOLER_PROTO_VERSION && args->proto != 0 &&
-		POOLER_PROTO_VERSION_MAJOR(args->proto) < 3)
-		fail_old_protocol(slot, &error);
-	else
-		pooler_client_close(slot, info->log_only ? NULL : &error, NULL);
+	if (pooler_worker.draining)
+	{
+		pooler_login_fail(slot, "57P03", _("the database system is shutting down"), NULL);
+		return false;
+	}
+	if (ncounted >= pooler_shared->max_clients)
+	{
+		pooler_shared->counters.refused++;
+		pooler_login_fail(slot, "53300", _("sorry, too many clients already"), NULL);
+		return false;
+	}
+	ncounted++;
+	pooler_worker_clients[slot].counted = true;
+	return true;
 }
 
 /*
@@ -254,297 +172,6 @@ run_step(int slot, void (*step) (int slot))
 		return true;
 	fail_caught(slot, edata);
 	return false;
-}
-
-/*---------------------------------------------------------------------------
- * reading and writing
- *---------------------------------------------------------------------------
- */
-
-typedef enum LoginIo
-{
-	LOGIN_IO_DONE,
-	LOGIN_IO_WAIT,				/* armed, go on when the socket is ready */
-	LOGIN_IO_CLOSED				/* the peer has gone */
-} LoginIo;
-
-/* Reads until 'in' holds this many bytes and no more. */
-static LoginIo
-read_exactly(int slot, int upto)
-{
-	WorkerLogin *login = login_of(slot);
-	int			fd = pooler_worker_clients[slot].fd;
-
-	enlargeStringInfo(&login->in, upto - login->in.len);
-	while (login->in.len < upto)
-	{
-		ssize_t		n = recv(fd, login->in.data + login->in.len,
-							 upto - login->in.len, MSG_DONTWAIT);
-
-		if (n > 0)
-			login->in.len += n;
-		else if (n < 0 && errno == EINTR)
-			continue;
-		else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		{
-			pooler_client_arm(slot);
-			return LOGIN_IO_WAIT;
-		}
-		else
-			return LOGIN_IO_CLOSED;
-	}
-	return LOGIN_IO_DONE;
-}
-
-static LoginIo
-flush(int slot)
-{
-	WorkerLogin *login = login_of(slot);
-	WorkerClient *wc = &pooler_worker_clients[slot];
-
-	while (login->out.cursor < login->out.len)
-	{
-		ssize_t		n = send(wc->fd, login->out.data + login->out.cursor,
-							 login->out.len - login->out.cursor,
-							 MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n > 0)
-			login->out.cursor += n;
-		else if (n < 0 && errno == EINTR)
-			continue;
-		else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		{
-			(void) pooler_worker_watch(EPOLL_CTL_MOD, wc->fd,
-									   EPOLLOUT | EPOLLRDHUP | EPOLLONESHOT,
-									   worker_event(WORKER_EVENT_CLIENT,
-													pooler_client_gen(&pooler_clients[slot]),
-													slot));
-			return LOGIN_IO_WAIT;
-		}
-		else
-			return LOGIN_IO_CLOSED;
-	}
-	resetStringInfo(&login->out);
-	return LOGIN_IO_DONE;
-}
-
-/* Room for a message in 'out'; commit what was written with out_end(). */
-static PoolerWriter
-out_begin(WorkerLogin *login, int room)
-{
-	enlargeStringInfo(&login->out, room);
-	return pooler_writer(login->out.data + login->out.len, room);
-}
-
-static void
-out_end(WorkerLogin *login, const PoolerWriter *w)
-{
-	Assert(pooler_writer_fits(w));
-	login->out.len += w->len;
-}
-
-/*---------------------------------------------------------------------------
- * STARTUP
- *---------------------------------------------------------------------------
- */
-
-static void
-copy_name(char *to, const char *from)
-{
-	strlcpy(to, from, NAMEDATALEN);
-}
-
-/*
- * Core answers a client that is one too many only after its startup packet,
- * so that cancel requests still get through.
- */
-static bool
-check_admission(int slot)
-{
-	if (pooler_worker.draining)
-	{
-		fail(slot, "57P03", _("the database system is shutting down"), NULL);
-		return false;
-	}
-	if (ncounted >= pooler_shared->max_clients)
-	{
-		pooler_shared->counters.refused++;
-		fail(slot, "53300", _("sorry, too many clients already"), NULL);
-		return false;
-	}
-	ncounted++;
-	pooler_worker_clients[slot].counted = true;
-	return true;
-}
-
-/* The settings of the packet, as (name, value) pairs for backends. */
-static void
-keep_settings(int slot)
-{
-	WorkerLogin *login = login_of(slot);
-	WorkerClient *wc = &pooler_worker_clients[slot];
-	PoolerReader it = login->startup.pairs;
-	PoolerStartupParam param;
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	while (pooler_startup_next(&it, &param))
-	{
-		if (param.kind != POOLER_PARAM_SETTING &&
-			param.kind != POOLER_PARAM_OPTIONS)
-			continue;
-		appendBinaryStringInfo(&buf, param.name, strlen(param.name) + 1);
-		appendBinaryStringInfo(&buf, param.value, strlen(param.value) + 1);
-	}
-	if (buf.len > 0)
-	{
-		wc->settings = MemoryContextAlloc(TopMemoryContext, buf.len);
-		memcpy(wc->settings, buf.data, buf.len);
-	}
-	wc->settings_len = buf.len;
-	pfree(buf.data);
-}
-
-static void
-negotiate(WorkerLogin *login)
-{
-	PoolerWriter w;
-
-	if (!pooler_startup_must_negotiate(&login->startup, POOLER_PROTO_VERSION_3_0))
-		return;
-	w = out_begin(login, POOLER_STARTUP_MAX_TOTAL + 64);
-	pooler_build_negotiate(&w, &login->startup, POOLER_PROTO_VERSION_3_0);
-	out_end(login, &w);
-}
-
-static void
-take_parameters(int slot, uint32 len)
-{
-	WorkerLogin *login = login_of(slot);
-	PoolerClient *client = &pooler_clients[slot];
-	PoolerProtoErrorArgs args = {0};
-	PoolerProtoError error;
-
-	login->packet = MemoryContextAlloc(login->cxt, len);
-	memcpy(login->packet, login->in.data, len);
-	resetStringInfo(&login->in);
-	error = pooler_startup_parse((uint8_t *) login->packet, len, &login->startup);
-	if (error == POOLER_PROTO_OK || error == POOLER_PROTO_NO_USER)
-		negotiate(login);
-	if (error != POOLER_PROTO_OK)
-	{
-		(void) flush(slot);
-		args.value = login->startup.bad_replication;
-		fail_proto(slot, error, &args);
-		return;
-	}
-	copy_name(client->role, login->startup.user);
-	copy_name(client->database, login->startup.database);
-	if (login->startup.application_name)
-	{
-		char	   *name = pooler_clean_ascii(login->startup.application_name);
-
-		strlcpy(client->application_name, name, POOLER_APPNAME_LEN);
-		pfree(name);
-	}
-	login->port.user_name = client->role;
-	login->port.database_name = client->database;
-	if (!check_admission(slot))
-		return;
-	keep_settings(slot);
-	login->step = LOGIN_CHECK_RULES;
-}
-
-/* Answers SSLRequest and GSSENCRequest: there is no encryption here (yet). */
-static void
-refuse_encryption(int slot, PoolerStartupKind kind)
-{
-	WorkerLogin *login = login_of(slot);
-	int			fd = pooler_worker_clients[slot].fd;
-	char		byte;
-
-	resetStringInfo(&login->in);
-	if (kind == POOLER_STARTUP_SSL_REQUEST)
-		login->ssl_done = true;
-	else
-		login->gss_done = true;
-	if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
-	{
-		fail_proto(slot, kind == POOLER_STARTUP_SSL_REQUEST ?
-				   POOLER_PROTO_DATA_AFTER_SSL : POOLER_PROTO_DATA_AFTER_GSS, NULL);
-		return;
-	}
-	appendStringInfoChar(&login->out, 'N');
-}
-
-static void
-take_cancel(int slot, uint32 len)
-{
-	PoolerCancelRequest cancel;
-	PoolerProtoError error;
-
-	error = pooler_startup_parse_cancel((uint8_t *) login_of(slot)->in.data,
-										len, &cancel);
-	if (error != POOLER_PROTO_OK)
-	{
-		fail_proto(slot, error, NULL);
-		return;
-	}
-	pooler_cancel(cancel.pid, cancel.key, cancel.key_len);
-	pooler_client_close(slot, NULL, NULL);
-}
-
-/* One look at the startup packet; sets the next step when it is complete. */
-static void
-step_startup(int slot)
-{
-	WorkerLogin *login = login_of(slot);
-	PoolerProtoErrorArgs args = {0};
-	PoolerStartupVerdict v;
-
-	for (;;)
-	{
-		v = pooler_startup_inspect((uint8_t *) login->in.data, login->in.len,
-								   login->ssl_done, login->gss_done);
-		if (v.kind != POOLER_STARTUP_NEED_MORE)
-			break;
-		switch (read_exactly(slot, v.need))
-		{
-			case LOGIN_IO_DONE:
-				continue;
-			case LOGIN_IO_WAIT:
-				return;
-			case LOGIN_IO_CLOSED:
-				if (login->in.len > 0)
-					fail_proto(slot, POOLER_PROTO_STARTUP_INCOMPLETE, NULL);
-				else
-					pooler_client_close(slot, NULL, NULL);
-				return;
-		}
-	}
-	switch (v.kind)
-	{
-		case POOLER_STARTUP_ERROR:
-			args.proto = v.proto;
-			args.latest = POOLER_PROTO_VERSION_3_0;
-			fail_proto(slot, v.error, &args);
-			break;
-		case POOLER_STARTUP_TLS_HELLO:
-			fail_proto(slot, POOLER_PROTO_STARTUP_LENGTH, NULL);
-			break;
-		case POOLER_STARTUP_SSL_REQUEST:
-		case POOLER_STARTUP_GSS_REQUEST:
-			refuse_encryption(slot, v.kind);
-			break;
-		case POOLER_STARTUP_CANCEL:
-			take_cancel(slot, v.need);
-			break;
-		case POOLER_STARTUP_PARAMETERS:
-			take_parameters(slot, v.need);
-			break;
-		case POOLER_STARTUP_NEED_MORE:
-			break;
-	}
 }
 
 /*---------------------------------------------------------------------------
@@ -626,7 +253,7 @@ step_password(int slot)
 										limit, &message))
 		{
 			case POOLER_PASSWORD_NEED_MORE:
-				switch (read_exactly(slot, message.need))
+				switch (pooler_login_read(slot, message.need))
 				{
 					case LOGIN_IO_DONE:
 						continue;
@@ -684,7 +311,7 @@ authorize(int slot)
 static void
 fail_too_long(int slot)
 {
-	fail(slot, "08P01", _("startup settings are too long"),
+	pooler_login_fail(slot, "08P01", _("startup settings are too long"),
 		 _("The pooler needs some of the space in a startup packet itself."));
 }
 
@@ -760,20 +387,20 @@ welcome(int slot, const char *parameters, size_t len)
 
 	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
 	{
-		fail(slot, "XX000", _("could not generate random cancel key"), NULL);
+		pooler_login_fail(slot, "XX000", _("could not generate random cancel key"), NULL);
 		return;
 	}
-	w = out_begin(login, 9);
+	w = pooler_login_out_begin(login, 9);
 	pooler_build_auth(&w, 0, NULL, 0);
-	out_end(login, &w);
+	pooler_login_out_end(login, &w);
 	pooler_parameters_write(&login->out, parameters, len,
 							login->startup.application_name ?
 							client->application_name : NULL);
-	w = out_begin(login, 32);
+	w = pooler_login_out_begin(login, 32);
 	key = pg_hton32(client->cancel_key);
 	pooler_build_key(&w, pooler_client_pid(slot), &key, sizeof(key));
 	pooler_build_ready(&w, 'I');
-	out_end(login, &w);
+	pooler_login_out_end(login, &w);
 	enter_pool(slot, who->dbid, who->roleid, NameStr(who->database),
 			   NameStr(who->role));
 	log_authorized(slot);
@@ -854,7 +481,7 @@ step_delegate(int slot)
 
 	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
 	{
-		fail(slot, "XX000", _("could not generate random cancel key"), NULL);
+		pooler_login_fail(slot, "XX000", _("could not generate random cancel key"), NULL);
 		return;
 	}
 	backend = pooler_birth_start(WORKER_BIRTH_DELEGATED, -1,
@@ -921,7 +548,7 @@ login_continue(int slot)
 		WorkerLogin *login = login_of(slot);
 		LoginStep	before = login->step;
 
-		switch (flush(slot))
+		switch (pooler_login_flush(slot))
 		{
 			case LOGIN_IO_DONE:
 				break;
@@ -934,7 +561,7 @@ login_continue(int slot)
 		switch (before)
 		{
 			case LOGIN_STARTUP:
-				step_startup(slot);
+				pooler_login_step_startup(slot);
 				break;
 			case LOGIN_CHECK_RULES:
 				(void) run_step(slot, check_rules);
@@ -988,7 +615,7 @@ pooler_login_event(int slot, uint32 events)
 static void
 login_timed_out(int slot)
 {
-	fail(slot, "57014", _("canceling authentication due to timeout"),
+	pooler_login_fail(slot, "57014", _("canceling authentication due to timeout"),
 		 "pooler.client_login_timeout has passed.");
 }
 

@@ -166,6 +166,10 @@ for my $from ('127.0.0.1', 'local')
 		is($bystander->ask('SELECT 2'), '2', 'meanwhile, another one is served');
 	}
 	is($client->answer, 'in pieces', "a query in single bytes from $from");
+
+	# so many writes that the sender is stopped until somebody reads
+	$client->send_raw($_) for split //, RawClient::message('Q', "SELECT length('" . 'x' x 4000 . "')\0");
+	is($client->answer, '4000', "a longer query in single bytes from $from");
 	$client->quit;
 }
 all_well('single bytes');

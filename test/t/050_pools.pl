@@ -145,20 +145,21 @@ settings('pooler.min_pool_size' => 2);
 begin(@clients);
 active($role, 6);
 commit(@clients);
-pool_is($role, 'backends', '6', 'six backends');
+pool_is($role, 'backends >= 6, backends_starting', 't|0', 'six backends');
+my $more = $admin->value("SELECT backends - 2 FROM pooler.pools WHERE role = '$role'");
 my $births = stat_of($role, 'births');
 my $ends = stat_of($role, 'ends');
 settings('pooler.min_pool_size' => 2, 'pooler.server_idle_timeout' => '1s');
 pool_is($role, 'backends_free + backends_lingering, backends', '2|2',
 	'min_pool_size are kept of those that are idle');
-is(stat_of($role, 'ends') - $ends, 4, 'four have gone');
+is(stat_of($role, 'ends') - $ends, $more, 'the others have gone');
 is(stat_of($role, 'births') - $births, 0, 'none was made');
 ok( $admin->until(
 		"SELECT min(clock_timestamp() - state_since) > '2.5 s' FROM pooler.backends WHERE role = '$role'",
 		't'),
 	'time passes');
 is(stat_of($role, 'births') - $births, 0, 'none is made later');
-is(stat_of($role, 'ends') - $ends, 4, 'and none goes');
+is(stat_of($role, 'ends') - $ends, $more, 'and none goes');
 is($clients[5]->query('SELECT 1'), '1, SELECT 1, I', 'clients have not noticed');
 settings('pooler.server_idle_timeout' => '1s', 'pooler.min_pool_size' => 0);
 pool_is($role, 'backends, clients', '0|6', 'without a minimum all go');
@@ -263,7 +264,7 @@ commit(@one);
 begin(@two);
 active($roles[1], 12);
 commit(@two);
-is( $admin->value(q{SELECT backends = max_backends FROM pooler.status}), 't',
+is( $admin->value(q{SELECT backends, max_backends FROM pooler.status}), '24|24',
 	'the pooler has all the backends that it may have');
 # the first pool has used half of its own since
 begin(@one[ 0 .. 5 ]);
@@ -405,8 +406,10 @@ reset_settings();
 	my $role = role('limited');
 	my ($one, $two) = clients(2, $role);
 	$one->query('BEGIN');
-	pool_is($role, 'backends', 1, 'a pool has one backend');
 	$admin->query("ALTER ROLE $role CONNECTION LIMIT 1");
+	# (logging in may have needed another one)
+	$admin->query("SELECT pg_terminate_backend(pid) FROM pooler.backends WHERE role = '$role' AND state = 'free'");
+	pool_is($role, 'backends, clients_active', '1|1', 'a pool has one backend');
 	my $failed = stat_of($role, 'failed_births');
 	$two->put(m_query("SELECT 'two'"));
 	ok( $admin->until(
@@ -432,6 +435,7 @@ reset_settings();
 	my $role = role('newcomer');
 	my @clients = clients(15, $role);
 	$admin->query("SELECT pg_terminate_backend(pid) FROM pooler.backends");
+	$admin->until('SELECT count(*) FROM pooler.backends', 0);
 	begin(@clients);
 	commit(@clients);
 	leave(@clients);
@@ -467,13 +471,15 @@ logged($node, $log,
 	'a database that does not exist is named in the log');
 logged($node, $log, qr{does not exist: shop/nobody}, 'so is a role');
 wait_for_pooler($node);
+my $pids = $admin->value(
+	q{SELECT string_agg(pid::text, ' ') FROM pooler.backends WHERE role = 'clerk'});
 my ($clerk) = clients(1, 'clerk', database => 'shop');
-is($clerk->query('SELECT 1'), '1, SELECT 1, I', 'a client is served');
-is(stat_of('clerk', 'births'), 3, 'by one of them');
+like(" $pids ", qr/ ${\$clerk->value('SELECT pg_backend_pid()')} /,
+	'a client is served by one of them');
 $admin->query(q{ALTER SYSTEM SET pooler.prefork = 'shop/clerk, postgres/clerk'});
 $admin->query('SELECT pg_reload_conf()');
 ok( $admin->until(
-		q{SELECT backends FROM pooler.pools WHERE database = 'postgres' AND role = 'clerk'},
+		q{SELECT backends_free FROM pooler.pools WHERE database = 'postgres' AND role = 'clerk'},
 		3),
 	'a pool that is added later');
 $admin->query(

@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * login_internal.h
+ *	  What the files of the login share with each other.
+ *
+ * Runs in: the pooler.  login.c drives a login from step to step and owns the
+ * steps after the startup packet, login_startup.c reads that packet, login_io.c
+ * reads, writes and refuses.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_WORKER_LOGIN_INTERNAL_H
+#define POOLER_WORKER_LOGIN_INTERNAL_H
+
+#include "worker/internal.h"
+
+typedef enum LoginStep
+{
+	LOGIN_STARTUP,				/* reads packets up to the parameters */
+	LOGIN_CHECK_RULES,			/* looks for the rule of pg_hba.conf */
+	LOGIN_PASSWORD,				/* waits for a 'p' message */
+	LOGIN_AUTHORIZE,			/* is who he says; may he connect? */
+	LOGIN_PARAMETERS,			/* waits for a backend to report parameters */
+	LOGIN_DELEGATE,				/* waits for a backend to be authenticated by */
+	LOGIN_CORE,					/* core has the socket */
+	LOGIN_WELCOME				/* the last messages are on their way */
+} LoginStep;
+
+struct WorkerLogin
+{
+	LoginStep	step;
+	MemoryContext cxt;			/* everything of this login */
+	TimestampTz deadline;		/* 0: none */
+	Port		port;			/* for core's functions and the log prefix */
+
+	StringInfoData in;			/* the packet or message being read */
+	StringInfoData out;			/* not sent yet: from out.cursor on */
+	bool		ssl_done;		/* SSLRequest was answered */
+	bool		gss_done;
+
+	PoolerStartup startup;		/* points into packet */
+	char	   *packet;
+	PoolerAuth *auth;
+	PoolerIdentity identity;
+	char	   *key;			/* of its parameters, see parameters.c */
+	size_t		key_len;
+};
+
+static inline WorkerLogin *
+login_of(int slot)
+{
+	return pooler_worker_clients[slot].login;
+}
+
+/*
+ * login.c
+ */
+
+/*
+ * Counts the client against max_client_conn.  False if it is one too many, or
+ * the server shuts down: then the client is gone.
+ */
+extern bool pooler_login_admit(int slot);
+
+/*
+ * login_startup.c
+ */
+
+/*
+ * One look at the startup packet; sets the next step when it is complete.  The
+ * client may be gone afterwards.
+ */
+extern void pooler_login_step_startup(int slot);
+
+/*
+ * login_io.c
+ */
+
+typedef enum LoginIo
+{
+	LOGIN_IO_DONE,
+	LOGIN_IO_WAIT,				/* armed, go on when the socket is ready */
+	LOGIN_IO_CLOSED				/* the peer has gone */
+} LoginIo;
+
+/* Reads until 'in' holds this many bytes and no more. */
+extern LoginIo pooler_login_read(int slot, int upto);
+
+/* Sends what is in 'out'. */
+extern LoginIo pooler_login_flush(int slot);
+
+/*
+ * Room for a message in 'out'; what was written counts after
+ * pooler_login_out_end().
+ */
+extern PoolerWriter pooler_login_out_begin(WorkerLogin *login, int room);
+extern void pooler_login_out_end(WorkerLogin *login, const PoolerWriter *w);
+
+/*
+ * Log why the login is refused, tell the client, and close it.  The second is
+ * for what the pure parser has found wrong with its bytes.
+ */
+extern void pooler_login_fail(int slot, const char *sqlstate,
+							  const char *message, const char *detail);
+extern void pooler_login_fail_proto(int slot, PoolerProtoError code,
+									const PoolerProtoErrorArgs *args);
+
+#endif							/* POOLER_WORKER_LOGIN_INTERNAL_H */
