@@ -80,11 +80,9 @@ extern void pooler_socket_detach(void);
 
 /*
  * Waits for the latch, the control socket or, if with_client, the attached
- * client.  The postmaster's death ends the process.  Returns which, or -1
- * after timeout_ms (-1: none).
+ * client.  The postmaster's death ends the process.  Returns which.
  */
-extern int	pooler_socket_wait(bool with_client, long timeout_ms,
-							   uint32 wait_event);
+extern PoolerWaitPos pooler_socket_wait(bool with_client, uint32 wait_event);
 
 /* Lets the pooler watch for the client's next command. */
 extern void pooler_socket_rearm(int client, uint32 gen);

@@ -258,16 +258,15 @@ pooler_socket_detach(void)
 	attached = false;
 }
 
-int
-pooler_socket_wait(bool with_client, long timeout_ms, uint32 wait_event)
+PoolerWaitPos
+pooler_socket_wait(bool with_client, uint32 wait_event)
 {
 	WaitEvent	event;
 
 	if (with_client)
 		add_socket(&idle);
-	if (WaitEventSetWait(idle.set, timeout_ms, &event, 1, wait_event) == 0)
-		return -1;
-	return event.pos;
+	(void) WaitEventSetWait(idle.set, -1, &event, 1, wait_event);
+	return (PoolerWaitPos) event.pos;
 }
 
 void

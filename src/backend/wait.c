@@ -43,9 +43,6 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-/* Descriptors of clients that have gone are closed after this much idleness. */
-#define SWEEP_AFTER_MS	1000
-
 typedef enum Next
 {
 	NEXT_RUN,
@@ -348,7 +345,7 @@ fetch_client(int client, uint32 gen)
 			case POOLER_CONTROL_AGAIN:
 				ResetLatch(MyLatch);
 				serve_interrupts();
-				(void) pooler_socket_wait(false, -1, PG_WAIT_EXTENSION);
+				(void) pooler_socket_wait(false, PG_WAIT_EXTENSION);
 		}
 	}
 }
@@ -607,32 +604,37 @@ obey(void)
  *---------------------------------------------------------------------------
  */
 
+/* Closes descriptors of clients that have gone since the last time. */
+static void
+close_stale(void)
+{
+	uint32		gone = pg_atomic_read_u32(&pooler_shared->clients_gone);
+
+	if (pooler_me.shared->swept == gone)
+		return;
+	pooler_me.shared->swept = gone;
+	pooler_socket_close_stale();
+}
+
 /*
  * Sleeps until the pooler or (with_client) the client has something for us.
- * Returns which.
+ * Returns which.  Without a timeout, which would cost a timer for each
+ * command: the pooler wakes us when we have been idle for a while and clients
+ * have gone whose descriptors we may have.
  */
 static PoolerWaitPos
 sleep_until(bool with_client, uint32 wait_event)
 {
-	long		timeout = SWEEP_AFTER_MS;
-
 	for (;;)
 	{
+		PoolerWaitPos pos;
+
 		ResetLatch(MyLatch);
 		serve_interrupts();
-		switch (pooler_socket_wait(with_client, timeout, wait_event))
-		{
-			case POOLER_WAIT_CLIENT:
-				return POOLER_WAIT_CLIENT;
-			case POOLER_WAIT_CONTROL:
-				return POOLER_WAIT_CONTROL;
-			case -1:
-				pooler_socket_close_stale();
-				timeout = -1;
-				break;
-			default:
-				break;
-		}
+		pos = pooler_socket_wait(with_client, wait_event);
+		if (pos == POOLER_WAIT_CLIENT || pos == POOLER_WAIT_CONTROL)
+			return pos;
+		close_stale();
 	}
 }
 

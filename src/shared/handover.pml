@@ -105,12 +105,12 @@
 #define PAUSES	0			/* ... PAUSEs, each with or without a RESUME */
 #endif
 #ifndef EXITS
-#define EXITS	0			/* ... backends are told to go, or go by themselves
-							 * between two clients */
+#define EXITS	0			/* ... backends are told to go, or go by
+							 * themselves between two clients */
 #endif
 #ifndef HALVES
-#define HALVES	0			/* ... commands come in two pieces to a backend that
-							 * lingers */
+#define HALVES	0			/* ... commands come in two pieces to a
+							 * lingering backend */
 #endif
 #ifndef SERIALS
 #define SERIALS	2			/* where serials wrap around */
@@ -1473,7 +1473,7 @@ proctype Clients()
 	od
 }
 
-/* Up to n, chosen at the start: so what need not happen may also not happen. */
+/* Up to n, chosen at the start: what may happen may also not happen. */
 #define UP_TO(n, var) \
 	var = 0; \
 	do \

@@ -123,6 +123,7 @@ shmem_startup(void)
 		pg_atomic_init_u32(&pooler_shared->epoch, 0);
 		pg_atomic_init_u32(&pooler_shared->nevictions, 0);
 		pg_atomic_init_u32(&pooler_shared->defaults_gen, 0);
+		pg_atomic_init_u32(&pooler_shared->clients_gone, 0);
 		SpinLockInit(&pooler_shared->evict_mutex);
 		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
 		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)

@@ -117,6 +117,8 @@ typedef struct PoolerBackend
 										 * transaction block */
 	pg_atomic_uint32 end_reason;	/* worker: a PoolerEndReason for the
 									 * attached client */
+	uint32		swept;			/* backend: clients_gone when it last closed
+								 * descriptors of those */
 	uint64		messages;		/* backend: rows sent, to see that it gets on */
 	PoolerCounters counters;	/* backend; the worker adds them to the
 								 * pool's when the backend has gone */
@@ -210,6 +212,8 @@ typedef struct PoolerShared
 	/* for tests only; see debug_point.h */
 	pg_atomic_uint32 debug_armed;	/* a bit for each point */
 	pg_atomic_uint32 debug_waiting[POOLER_MAX_DEBUG_POINTS];
+
+	pg_atomic_uint32 clients_gone;	/* worker: how many it has closed */
 
 	/* sizes of the arrays, fixed at server start */
 	int32		nclients;		/* slots: max_client_conn and some more, so

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "shared/debug_point.h"
+#include "storage/procarray.h"
 #include "utils/memutils.h"
 
 WorkerBackend *pooler_worker_backends;
@@ -91,9 +92,29 @@ free_orphan_client(int backend)
 	}
 }
 
+/* Backends that have been idle for a second close what they have for nothing. */
+static void
+wake_to_sweep(int backend)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	TimestampTz since;
+	PGPROC	   *proc;
+
+	if (pooler_worker_backends[backend].sock < 0 ||
+		b->swept == pg_atomic_read_u32(&pooler_shared->clients_gone) ||
+		!pooler_backend_idle(backend, &since) ||
+		!TimestampDifferenceExceeds(since, pooler_worker.now, 1000))
+		return;
+	proc = BackendPidGetProc(b->pid);
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
+}
+
 void
 pooler_backend_tick(void)
 {
+	for (int i = 0; i < pooler_shared->nbackends; i++)
+		wake_to_sweep(i);
 	for (int i = 0; i < pooler_shared->nbackends && norphans > 0; i++)
 	{
 		PoolerBackend *b = &pooler_backends[i];

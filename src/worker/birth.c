@@ -193,6 +193,7 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	b->pid = 0;
 	b->dbid = b->roleid = InvalidOid;
 	b->born_at = b->state_since = pooler_worker.now;
+	b->swept = pg_atomic_read_u32(&pooler_shared->clients_gone);
 	memset(&b->counters, 0, sizeof(b->counters));
 	pg_atomic_write_u32(&b->in_copy, 0);
 	pg_atomic_write_u32(&b->pipelining, 0);

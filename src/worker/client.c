@@ -337,6 +337,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	pg_atomic_write_u64(&client->word,
 						pooler_client_word(POOLER_CLIENT_FREE, 0,
 										   pooler_client_word_gen(w) + 1, 0));
+	pg_atomic_fetch_add_u32(&pooler_shared->clients_gone, 1);
 	dlist_push_tail(&free_slots, &wc->node);
 	pooler_listener_resume();
 }

@@ -90,6 +90,26 @@ for my $startup (@startups)
 	is_deeply($told{pooler}, $told{server}, "the same parameters for {$name}");
 }
 
+# What ALTER ROLE and ALTER DATABASE set holds for the next login, though
+# backends of before are there.
+{
+	my $old = client('pooler', database => 'roman');
+	is($old->ask('SHOW work_mem'), '4MB', 'a session of before');
+	$node->safe_psql('postgres', q(
+		ALTER DATABASE roman SET work_mem = '11MB';
+		ALTER ROLE alice SET IntervalStyle = 'iso_8601'));
+	my $client = client('pooler', database => 'roman');
+	is($client->{parameters}{IntervalStyle}, 'iso_8601', 'the next one is told');
+	is($client->ask('SHOW work_mem'), '11MB', 'and it is so');
+	is($client->ask('SHOW IntervalStyle'), 'iso_8601', 'all of it');
+	$node->safe_psql('postgres',
+		'ALTER DATABASE roman RESET work_mem; ALTER ROLE alice RESET IntervalStyle');
+	$client = client('pooler', database => 'roman');
+	is($client->{parameters}{IntervalStyle}, 'sql_standard', 'after RESET as before');
+	is($client->ask('SHOW work_mem'), '4MB', 'all of it');
+	$_->quit for $old, $client;
+}
+
 # The clients share one backend, and each has its own settings in force.
 {
 	my @clients = map {

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use LoginClient qw(login_answer);
+use POSIX ();
 use PoolerTest qw(becomes new_node pooler_port pooler_psql wait_for_pooler wait_until);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
