@@ -120,13 +120,6 @@
 extern PGDLLIMPORT bool Log_disconnections;
 #endif
 
-/* ParseLongOption() uses malloc() before 16. */
-#if PG_VERSION_NUM >= 160000
-#define pooler_free_long_option(name, value) ((void) (name), (void) (value))
-#else
-#define pooler_free_long_option(name, value) (free(name), free(value))
-#endif
-
 /* Rights on a database; object_ownercheck() came with 16. */
 #include "catalog/pg_database.h"
 #include "utils/acl.h"

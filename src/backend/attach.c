@@ -15,7 +15,6 @@
 
 #include "access/xact.h"
 #include "common/hashfn.h"
-#include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -145,39 +144,8 @@ apply_one(const char *name, const char *value)
 	note_applied(name);
 }
 
-/*
- * The "options" of a startup packet: -c name=value and --name=value.  A
- * backend has accepted them at login.
- */
 static void
-apply_options(const char *options)
-{
-	char	  **argv = palloc((strlen(options) / 2 + 2) * sizeof(char *));
-	int			argc = 0;
-
-	pg_split_opts(argv, &argc, options);
-	for (int i = 0; i < argc; i++)
-	{
-		char	   *arg = argv[i];
-		char	   *name;
-		char	   *value;
-
-		if (strcmp(arg, "-c") == 0 && i + 1 < argc)
-			arg = argv[++i];
-		else if (strncmp(arg, "-c", 2) == 0 || strncmp(arg, "--", 2) == 0)
-			arg += 2;
-		else
-			continue;
-		ParseLongOption(arg, &name, &value);
-		if (value != NULL)
-			apply_one(name, value);
-		pooler_free_long_option(name, value);
-	}
-}
-
-/* Core lets the packet's own settings win over those in "options". */
-static void
-apply_pairs(const ClientSettings *s, bool options)
+apply_pairs(const ClientSettings *s)
 {
 	const char *end = s->pairs + s->len;
 
@@ -185,13 +153,7 @@ apply_pairs(const ClientSettings *s, bool options)
 	{
 		const char *value = name + strlen(name) + 1;
 
-		if (strcmp(name, "options") == 0)
-		{
-			if (options)
-				apply_options(value);
-		}
-		else if (!options)
-			apply_one(name, value);
+		apply_one(name, value);
 		name = value + strlen(value) + 1;
 	}
 }
@@ -211,14 +173,42 @@ apply_settings(const ClientSettings *s)
 	}
 	if (s != NULL && s->digest != 0)
 	{
-		apply_pairs(s, true);
-		apply_pairs(s, false);
+		apply_pairs(s);
 	}
 	CommitTransactionCommand();
 	in_force = s != NULL ? s->digest : 0;
 	pooler_attach_mute_parameters = true;
 	ReportChangedGUCOptions();
 	pooler_attach_mute_parameters = false;
+}
+
+/*
+ * In a backend that core has started with a client's settings: what they have
+ * come to.  Values may depend on defaults and on each other (DateStyle), and
+ * "options" knows abbreviations, so what the client wrote is not enough.
+ */
+void
+pooler_attach_report_startup(StringInfo pairs)
+{
+	PoolerSettingIterator it = {0};
+	struct config_generic *gconf;
+
+	while ((gconf = pooler_next_setting(&it)) != NULL)
+	{
+		const char *value;
+
+		if (gconf->reset_source != PGC_S_CLIENT)
+			continue;
+		/* core's function gives six digits of a real */
+		if (gconf->vartype == PGC_REAL)
+			value = psprintf("%.17g", *((struct config_real *) gconf)->variable);
+		else
+			value = GetConfigOption(gconf->name, true, false);
+		if (value == NULL)
+			continue;
+		appendBinaryStringInfo(pairs, gconf->name, strlen(gconf->name) + 1);
+		appendBinaryStringInfo(pairs, value, strlen(value) + 1);
+	}
 }
 
 /*---------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 
 #include "compat.h"
 
+#include "lib/stringinfo.h"
 #include "proto/build.h"
 #include "shared/control.h"
 #include "shared/queue.h"
@@ -109,6 +110,9 @@ extern void pooler_wait_next_command(bool lost);
 /* Startup settings that came with a client's descriptor. */
 extern void pooler_attach_remember_settings(int client, const char *settings,
 											int len);
+
+/* Appends the startup settings of this backend, as (name, value) pairs. */
+extern void pooler_attach_report_startup(StringInfo pairs);
 
 /*
  * Makes this backend look like the client's: address, name, settings.  Can

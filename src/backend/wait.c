@@ -836,12 +836,19 @@ static Next
 after_birth(void)
 {
 	PoolerControl report = {.type = POOLER_CONTROL_LOGGED_IN};
+	StringInfoData settings;
 
 	whereToSendOutput = DestNone;
 	pooler_socket_detach();
-	if (pooler_me.shared->delegated &&
-		!pooler_control_send(pooler_me.control, &report, NULL, -1))
+	if (!pooler_me.shared->delegated)
+		return NEXT_FREE;
+	initStringInfo(&settings);
+	pooler_attach_report_startup(&settings);
+	report.payload = Min(settings.len, POOLER_MAX_SETTINGS);
+	if (settings.len > POOLER_MAX_SETTINGS ||
+		!pooler_control_send(pooler_me.control, &report, settings.data, -1))
 		proc_exit(0);
+	pfree(settings.data);
 	return NEXT_FREE;
 }
 
@@ -915,6 +922,24 @@ pooler_wait_next_command(bool lost)
 	MemoryContextSwitchTo(cxt);
 }
 
+/* The pooler reads it before ReadyForQuery. */
+static void
+report_settings(void)
+{
+	StringInfoData settings;
+
+	initStringInfo(&settings);
+	pooler_attach_report_startup(&settings);
+	if (settings.len > POOLER_MAX_SETTINGS)
+		ereport(FATAL,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("startup settings are too long")));
+	if (settings.len > 0)
+		(void) pooler_me.core->putmessage(POOLER_MESSAGE_SETTINGS, settings.data,
+										  settings.len);
+	pfree(settings.data);
+}
+
 /*
  * What the pooler needs to know of us has to stand in the slot before it
  * reads ReadyForQuery.
@@ -937,6 +962,9 @@ pooler_wait_begin(void)
 	prev_emit_log_hook = emit_log_hook;
 	emit_log_hook = report_end_reason;
 	if (!shared->delegated)
+	{
+		report_settings();
 		pooler_socket_take_over();
+	}
 	pooler_socket_prepare_wait();
 }

@@ -28,7 +28,8 @@ typedef enum PoolerControlType
 	POOLER_CONTROL_EXIT,			/* claim: give back, then exit */
 	/* backend -> pooler */
 	POOLER_CONTROL_NEED,			/* send me this client's descriptor */
-	POOLER_CONTROL_LOGGED_IN,		/* delegated login has succeeded */
+	POOLER_CONTROL_LOGGED_IN,		/* delegated login has succeeded; payload: the
+								 * client's startup settings */
 	POOLER_CONTROL_CANCELLED,		/* given back unread: it asked to cancel */
 	POOLER_CONTROL_FAILED			/* given back unread: session can't be set up;
 								 * payload: the ErrorResponse to send */
@@ -44,8 +45,18 @@ typedef struct PoolerControl
 	uint32		serial;
 } PoolerControl;
 
+/*
+ * A message of our own that a new backend sends before its first
+ * ReadyForQuery: its startup settings as core understood them, as (name, value)
+ * pairs of strings.  PostgreSQL's protocol has no message of this type.
+ */
+#define POOLER_MESSAGE_SETTINGS	'%'
+
 /* Longest payload: a startup packet's parameters (core's limit is 10000). */
 #define POOLER_MAX_PAYLOAD	12000
+
+/* Longest list of settings that a backend reports: application_name is added. */
+#define POOLER_MAX_SETTINGS	(POOLER_MAX_PAYLOAD - 256)
 
 /* Both report errors by their result and errno; neither raises. */
 

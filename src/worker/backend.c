@@ -243,7 +243,7 @@ pooler_backend_welcome(int backend)
 
 /* Core has logged a client in: its backend joins the pool if there is room. */
 static void
-delegated_login_done(int backend, const PoolerControl *frame)
+delegated_login_done(int backend, const char *settings, size_t len)
 {
 	WorkerBackend *wb = &pooler_worker_backends[backend];
 	PoolerBackend *b = &pooler_backends[backend];
@@ -252,7 +252,7 @@ delegated_login_done(int backend, const PoolerControl *frame)
 	bool		has_settings = birth->has_settings;
 	int			pool;
 
-	pooler_login_delegated_done(client, b->dbid, b->roleid);
+	pooler_login_delegated_done(client, b->dbid, b->roleid, settings, len);
 	pool = pooler_clients[client].pool;
 	pooler_birth_free(backend);
 
@@ -316,7 +316,7 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 			break;
 		case POOLER_CONTROL_LOGGED_IN:
 			if (pooler_worker_backends[backend].birth != NULL)
-				delegated_login_done(backend, frame);
+				delegated_login_done(backend, payload, frame->payload);
 			break;
 		case POOLER_CONTROL_CANCELLED:
 			if (was_given_back(frame))

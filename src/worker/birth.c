@@ -431,6 +431,7 @@ take_message(int backend, const PoolerMessage *message)
 			}
 			return true;
 		case PqMsg_ParameterStatus:
+		case POOLER_MESSAGE_SETTINGS:
 			appendBinaryStringInfo(&birth->parameters,
 								   (const char *) message->body - POOLER_FRAME_HEADER,
 								   message->total);

@@ -171,8 +171,12 @@ extern void pooler_login_parameters_failed(WorkerBirth *birth,
 /* A client's socket goes to the backend that core logs it in on. */
 extern void pooler_login_handed_over(int slot, int backend);
 
-/* Core has logged the client in; it belongs to that backend for now. */
-extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid);
+/*
+ * Core has logged the client in, with these startup settings; it belongs to
+ * that backend for now.
+ */
+extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
+										const char *settings, size_t len);
 
 /* A client that counted against max_client_conn has gone. */
 extern void pooler_login_uncount(void);

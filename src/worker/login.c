@@ -376,12 +376,43 @@ log_authorized(int slot)
 	MyProcPort = NULL;
 }
 
+/*
+ * From now on the settings are those that a backend has made of what the
+ * client wrote, and its own application_name.
+ */
+static void
+keep_understood(int slot, const char *pairs, size_t len, const char *application_name)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	static const char name[] = "application_name";
+	size_t		total = len;
+	char	   *p = NULL;
+
+	if (application_name != NULL)
+		total += sizeof(name) + strlen(application_name) + 1;
+	if (total > 0)
+		p = MemoryContextAlloc(TopMemoryContext, total);
+	if (len > 0)
+		memcpy(p, pairs, len);
+	if (application_name != NULL)
+	{
+		memcpy(p + len, name, sizeof(name));
+		strcpy(p + len + sizeof(name), application_name);
+	}
+	if (wc->settings)
+		pfree(wc->settings);
+	wc->settings = p;
+	wc->settings_len = total;
+}
+
 static void
 welcome(int slot, const char *parameters, size_t len)
 {
 	WorkerLogin *login = login_of(slot);
 	PoolerClient *client = &pooler_clients[slot];
 	PoolerIdentity *who = &login->identity;
+	const char *settings;
+	size_t		settings_len;
 	uint32		key;
 	PoolerWriter w;
 
@@ -396,6 +427,9 @@ welcome(int slot, const char *parameters, size_t len)
 	pooler_parameters_write(&login->out, parameters, len,
 							login->startup.application_name ?
 							client->application_name : NULL);
+	settings = pooler_parameters_settings(parameters, len, &settings_len);
+	keep_understood(slot, settings, settings_len,
+					login->startup.application_name ? client->application_name : NULL);
 	w = pooler_login_out_begin(login, 32);
 	key = pg_hton32(client->cancel_key);
 	pooler_build_key(&w, pooler_client_pid(slot), &key, sizeof(key));
@@ -513,9 +547,12 @@ pooler_login_handed_over(int slot, int backend)
 }
 
 void
-pooler_login_delegated_done(int slot, Oid dbid, Oid roleid)
+pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
+							const char *settings, size_t len)
 {
 	PoolerClient *client = &pooler_clients[slot];
+
+	keep_understood(slot, settings, len, NULL);
 
 	enter_pool(slot, dbid, roleid, client->database, client->role);
 	pooler_login_free(slot);

@@ -195,6 +195,8 @@ pooler_parameters_write(StringInfo out, const char *parameters, size_t len,
 		const char *name;
 		const char *value;
 
+		if (message.type == POOLER_MESSAGE_SETTINGS)
+			continue;
 		if (application_name != NULL &&
 			pooler_message_parse_parameter(&message, &name, &value) &&
 			strcmp(name, "application_name") == 0)
@@ -210,4 +212,23 @@ pooler_parameters_write(StringInfo out, const char *parameters, size_t len,
 			appendBinaryStringInfo(out, (const char *) message.body - POOLER_FRAME_HEADER,
 								   message.total);
 	}
+}
+
+const char *
+pooler_parameters_settings(const char *parameters, size_t len, size_t *settings_len)
+{
+	size_t		offset = 0;
+	PoolerMessage message;
+
+	while (pooler_message_next((const uint8_t *) parameters, len, len, &offset,
+							   &message) == POOLER_MESSAGE_OK)
+	{
+		if (message.type == POOLER_MESSAGE_SETTINGS)
+		{
+			*settings_len = message.len;
+			return (const char *) message.body;
+		}
+	}
+	*settings_len = 0;
+	return NULL;
 }

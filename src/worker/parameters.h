@@ -44,6 +44,13 @@ extern void pooler_parameters_outdate(void);
 extern void pooler_parameters_write(StringInfo out, const char *parameters,
 									size_t len, const char *application_name);
 
+/*
+ * The startup settings that were reported together with these messages, as
+ * core understood them, without application_name.
+ */
+extern const char *pooler_parameters_settings(const char *parameters, size_t len,
+											  size_t *settings_len);
+
 /* Are there no startup settings but application_name? */
 extern bool pooler_settings_trivial(const char *settings, size_t len);
 
