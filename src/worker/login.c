@@ -384,25 +384,26 @@ static void
 keep_understood(int slot, const char *pairs, size_t len, const char *application_name)
 {
 	WorkerClient *wc = &pooler_worker_clients[slot];
-	static const char name[] = "application_name";
-	size_t		total = len;
-	char	   *p = NULL;
+	StringInfoData buf;
 
-	if (application_name != NULL)
-		total += sizeof(name) + strlen(application_name) + 1;
-	if (total > 0)
-		p = MemoryContextAlloc(TopMemoryContext, total);
+	initStringInfo(&buf);
 	if (len > 0)
-		memcpy(p, pairs, len);
+		appendBinaryStringInfo(&buf, pairs, len);
 	if (application_name != NULL)
 	{
-		memcpy(p + len, name, sizeof(name));
-		strcpy(p + len + sizeof(name), application_name);
+		appendBinaryStringInfo(&buf, "application_name", sizeof("application_name"));
+		appendBinaryStringInfo(&buf, application_name, strlen(application_name) + 1);
 	}
 	if (wc->settings)
 		pfree(wc->settings);
-	wc->settings = p;
-	wc->settings_len = total;
+	wc->settings = NULL;
+	wc->settings_len = buf.len;
+	if (buf.len > 0)
+	{
+		wc->settings = MemoryContextAlloc(TopMemoryContext, buf.len);
+		memcpy(wc->settings, buf.data, buf.len);
+	}
+	pfree(buf.data);
 }
 
 static void

@@ -158,7 +158,8 @@ cmp_ok($crowd->safe_psql('postgres', 'SELECT births FROM pooler.stats'),
 # first come, first served
 #----------------------------------------------------------------------------
 
-my ($holder, @queue) = map { WireClient->new($single) } 0 .. 25;
+my ($holder, @queue) =
+  map { WireClient->new($single, from => $_ % 2 ? 'local' : '127.0.0.1') } 0 .. 25;
 
 $holder->query('BEGIN');
 for my $i (0 .. $#queue)
@@ -437,6 +438,29 @@ $two->put(m_query("SELECT 'two'"));
 $one->put(substr($next, 9));
 is($one->reply, 'the next one, SELECT 1, I', 'and the rest of it');
 is($two->reply, 'two, SELECT 1, I', 'then the other one');
+
+# A query of which a part is missing keeps nobody from the backend.
+for my $client (@queue[ 2, 3 ])
+{
+	for my $cut (1, 4, 7, length($next) - 1)
+	{
+		$client->put(substr($next, 0, $cut));
+		is($one->query('SELECT 1'), '1, SELECT 1, I',
+			"beside the first $cut bytes of a query");
+		$client->put(substr($next, $cut));
+		is($client->reply, 'the next one, SELECT 1, I', 'whose rest comes then');
+	}
+}
+
+# Processes that help with a query are nobody's pool backends.
+$admin->query('CREATE TABLE big AS SELECT generate_series(1, 100000) AS i');
+$admin->query('ANALYZE big');
+$one->query(q{BEGIN; SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0;
+	SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL max_parallel_workers_per_gather = 2});
+like($one->query('EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT sum(i) FROM big'),
+	qr/Workers Launched: [12]/, 'a query with parallel workers');
+is($one->value('SELECT sum(i) FROM big'), '5000050000', 'has its result');
+$one->query('COMMIT');
 
 # A transaction in many messages, byte by byte, while others crowd.
 $one->query('BEGIN');
