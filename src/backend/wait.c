@@ -256,18 +256,14 @@ leave_busy(PoolerBackendState state)
  */
 
 /*
- * The client's word says IDLE before the pooler is asked to watch it: as soon
- * as it does, somebody else may have the client.
+ * Takes leave of the attached client: afterwards nothing of it is left here,
+ * but its word still says that it is ours.
  */
 static void
-give_back(bool arm)
+let_go(void)
 {
-	int			slot = pooler_me.client;
-	PoolerClient *client = &pooler_clients[slot];
-	uint32		gen = pooler_me.client_gen;
+	PoolerClient *client = &pooler_clients[pooler_me.client];
 
-	if (slot < 0)
-		return;
 	if (worker_has_ended())
 		end_without_pooler();
 	whereToSendOutput = DestNone;
@@ -281,15 +277,34 @@ give_back(bool arm)
 	client->state_since = busy_since;
 	pooler_me.client = -1;
 	pg_write_barrier();
-	pg_atomic_write_u64(&client->word,
+}
+
+/*
+ * The client's word says IDLE before the pooler is asked to watch it: as soon
+ * as it does, somebody else may have the client.  From the store to the watch
+ * nothing may end this process, or nobody would ever watch it.
+ */
+static void
+give_back(void)
+{
+	int			slot = pooler_me.client;
+	uint32		gen = pooler_me.client_gen;
+
+	if (slot < 0)
+		return;
+	let_go();
+	pg_atomic_write_u64(&pooler_clients[slot].word,
 						pooler_client_word(POOLER_CLIENT_IDLE, 0, gen,
 										   pooler_me.client_serial));
 	pooler_debug_point(POOLER_DEBUG_GIVEN_BACK);
-	if (arm)
-		pooler_socket_rearm(slot, gen);
+	pooler_socket_rearm(slot, gen);
 }
 
-/* Gives the client back unread, with something for the pooler to tell it. */
+/*
+ * Gives the client back unread, with something for the pooler to tell it.  The
+ * pooler takes it when it reads the message: were its word IDLE before, an
+ * event of the client could be handled first, and its command be run.
+ */
 static void
 give_back_with(PoolerControlType type, const void *payload, int len)
 {
@@ -298,7 +313,7 @@ give_back_with(PoolerControlType type, const void *payload, int len)
 	frame.client = pooler_me.client;
 	frame.gen = pooler_me.client_gen;
 	frame.payload = len;
-	give_back(false);
+	let_go();
 	if (!pooler_control_send(pooler_me.control, &frame, payload, -1))
 		end_without_pooler();
 }
@@ -470,6 +485,9 @@ take(int slot)
 	pooler_me.shared->state_since = busy_since;
 	count_wait(client);
 	pooler_me.shared->counters.handovers++;
+
+	/* what came until now was for others; what comes from now on is for it */
+	QueryCancelPending = false;
 	set_word(POOLER_BACKEND_BUSY);
 	pooler_me.shared->taking = -1;
 	pooler_debug_point(POOLER_DEBUG_BUSY);
@@ -541,7 +559,7 @@ attach_as_told(int fd)
 	uint64		w = pooler_client_word(POOLER_CLIENT_CLAIMED, pooler_me.slot,
 									   frame.gen, frame.serial);
 
-	give_back(true);
+	give_back();
 	keep_client(fd);
 	set_word(POOLER_BACKEND_TAKING);
 
@@ -586,11 +604,11 @@ obey(void)
 					 POOLER_BACKEND_FREE);
 			return pooler_me.client >= 0 ? NEXT_LINGER : NEXT_FREE;
 		case POOLER_CONTROL_DETACH:
-			give_back(true);
+			give_back();
 			set_word(POOLER_BACKEND_TAKING);
 			return NEXT_TAKE;
 		case POOLER_CONTROL_EXIT:
-			give_back(true);
+			give_back();
 			proc_exit(0);
 		default:
 			ereport(FATAL,
@@ -690,7 +708,7 @@ linger(void)
 	if (pooler_queue_maybe(pooler_me.pool) &&
 		move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_TAKING))
 	{
-		give_back(true);
+		give_back();
 		set_word(POOLER_BACKEND_TAKING);
 		return NEXT_TAKE;
 	}
@@ -713,7 +731,7 @@ linger(void)
 		}
 		if (!move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_TAKING))
 			continue;
-		give_back(true);
+		give_back();
 		set_word(POOLER_BACKEND_TAKING);
 		return NEXT_TAKE;
 	}
@@ -815,7 +833,7 @@ after_command(bool lost)
 	if (lost || pooler_queue_maybe(pooler_me.pool) || may_have_to_go())
 	{
 		leave_busy(POOLER_BACKEND_TAKING);
-		give_back(true);
+		give_back();
 		set_word(POOLER_BACKEND_TAKING);
 		return NEXT_TAKE;
 	}
@@ -894,7 +912,6 @@ between_commands(bool lost)
 		}
 	}
 	pg_atomic_write_u32(&pooler_me.shared->in_transaction, 0);
-	QueryCancelPending = false;
 }
 
 void

@@ -30,7 +30,8 @@
  * whole server.  The end of file of a backend comes after its exit callback
  * has set DEAD; only the worker sets PAUSED.
  *
- * Rules that the checks have shown to be needed, each with its mutation:
+ * Rules that the checks have shown to be needed, with the mutations that
+ * leave them out:
  *	 - whoever goes idle re-checks the queue, with a barrier between (1, 3,
  *		4); LINGERING also re-checks the flags (15), and a paused queue counts
  *		as empty (22);
@@ -39,20 +40,23 @@
  *	 - a scan may be left out after a push only if the queue was found, under
  *		the lock of this very push, not to be empty (13); births are tried
  *		nevertheless;
- *	 - a queued client is watched for hang-up, and the watch is set before the
- *		push (14);
+ *	 - when a queued client is watched for hang-up, its word is looked at once
+ *		more afterwards (14);
  *	 - IDLE is stored before the client is re-armed, with no interrupt served
  *		in between (5, 21);
  *	 - a pop notes `taking' under the lock (7, 8); at a death it counts only
  *		if the client's word names the dead backend (16), and the client goes
  *		to the head (6);
  *	 - BUSY is left, also by the exit callback, by compare-and-swap from BUSY,
- *		never from CANCELLING, and a signal that was sent is consumed then (9,
- *		10, 19);
+ *		never from CANCELLING (9, 19);
+ *	 - a signal that was sent is consumed before the next client (10), and not
+ *		only where BUSY is left, since a second one may come there unseen
+ *		(25); but before BUSY is set again, or the next client's is lost (24);
  *	 - cancel_serial is tested once per hand-over, after BUSY and a barrier
  *		(11, 12), not again when a lingered client goes on (18); whatever it
- *		holds is wiped out then (20); a client that is CANCELLED stays with
- *		the backend's word on it until the worker has read the frame (17).
+ *		holds is wiped out then (20);
+ *	 - a client that is CANCELLED stays with the backend's word on it, and not
+ *		armed, until the worker has read the frame (17, 26).
  *
  * Checked in every configuration:
  *	 1. No client has two owners; each command is run once, or its client was
@@ -65,7 +69,8 @@
  *		finds its client between queue and backend is not forgotten.
  *	 5. A backend that dies loses only the client it works for.
  *	 6. Nothing belongs to a slot's former client.
- *	 7. Once PAUSE has been answered no transaction begins.
+ *	 7. Once PAUSE has been answered, no transaction begins on a backend that
+ *		has been idle.
  *	 8. With -DNP: there is no endless execution, so everything above is
  *		reached (no two processes chase each other for ever).
  *
@@ -154,7 +159,8 @@
 #define NO_WAIT_FOR_CANCELLING		/* backend leaves it by a store */
 #endif
 #ifdef MUTATION_10
-#define NO_CONSUME_SIGNAL			/* the signalled mark is ignored */
+#define NO_CONSUME_SIGNAL			/* what was sent is left pending */
+#define NO_CLEAR_BEFORE_BUSY
 #endif
 #ifdef MUTATION_11
 #define NO_BARRIER_BEFORE_CANCEL_TEST
@@ -166,7 +172,7 @@
 #define SKIP_SCAN_ON_HINT			/* the optimisation, decided too early */
 #endif
 #ifdef MUTATION_14
-#define WATCH_AFTER_PUSH			/* hang-up watch set when already queued */
+#define NO_LOOK_AFTER_WATCH			/* was it IDLE when the watch was set? */
 #endif
 #ifdef MUTATION_15
 #define LINGER_IGNORES_PAUSE		/* flags not read after LINGERING */
@@ -175,7 +181,8 @@
 #define TRUST_TAKING				/* at a death, without the client's word */
 #endif
 #ifdef MUTATION_17
-#define CANCEL_REARMS				/* CANCELLED client given back armed */
+#define CANCELLED_IDLE
+#define CANCEL_REARMS				/* CANCELLED client is given back armed */
 #endif
 #ifdef MUTATION_18
 #define TEST_CANCEL_AFTER_LINGERING	/* cancel meant for an earlier command */
@@ -194,6 +201,15 @@
 #endif
 #ifdef MUTATION_23
 #define NO_BARRIER_AFTER_FLAGS		/* between setting them and the scan */
+#endif
+#ifdef MUTATION_24
+#define CLEAR_AFTER_BUSY			/* QueryCancelPending */
+#endif
+#ifdef MUTATION_25
+#define NO_CLEAR_BEFORE_BUSY		/* consumed only where BUSY is left */
+#endif
+#ifdef MUTATION_26
+#define CANCELLED_IDLE				/* CANCELLED client is IDLE at once */
 #endif
 #ifndef MAYBE
 #define MAYBE		(hint > 0 && !paused)	/* pooler_queue_maybe() */
@@ -252,6 +268,7 @@ bit paused;						/* written under the lock */
 bit pend[NC];					/* a command lies in the client's socket */
 bit hup[NC];					/* the client has hung up */
 byte arm[NC];					/* epoll: A_* */
+bit watched[NC];				/* worker: hang-up watch has been set */
 byte sigc[NB], siggen[NB];		/* SIGINT pending, and whom it is meant for */
 
 chan ctl[NB] = [1] of { mtype, byte, byte };	/* frame, client, gen */
@@ -270,7 +287,7 @@ bit putb[NC];					/* was put back at the head */
 byte order[NC], norder;			/* clients in order of their readiness */
 bit scanning;					/* the worker looks for idle backends */
 bit pausedone;					/* PAUSE has been answered */
-bit maystart[NB];				/* had a client when that happened */
+bit maystart[NB];				/* had a client then, and was not idle since */
 bit gone[NB];					/* the process has ended */
 
 byte deaths, hups, kills, reuse, cancels, pauses, resumes, exits, halves;
@@ -556,28 +573,28 @@ inline spawn()
 {
 	atomic {
 		scanning = 0;
-		if
-		:: WHINT > 0 && !WPAUSED ->
-			k = 0;
-			do
-			:: k < NB && bst[k] != B_UNUSED -> k++
-			:: else -> break
-			od;
+		n = (WPAUSED -> 0 : WHINT);
+		k = 0;
+		do
+		:: k < NB ->			/* those under way */
+			n = ((n > 0 && bst[k] == B_STARTING) -> n - 1 : n);
+			k++
+		:: else -> break
+		od;
+		k = 0;
+		do
+		:: k < NB && n > 0 ->
 			if
-			:: k < NB -> bst[k] = B_STARTING; gone[k] = 0
+			:: bst[k] == B_UNUSED -> bst[k] = B_STARTING; gone[k] = 0; n--
 			:: else
-			fi
-		:: else
-		fi
+			fi;
+			k++
+		:: else -> break
+		od
 	}
 }
 
-/*
- * pooler_queue_push() and pooler_queue_put_back(), up to and with the
- * unlocking.  Before either, the client must be watched for hang-up only:
- * once it is in the queue somebody else may own it, give it back and arm it
- * fully, and our late EPOLL_CTL_MOD would undo that.
- */
+/* pooler_queue_push() and pooler_queue_put_back(), with their barrier. */
 inline enqueue(c, at_head)
 {
 	atomic { lock == 0 -> wdrain(); lock = 1; was = (qlen > 0) }
@@ -650,6 +667,18 @@ end_loop:
 	HEAR(1)
 #endif
 
+#if HUPS > 0
+	/*----- somebody waits; not twice for one event -----*/
+#define WATCH(C) \
+	:: atomic { cst[C] == C_QUEUED && !watched[C] -> \
+				watched[C] = 1; c = C } \
+		goto watch_waiting
+	WATCH(0)
+	WATCH(1)
+#if NC > 2
+	WATCH(2)
+#endif
+#endif
 #if CANCELS > 0
 	/*----- a cancel request for any client -----*/
 	:: atomic { cancels > 0 && alive[0] -> cancels--; c = 0 } goto cancel
@@ -694,7 +723,14 @@ event:
 			:: !pend[c] && hup[c] -> close_client(c)
 			:: else -> arm[c] = A_IN
 			fi
-		:: cgen[c] == g && cst[c] == C_QUEUED && h -> goto hung_up
+#if HUPS > 0
+		:: cgen[c] == g && cst[c] == C_QUEUED ->
+			watched[c] = 0;
+			if
+			:: h -> goto hung_up
+			:: else
+			fi
+#endif
 		:: else					/* its backend will notice, or its end */
 		fi;
 		done()
@@ -712,9 +748,35 @@ hung_up:
 	fi;
 	goto end_loop;
 
+#if HUPS > 0
+/*----------
+ * c has waited for a while: it is watched for hang-up alone.  It may be taken
+ * and given back at any moment, and our EPOLL_CTL_MOD may have undone its
+ * backend's; but then its word says IDLE by now.
+ *----------
+ */
+watch_waiting:
+	atomic { arm[c] = A_HUP }
+	atomic {
+#ifndef NO_LOOK_AFTER_WATCH
+		if
+		:: cst[c] == C_IDLE -> arm[c] = A_IN
+		:: else
+		fi;
+#endif
+		done()
+	}
+	goto end_loop;
+#endif
+
 /* A client that we own has sent a command. */
 ready:
-	atomic { order[norder] = c; norder++; scanning = 1 }
+	atomic {
+		order[norder] = c; norder++; scanning = 1;
+#if HUPS > 0
+		watched[c] = 0
+#endif
+	}
 	if
 	:: WHINT == 0 && !WPAUSED ->
 		/* nobody waits: is a backend idle? */
@@ -742,13 +804,8 @@ ready:
 #ifdef SKIP_SCAN_ON_HINT
 	g = WHINT;
 #endif
-#ifndef WATCH_AFTER_PUSH
-	atomic { arm[c] = A_HUP; i = 0 }
-#endif
+	i = 0;
 	enqueue(c, false);
-#ifdef WATCH_AFTER_PUSH
-	atomic { arm[c] = A_HUP; i = 0 }
-#endif
 	if
 #ifdef SKIP_SCAN
 	:: was -> spawn()
@@ -782,14 +839,14 @@ need:
 /*----------
  * CANCELLED: x gives c back unread, since a cancel was waiting for it.  Its
  * word stays BACKEND(x) and it is not armed until we have read this: were it
- * IDLE and armed already, its command could start once more before we know
- * that it was cancelled; and if x could not send the frame, the client would
- * be nobody's.  One command is dropped and answered with 57014.
+ * IDLE already, an event (that it has hung up, say, for which it was watched
+ * while it waited) could start its command once more before we know that it
+ * was cancelled; and if x could not send the frame, it would be nobody's.
  *----------
  */
 cancelled:
 	atomic {
-#ifdef CANCEL_REARMS
+#ifdef CANCELLED_IDLE
 		if
 		:: cst[c] == C_IDLE && cgen[c] == g && pend[c] ->
 #else
@@ -798,7 +855,7 @@ cancelled:
 		:: true ->
 #endif
 			drop_command(c)
-#ifdef CANCEL_REARMS
+#ifdef CANCELLED_IDLE
 		:: else
 #endif
 		fi;
@@ -808,9 +865,9 @@ cancelled:
 
 /*----------
  * End of file from backend x.  All frames that it sent have been read before.
- * Its client is the one whose word names x: closed, unless x still notes it
- * as being taken, since then nothing of it has been read.  `taking' alone
- * proves nothing: see NEED.
+ * The client that x was taking has not been read from and goes to the head of
+ * the queue; `taking' alone proves nothing: see NEED.  The client in x's word
+ * is closed if its own word still names x.
  *----------
  */
 died:
@@ -823,28 +880,19 @@ died:
 #ifdef TRUST_TAKING
 		d = tak[x];
 #endif
-		i = 0;
-		do
-		:: i < NC ->
-			if
-			:: (cst[i] == C_CLAIMED || cst[i] == C_BACKEND) && cbk[i] == x ->
-				if
-				:: tak[x] == i && takgen[x] == cgen[i] -> d = i
-				:: else -> assert(cst[i] == C_BACKEND); close_client(i)
-				fi
-			:: else
-			fi;
-			i++
-		:: else -> break
-		od;
-		i = 0
+		if
+		:: tak[x] != NONE && takgen[x] == cgen[tak[x]] &&
+		   (cst[tak[x]] == C_CLAIMED || cst[tak[x]] == C_BACKEND) &&
+		   cbk[tak[x]] == x -> d = tak[x]
+		:: else
+		fi
 	}
 	if
 	:: d != NONE && ccancel[d] == cser[d] + 1 && cst[d] != C_FREE ->
 		/* a cancel was waiting for the backend's test: as CANCELLED */
 		atomic { drop_command(d) }
 	:: d != NONE && ccancel[d] != cser[d] + 1 ->
-		atomic { assert(!want[d]); ccancel[d] = 0; arm[d] = A_HUP }
+		atomic { assert(!want[d]); ccancel[d] = 0 }
 #ifdef PUT_BACK_AT_TAIL
 		enqueue(d, false);
 #else
@@ -852,7 +900,23 @@ died:
 #endif
 	:: else
 	fi;
-	atomic { d = 0; tak[x] = NONE; takgen[x] = 0; set_word(x, B_UNUSED) }
+	atomic {
+		if
+		:: bcl[x] != NONE && cst[bcl[x]] == C_BACKEND && cbk[bcl[x]] == x &&
+		   cgen[bcl[x]] == bgen[x] -> close_client(bcl[x])
+		:: else
+		fi;
+		i = 0;
+		do
+		:: i < NC ->			/* nobody else was with it */
+			assert((cst[i] != C_CLAIMED && cst[i] != C_BACKEND) ||
+				   cbk[i] != x);
+			i++
+		:: else -> break
+		od;
+		i = 0; d = 0;
+		tak[x] = NONE; takgen[x] = 0; set_word(x, B_UNUSED)
+	}
 	dispatch();
 	atomic { done() }
 	goto end_loop;
@@ -983,7 +1047,8 @@ pause:
 		do
 		:: k < NC ->
 			if
-			:: fresh[k] && cst[k] != C_QUEUED -> maystart[cbk[k]] = 1
+			:: (cst[k] == C_CLAIMED || cst[k] == C_BACKEND) &&
+			   (fresh[k] || bst[cbk[k]] == B_BUSY) -> maystart[cbk[k]] = 1
 			:: else
 			fi;
 			k++
@@ -1067,33 +1132,49 @@ inline give_back()
  * Leaves BUSY by compare-and-swap for TAKING or LINGERING.  While the worker
  * is about to signal us we wait until it has done so; the mark then says that
  * a signal has been sent, and is delivered: it must not reach the next client.
+ * Another may follow before the swap, which leaves the word as it was: it is
+ * consumed before the next BUSY.  The word keeps its client until that has
+ * been given back, for the worker to close if we die before.
  */
 inline leave_busy(st)
 {
-	atomic {
-		drain(b);
+	do
+	:: atomic {
+			drain(b);
 #ifdef NO_WAIT_FOR_CANCELLING
-		(bst[b] == B_BUSY || bst[b] == B_CANCELLING);
+			(bst[b] == B_BUSY || bst[b] == B_CANCELLING);
 #else
-		(bst[b] == B_BUSY);
+			(bst[b] == B_BUSY);
 #endif
-		signalled = bsig[b];
-		if
-		:: st == B_LINGERING -> bst[b] = B_LINGERING; bsig[b] = 0
-		:: else -> set_word(b, st)
-		fi
-	}
+			signalled = bsig[b]
+		}
 #ifndef NO_CONSUME_SIGNAL
-	if
-	:: atomic { signalled -> sigc[b] = NONE; siggen[b] = 0; signalled = 0 }
-	:: else
-	fi
-#else
-	signalled = 0
+		if
+		:: atomic { signalled -> sigc[b] = NONE; siggen[b] = 0 }
+		:: else
+		fi;
 #endif
+		atomic {
+#ifdef NO_WAIT_FOR_CANCELLING
+			if
+			:: true ->
+#else
+			if
+			:: bst[b] == B_BUSY && bsig[b] == signalled ->
+#endif
+				bst[b] = st; bsig[b] = 0; signalled = 0; maystart[b] = 0;
+				break
+			:: else -> signalled = 0
+			fi
+		}
+	od
 }
 
-/* The first command of a hand-over, or a later one, is read and begun. */
+/*
+ * The first command of a hand-over, or a later one, is read and begun.  (Core
+ * ignores a signal that arrives after BUSY but before it has read the command,
+ * as it does on any connection; here it would cancel the command.)
+ */
 inline begin_command()
 {
 	assert(cst[cur] == C_BACKEND && cbk[cur] == b && cgen[cur] == cg);
@@ -1130,10 +1211,17 @@ end_unborn:
 	atomic { bst[b] == B_STARTING -> bst[b] = B_TAKING }
 	goto take;
 
+given_back:
+	atomic { set_word(b, B_TAKING) }
+
 /* TAKING, no client attached: takes one from the queue, or is FREE. */
 take:
 	MAY_DIE
-	pop(b, d, C_BACKEND);
+	d = NONE;
+	if
+	:: MAYBE -> pop(b, d, C_BACKEND)
+	:: else
+	fi;
 	if
 	:: d == NONE -> atomic { d = 0; put_word(b, B_FREE, NONE, 0) }
 		goto recheck
@@ -1160,13 +1248,26 @@ attach_sent:
 	:: cur != NONE -> give_back()
 	:: else
 	fi;
-
-/* d's word is CLAIMED(b) or BACKEND(b), `taking' notes it. */
-attach:
-	atomic { put_word(b, B_BUSY, d, cgen[d]) }
+	atomic { set_word(b, B_TAKING) }
 	atomic {
-		assert((cst[d] == C_CLAIMED || cst[d] == C_BACKEND) && cbk[d] == b);
-		cst[d] = C_BACKEND;
+		assert(cst[d] == C_CLAIMED && cbk[d] == b);
+		cst[d] = C_BACKEND
+	}
+
+/* d's word is BACKEND(b), `taking' notes it. */
+attach:
+#ifdef CLEAR_AFTER_BUSY
+	atomic { put_word(b, B_BUSY, d, cgen[d]) }
+	FENCE;
+	atomic { assert(sigc[b] != d); sigc[b] = NONE; siggen[b] = 0 }
+#else
+#ifndef NO_CLEAR_BEFORE_BUSY
+	atomic { sigc[b] = NONE; siggen[b] = 0 }	/* QueryCancelPending */
+#endif
+	atomic { put_word(b, B_BUSY, d, cgen[d]) }
+#endif
+	atomic {
+		assert(cst[d] == C_BACKEND && cbk[d] == b);
 		tak[b] = NONE; takgen[b] = 0;
 		cur = d; cg = cgen[d]; d = 0;
 		held[cur]++;
@@ -1230,11 +1331,20 @@ finish:
 	fi;
 #endif
 	if
+	:: !MAYBE && !paused ->		/* its next command may be there already */
+		if
+		:: atomic { pend[cur] -> begin_command() }
+			goto running
+		:: true
+		fi
+	:: else
+	fi;
+	if
 	:: MAYBE ->
 		leave_busy(B_TAKING);
 		MAY_DIE
 		give_back();
-		goto take
+		goto given_back
 	:: else ->
 		leave_busy(B_LINGERING);
 		goto recheck
@@ -1270,12 +1380,12 @@ recheck:
 		atomic {
 			drain(b);
 			if
-			:: bst[b] == B_LINGERING -> set_word(b, B_TAKING)
+			:: bst[b] == B_LINGERING -> bst[b] = B_TAKING
 			:: else -> goto claimed
 			fi
 		}
 		give_back();
-		goto take
+		goto given_back
 #endif
 	:: else
 	fi;
@@ -1299,18 +1409,18 @@ end_idle:
 				goto running
 			:: bst[b] == B_LINGERING && !pend[cur] ->
 				/* it has left: the worker closes it */
-				set_word(b, B_TAKING)
+				bst[b] = B_TAKING
 #if HALVES > 0
 			:: bst[b] == B_LINGERING && pend[cur] && halves > 0 ->
 				/* half a message: the worker waits for the rest */
 				halves--;
-				set_word(b, B_TAKING)
+				bst[b] = B_TAKING
 #endif
 			:: else -> goto claimed
 			fi
 		}
 		give_back();
-		goto take
+		goto given_back
 	DIES
 	fi;
 
@@ -1326,8 +1436,7 @@ detach:
 	:: cur != NONE -> give_back()
 	:: else
 	fi;
-	atomic { put_word(b, B_FREE, NONE, 0) }
-	goto recheck;
+	goto given_back;
 
 released:
 	atomic {
@@ -1341,10 +1450,15 @@ released:
 #if CANCELS > 0
 give_back_cancelled:
 	leave_busy(B_TAKING);
+#ifdef CANCELLED_IDLE
+	atomic {
+		held[cur]--;
+		cst[cur] = C_IDLE; cbk[cur] = 0
+	}
 #ifdef CANCEL_REARMS
-	d = cur;
-	give_back();
-	atomic { up[b]!CANCELLED,d,cgen[d]; d = 0 }
+	atomic { REARM }
+#endif
+	atomic { up[b]!CANCELLED,cur,cg; cur = NONE; cg = 0 }
 #else
 	atomic {
 		held[cur]--;
@@ -1352,7 +1466,7 @@ give_back_cancelled:
 		cur = NONE; cg = 0
 	}
 #endif
-	goto take;
+	goto given_back;
 #endif
 
 #ifdef HANG
@@ -1377,7 +1491,7 @@ die:
 #ifndef EXIT_IGNORES_CANCELLING
 		(bst[b] != B_CANCELLING);
 #endif
-		set_word(b, B_DEAD)
+		bst[b] = B_DEAD
 	}
 	atomic {
 		if

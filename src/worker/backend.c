@@ -293,17 +293,21 @@ client_needed(int backend, const PoolerControl *request)
 	send_frame(backend, &gone, NULL, -1);
 }
 
-/* Is this an IDLE client that the backend has just given back to us? */
+/* Takes over a client that the backend gives back with this message. */
 static bool
-was_given_back(const PoolerControl *frame)
+take_over(int backend, const PoolerControl *frame)
 {
 	uint64		w;
 
 	if (frame->client >= (uint32) pooler_shared->nclients)
 		return false;
 	w = pg_atomic_read_u64(&pooler_clients[frame->client].word);
-	return pooler_client_word_gen(w) == frame->gen &&
-		pooler_client_word_state(w) == POOLER_CLIENT_IDLE;
+	if (pooler_client_word_gen(w) != frame->gen ||
+		pooler_client_word_state(w) != POOLER_CLIENT_BACKEND ||
+		pooler_client_word_backend(w) != (uint32) backend)
+		return false;
+	pooler_client_set_state(frame->client, POOLER_CLIENT_IDLE, 0);
+	return true;
 }
 
 static void
@@ -319,11 +323,11 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 				delegated_login_done(backend, payload, frame->payload);
 			break;
 		case POOLER_CONTROL_CANCELLED:
-			if (was_given_back(frame))
+			if (take_over(backend, frame))
 				pooler_cancel_unread(frame->client);
 			break;
 		case POOLER_CONTROL_FAILED:
-			if (was_given_back(frame))
+			if (take_over(backend, frame))
 				pooler_client_close_raw(frame->client, payload, frame->payload,
 										"session could not be set up");
 			break;

@@ -10,6 +10,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use IPC::Run qw(start);
+use Leftovers qw(nothing_left own_descriptors);
 use PoolerTest qw(pooler_connstr start_node wait_for_pooler wait_until);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -19,9 +20,6 @@ use WireClient qw(m_bind m_copy_data m_execute m_parse m_query m_sync message);
 
 use constant POOL_SIZE => 4;
 
-# Descriptors of clients begin here, in every process (worker/main.c).
-use constant FIRST_CLIENT_DESCRIPTOR => 1000;
-
 my ($node, $admin);
 
 sub watch
@@ -30,64 +28,6 @@ sub watch
 }
 
 sub value { return $admin->value(@_) }
-
-# How many descriptors of clients a process has, and how many others.
-sub descriptors_of
-{
-	my ($pid) = @_;
-	opendir(my $dir, "/proc/$pid/fd") or return (0, 0);
-	my @numbers = grep { /^\d+$/ } readdir $dir;
-	return (scalar(grep { $_ >= FIRST_CLIENT_DESCRIPTOR } @numbers),
-		scalar(grep { $_ < FIRST_CLIENT_DESCRIPTOR } @numbers));
-}
-
-# The pooler's own descriptors: those that it always has, as there is one more
-# for each backend.
-sub own_descriptors
-{
-	my (undef, $own) = descriptors_of(value('SELECT pid FROM pooler.status'));
-	return $own - value('SELECT backends FROM pooler.status');
-}
-
-# There are so many clients, nobody is served or waits, and no process has the
-# descriptor of anybody else.  Backends close those of clients that have gone
-# when they are idle for a second, which is not waited for if told so.
-sub nothing_left
-{
-	my ($clients, $own, $name, $at_once) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-	ok( $admin->until(
-			q{SELECT count(*), count(*) FILTER (WHERE state = 'idle') FROM pooler.clients},
-			"$clients|$clients"), "$name: clients")
-	  or diag($admin->query('SELECT * FROM pooler.clients'));
-	ok( $admin->until(
-			q{SELECT coalesce(sum(clients), 0), coalesce(sum(clients_idle), 0),
-			  coalesce(sum(backends_busy + backends_starting + backends_ending), 0),
-			  (SELECT clients FROM pooler.status) FROM pooler.pools},
-			"$clients|$clients|0|$clients"), "$name: pools")
-	  or diag($admin->query('SELECT * FROM pooler.pools'));
-	ok( $admin->until(
-			q{SELECT count(*) FROM pooler.backends
-			  WHERE state NOT IN ('free', 'lingering')}, 0), "$name: backends")
-	  or diag($admin->query('SELECT * FROM pooler.backends'));
-
-	my ($pooler) = descriptors_of(value('SELECT pid FROM pooler.status'));
-	is($pooler, $clients, "$name: descriptors of the pooler");
-	cmp_ok(own_descriptors(), '<=', $own, "$name: its other descriptors");
-	return if $at_once;
-
-	my %has;
-	my $closed = wait_until(
-		"$name: descriptors are closed",
-		sub {
-			my $pids = value(q{SELECT string_agg(pid::text, ' ') FROM pooler.backends});
-			%has = map { $_ => (descriptors_of($_))[0] } split / /, $pids;
-			return !grep { $_ > $clients } values %has;
-		});
-	ok($closed, "$name: descriptors of backends")
-	  or diag(join(' ', map { "$_:$has{$_}" } sort keys %has));
-}
 
 # The pool can do as many transactions at once as ever.
 sub pool_is_whole
@@ -159,9 +99,9 @@ my %moments = (
 
 # (the first logins open catalogs)
 pool_is_whole('at the start');
-my $own = own_descriptors();
+my $own = own_descriptors($admin);
 pool_is_whole('once more');
-is(own_descriptors(), $own, 'descriptors can be counted');
+is(own_descriptors($admin), $own, 'descriptors can be counted');
 
 for my $moment (sort keys %moments)
 {
@@ -181,7 +121,7 @@ for my $moment (sort keys %moments)
 	}
 	my $took = pool_is_whole("clients vanish $moment");
 	cmp_ok($took, '<', 5, "clients vanish $moment: at once");
-	nothing_left(0, $own, "clients vanish $moment", 1);
+	nothing_left($admin, 0, $own, "clients vanish $moment", 1);
 	is(rows(), 0, "clients vanish $moment: nothing has happened");
 }
 
@@ -194,7 +134,7 @@ for my $step (0 .. 12, 30 .. length($startup) - 1)
 }
 $_->send_raw($startup), $_->close for map { RawClient->open($node) } 1 .. 50;
 pool_is_whole('clients vanish before they are logged in');
-nothing_left(0, $own, 'clients vanish before they are logged in');
+nothing_left($admin, 0, $own, 'clients vanish before they are logged in');
 
 # In the queue, in front of somebody else; the pool is in use.
 {
@@ -223,7 +163,7 @@ nothing_left(0, $own, 'clients vanish before they are logged in');
 		'and nobody else');
 	$admin->query('TRUNCATE journal');
 	$_->quit for (@busy, @waiting[ 9, 19 ]);
-	nothing_left(0, $own, 'clients vanish from the queue');
+	nothing_left($admin, 0, $own, 'clients vanish from the queue');
 }
 
 # The server's own watch for clients that have gone works for ours, too.
@@ -245,7 +185,7 @@ for my $from ('local', '127.0.0.1')
 $admin->query('ALTER SYSTEM RESET ALL');
 $admin->query('SELECT pg_reload_conf()');
 pool_is_whole('clients vanish in a query that lasts');
-nothing_left(0, $own, 'clients vanish in a query that lasts');
+nothing_left($admin, 0, $own, 'clients vanish in a query that lasts');
 
 # Backends that have nothing to do for long know many descriptors: they give
 # them back when their clients go.
@@ -262,7 +202,7 @@ nothing_left(0, $own, 'clients vanish in a query that lasts');
 			  FROM pooler.backends}, 't'),
 		'backends are free for a while');
 	$_->quit for @clients;
-	nothing_left(0, $own, 'clients leave when all is quiet');
+	nothing_left($admin, 0, $own, 'clients leave when all is quiet');
 }
 
 #----------------------------------------------------------------------------
@@ -294,7 +234,7 @@ nothing_left(0, $own, 'clients vanish in a query that lasts');
 	is($idle->query('SELECT 1'), '1, SELECT 1, I', 'nobody is told of a free one');
 	is($active->query('COMMIT'), 'COMMIT, I', 'nobody at all');
 	$_->quit for ($idle, $active);
-	nothing_left(0, $own, 'backends end');
+	nothing_left($admin, 0, $own, 'backends end');
 	pool_is_whole('backends end');
 }
 
@@ -311,7 +251,7 @@ nothing_left(0, $own, 'clients vanish in a query that lasts');
 	is((grep { $_->reply =~ /^FATAL 57P01/ } @busy), POOL_SIZE, 'the others are told');
 	$_->close for (@busy, @waiting);
 	$admin->query('TRUNCATE journal');
-	nothing_left(0, $own, 'all backends end');
+	nothing_left($admin, 0, $own, 'all backends end');
 }
 
 #----------------------------------------------------------------------------
@@ -396,9 +336,9 @@ is( value(q{
 			   AND count(*) > 1000
 		FROM pgbench_history}), 't', 'balances add up')
   or diag(value('SELECT count(*), sum(delta) FROM pgbench_history'));
-nothing_left(0, $own, 'after the load');
+nothing_left($admin, 0, $own, 'after the load');
 pool_is_whole('after the load');
-nothing_left(0, $own, 'at the end');
+nothing_left($admin, 0, $own, 'at the end');
 is(value('SELECT starts FROM pooler.status'), 1, 'the pooler never ended');
 
 #----------------------------------------------------------------------------
@@ -477,7 +417,7 @@ for my $round (1 .. 2)
 	ok($admin->until("SELECT count(*) FROM pg_stat_activity WHERE pid IN ($orphans)", 0),
 		'the old backends have gone');
 	$new->quit;
-	nothing_left(0, $own, "the pooler has ended ($round)");
+	nothing_left($admin, 0, $own, "the pooler has ended ($round)");
 	pool_is_whole("the pooler has ended ($round)");
 }
 
@@ -511,7 +451,7 @@ for my $round (1 .. 2)
 			], '>', \$out, '2>', \$err);
 	}
 	$pgbench->kill_kill;
-	nothing_left(0, $own, 'the pooler has ended under load');
+	nothing_left($admin, 0, $own, 'the pooler has ended under load');
 	pool_is_whole('the pooler has ended under load');
 }
 
@@ -533,7 +473,7 @@ for my $round (1 .. 2)
 	wait_for_pooler($node);
 	pool_is_whole('a backend has crashed');
 	is(rows(), 0, 'the transaction is lost');
-	nothing_left(0, own_descriptors(), 'a backend has crashed');
+	nothing_left($admin, 0, own_descriptors($admin), 'a backend has crashed');
 }
 
 #----------------------------------------------------------------------------

@@ -25,51 +25,56 @@ seconds=180						# for one search
 #
 # Both find lost wake-ups: see check_end() in the model.
 configurations="
-queue    | l  | -DNC=3 -DNB=1 -DNCMD=2 -DHANG -DTSO
-backends | l  | -DNC=3 -DNB=2 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO
-leaving  | l  | -DNC=3 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DHUPS=1 -DHALVES=1
-births   | s  | -DNC=3 -DNB=2 -DNCMD=1 -DHANG -DDEATHS=1 -DTSO -DUNBORN -DNEEDS
-deaths   | s  | -DNC=3 -DNB=2 -DNCMD=1 -DHANG -DDEATHS=2
-death    | l  | -DNC=2 -DNB=2 -DNCMD=2 -DHANG -DDEATHS=1 -DNEEDS
-cancel   | s  | -DNC=2 -DNB=2 -DNCMD=2 -DHANG -DTSO -DCANCELS=2 -DNEEDS
-cancel1  | l  | -DNC=2 -DNB=1 -DNCMD=3 -DHANG -DTSO -DCANCELS=1
-canceldie| s  | -DNC=2 -DNB=2 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO -DCANCELS=1 -DDEATHS=1
-cancelq  | l  | -DNC=3 -DNB=1 -DNCMD=1 -DHANG -DTSO -DCANCELS=1 -DDEATHS=1 -DNEEDS
-pause    | s  | -DNC=3 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO -DPAUSES=1
-pause1   | l  | -DNC=2 -DNB=1 -DNCMD=2 -DHANG -DTSO -DPAUSES=1
-reuse    | s  | -DNC=2 -DNB=2 -DNCMD=1 -DHANG -DHUPS=1 -DKILLS=1 -DREUSE=1 -DDEATHS=1 -DNEEDS -DBATCH
-reuse1   | l  | -DNC=2 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DHUPS=1 -DKILLS=1 -DREUSE=1 -DDEATHS=1 -DNEEDS -DBATCH
-retire   | s  | -DNC=2 -DNB=2 -DNCMD=2 -DHANG -DEXITS=2
-skip     | s  | -DNC=3 -DNB=2 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO -DSKIP_SCAN
-skipdie  | s  | -DNC=3 -DNB=2 -DNCMD=1 -DHANG -DDEATHS=1 -DNEEDS -DSKIP_SCAN
-skippause| s  | -DNC=3 -DNB=2 -DNCMD=1 -DHANG -DPAUSES=1 -DSKIP_SCAN
+queue     | l | -DNC=3 -DNB=1 -DNCMD=2 -DHANG -DTSO
+backends  | l | -DNC=3 -DNB=2 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO
+leaving   | s | -DNC=3 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DHUPS=1 -DHALVES=1
+births    | s | -DNC=3 -DNB=2 -DNCMD=1 -DHANG -DTSO -DDEATHS=1 -DUNBORN
+death     | l | -DNC=2 -DNB=2 -DNCMD=2 -DHANG -DDEATHS=1 -DNEEDS
+deaths    | s | -DNC=3 -DNB=2 -DNCMD=1 -DHANG -DDEATHS=2
+cancel    | s | -DNC=2 -DNB=2 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO -DCANCELS=2 -DNEEDS
+cancelone | l | -DNC=2 -DNB=1 -DNCMD=3 -DHANG -DTSO -DCANCELS=1
+canceltwo | s | -DNC=2 -DNB=1 -DNCMD=2 -DHANG -DTSO -DCANCELS=2
+cancelhup | s | -DNC=2 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DCANCELS=1 -DHUPS=1
+canceldie | s | -DNC=2 -DNB=2 -DNCMD=1 -DHANG -DTSO -DCANCELS=1 -DDEATHS=1
+cancelwait| s | -DNC=3 -DNB=1 -DNCMD=1 -DHANG -DTSO -DCANCELS=1 -DDEATHS=1 -DNEEDS
+pause     | s | -DNC=3 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO -DPAUSES=1
+pauseone  | l | -DNC=2 -DNB=1 -DNCMD=2 -DHANG -DTSO -DPAUSES=1
+reuse     | s | -DNC=2 -DNB=2 -DNCMD=1 -DHANG -DHUPS=1 -DREUSE=1 -DDEATHS=1 -DNEEDS
+reuseone  | s | -DNC=2 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DHUPS=1 -DKILLS=1 -DREUSE=1 -DDEATHS=1 -DNEEDS -DBATCH
+retire    | s | -DNC=2 -DNB=2 -DNCMD=2 -DHANG -DEXITS=2
+skip      | s | -DNC=3 -DNB=2 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO -DSKIP_SCAN
+skipdeath | s | -DNC=3 -DNB=2 -DNCMD=1 -DHANG -DDEATHS=1 -DNEEDS -DSKIP_SCAN
+skippause | s | -DNC=3 -DNB=2 -DNCMD=1 -DHANG -DPAUSES=1 -DSKIP_SCAN
 "
 
 # mutation | the configuration that must notice it | how to search
 mutations="
-1  | backends | s
-2  | backends | s
-3  | death    | s
-4  | queue    | s
-5  | queue    | s
-6  | deaths   | s
-7  | reuse1   | s
-8  | backends | s
-9  | cancel1  | s
-10 | cancel1  | s
-11 | cancel1  | s
-12 | cancel1  | s
-13 | queue    | s
-14 | leaving  | s
-15 | pause1   | s
-16 | reuse1   | s
-17 | cancel1  | s
-18 | cancel1  | s
-19 | canceldie| s
-20 | cancel1  | s
-21 | death    | s
-22 | pause1   | l
-23 | pause1   | s
+1  | backends  | s
+2  | backends  | s
+3  | death     | s
+4  | queue     | s
+5  | queue     | s
+6  | deaths    | s
+7  | reuseone  | s
+8  | backends  | s
+9  | cancelone | s
+10 | cancelone | s
+11 | cancelone | s
+12 | cancelone | s
+13 | queue     | s
+14 | leaving   | s
+15 | pauseone  | s
+16 | reuseone  | s
+17 | cancelone | s
+18 | cancelone | s
+19 | canceldie | s
+20 | cancelone | s
+21 | death     | s
+22 | pauseone  | l
+23 | pauseone  | s
+24 | cancelone | s
+25 | canceltwo | s
+26 | cancelhup | s
 "
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/check_model.XXXXXX") || exit 1
