@@ -488,7 +488,46 @@ ok( $admin->until(
 		q{SELECT ends, backends FROM pooler.stats JOIN pooler.pools USING (dbid, roleid)
 		  WHERE pools.database = 'postgres'}, '3|3'),
 	'is filled up again');
-leave($clerk, $admin);
+leave($clerk);
+
+#----------------------------------------------------------------------------
+# more pools than backends
+#----------------------------------------------------------------------------
+
+# All of them always have clients that wait: each gets a backend in turn.
+$admin->query('ALTER SYSTEM RESET ALL');
+$admin->query("ALTER SYSTEM SET pooler.max_backends = 2");
+$admin->query("ALTER SYSTEM SET pooler.min_pool_size = 0");
+$admin->query("ALTER SYSTEM SET pooler.prefork = ''");
+$admin->quit;
+$node->restart;
+wait_for_pooler($node);
+$admin = WireClient->new($node, port => $node->port);
+{
+	my @crowd = map { role("crowd_$_") } 1 .. 4;
+	my @all = map { clients(3, $_) } @crowd;
+	my %served;
+	my $end = time() + 60;
+
+	$_->put(m_query('SELECT session_user, pg_sleep(0.01)')) for @all;
+	while (time() < $end && grep { ($served{$_} // 0) < 20 } @crowd)
+	{
+		for my $client (@all)
+		{
+			next unless $client->readable;
+			my $reply = $client->reply;
+			$reply =~ /^(crowd_\d)\|, SELECT 1, I$/
+			  or die "unexpected reply: $reply";
+			$served{$1}++;
+			$client->put(m_query('SELECT session_user, pg_sleep(0.01)'));
+		}
+	}
+	cmp_ok($served{$_} // 0, '>=', 20, "$_ is served") for @crowd;
+	is($admin->value('SELECT sum(backends) <= 2 FROM pooler.pools'), 't',
+		'within the limit');
+	$_->close for @all;
+}
+$admin->quit;
 $node->stop;
 
 done_testing();
