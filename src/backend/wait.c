@@ -676,13 +676,14 @@ has_sent_command(void)
 /*
  * On a busy machine the next command is often there before the last one's
  * result has been read by us: then sleeping, and all that goes with it, can be
- * left out.  On an idle one a look is a wasted system call; so after a vain
- * one the next few are omitted.
+ * left out.  On an idle one a look is a wasted system call; so the more vain
+ * ones in a row, the more of the next are omitted.
  */
 static bool
 next_command_is_there(void)
 {
 	static int	omit = 0;
+	static int	misses = 0;		/* in a row */
 
 	if (omit > 0)
 	{
@@ -690,8 +691,12 @@ next_command_is_there(void)
 		return false;
 	}
 	if (has_sent_command())
+	{
+		misses = 0;
 		return true;
-	omit = 8;
+	}
+	omit = (1 << misses) - 1;
+	misses = Min(misses + 1, 6);
 	return false;
 }
 
