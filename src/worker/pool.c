@@ -209,13 +209,44 @@ longest_idle(int index, TimestampTz *longest)
  *---------------------------------------------------------------------------
  */
 
+/*
+ * Are there clients in the queue beyond those whom backends will take that are
+ * being born, or have been and not looked yet, or look just now?
+ */
+static bool
+needs_backend(int index)
+{
+	int			n = pg_atomic_read_u32(&pooler_pools[index].nwaiting);
+	dlist_iter	iter;
+
+	if (n == 0)
+		return false;
+	dlist_foreach(iter, &pooler_worker_pools[index].backends)
+	{
+		WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
+		PoolerBackend *b = &pooler_backends[wb - pooler_worker_backends];
+
+		switch (pooler_backend_word_state(pg_atomic_read_u64(&b->word)))
+		{
+			case POOLER_BACKEND_STARTING:
+			case POOLER_BACKEND_TAKING:
+				if (!wb->exiting)
+					n--;
+				break;
+			default:
+				break;
+		}
+	}
+	return n > 0;
+}
+
 /* Does this pool wait for a backend that nothing but lack of room denies it? */
 static bool
 wants_backend(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
 
-	return (int) pg_atomic_read_u32(&pool->nwaiting) > pool->nstarting &&
+	return needs_backend(index) &&
 		(pool->flags & POOLER_POOL_PAUSED) == 0 &&
 		pool->nbackends < pool_limit(pool) &&
 		(pool->nbackends == 0 ||
@@ -223,17 +254,30 @@ wants_backend(int index)
 		!pooler_evict_wanted(pool->dbid);
 }
 
-/* Pools that come first, because they want a backend and have fewer. */
+/* Has it fewer backends, or as many and a client that has waited longer? */
+static bool
+comes_before(int index, int other)
+{
+	int			more = pooler_pools[other].nbackends - pooler_pools[index].nbackends;
+	TimestampTz since;
+	TimestampTz other_since;
+
+	return more > 0 ||
+		(more == 0 && pooler_queue_first(&pooler_pools[index], &since) >= 0 &&
+		 pooler_queue_first(&pooler_pools[other], &other_since) >= 0 &&
+		 since < other_since);
+}
+
+/* Pools that want a backend and come first. */
 static int
-count_poorer(int index, Oid dbid)
+count_before(int index, Oid dbid)
 {
 	int			n = 0;
 
 	for (int i = 0; i < npools; i++)
 	{
 		if (i != index && (dbid == InvalidOid || pooler_pools[i].dbid == dbid) &&
-			pooler_pools[i].nbackends < pooler_pools[index].nbackends &&
-			wants_backend(i))
+			wants_backend(i) && comes_before(i, index))
 			n++;
 	}
 	return n;
@@ -278,7 +322,7 @@ ask_one_to_go(int index)
 /*
  * No backend is idle, and where clients queue none ever will be: a pool has to
  * give one up in favour of another that has at least two less.  If there are
- * more pools than backends, those without any get theirs in turn.
+ * more pools than backends, those that have one give it up in turn.
  */
 static void
 ask_richest(int for_pool, Oid dbid)
@@ -345,15 +389,19 @@ make_room(int for_pool, Oid dbid)
 		ask_richest(for_pool, dbid);
 }
 
-/* Room for one more below a limit on all backends, or on a database's? */
+/*
+ * Room for one more below a limit on all backends, or on a database's?  If it
+ * is needed, another pool has to make some.
+ */
 static bool
-has_room(int index, Oid dbid, int limit)
+has_room(int index, Oid dbid, int limit, bool needed)
 {
 	int			room = limit - count_backends(dbid);
 
 	if (room > 0)
-		return room > count_poorer(index, dbid);
-	make_room(index, dbid);
+		return room > count_before(index, dbid);
+	if (needed)
+		make_room(index, dbid);
 	return false;
 }
 
@@ -440,9 +488,9 @@ give_birth(int index)
 	return backend >= 0;
 }
 
-/* Room for one more, within the pool and among all; makes some if it can. */
+/* Room for one more, within the pool and among all? */
 static bool
-may_grow(int index)
+may_grow(int index, bool needed)
 {
 	PoolerPool *pool = &pooler_pools[index];
 
@@ -453,9 +501,9 @@ may_grow(int index)
 		pooler_worker_pools[index].retry_at > pooler_worker.now)
 		return false;
 	if (pooler_max_db_connections > 0 &&
-		!has_room(index, pool->dbid, pooler_max_db_connections))
+		!has_room(index, pool->dbid, pooler_max_db_connections, needed))
 		return false;
-	return has_room(index, InvalidOid, pooler_max_backends_in_force());
+	return has_room(index, InvalidOid, pooler_max_backends_in_force(), needed);
 }
 
 void
@@ -465,8 +513,7 @@ pooler_pool_grow(int index)
 
 	if (pool->flags & POOLER_POOL_PAUSED)
 		return;
-	while ((int) pg_atomic_read_u32(&pool->nwaiting) > pool->nstarting &&
-		   may_grow(index))
+	while (needs_backend(index) && may_grow(index, true))
 	{
 		if (!give_birth(index))
 		{
@@ -479,7 +526,7 @@ pooler_pool_grow(int index)
 bool
 pooler_pool_add(int index)
 {
-	return pooler_pools[index].nstarting == 0 && may_grow(index) &&
+	return pooler_pools[index].nstarting == 0 && may_grow(index, false) &&
 		give_birth(index);
 }
 
@@ -508,23 +555,18 @@ pooler_pool_birth_failed(int index, const void *message, size_t len)
 	}
 }
 
-/* Room has become free: pools whose clients wait get it in turn. */
+/* Room has become free: the pools that want it know whose turn it is. */
 void
 pooler_pool_backend_left(int index)
 {
-	static int	turn = 0;
-
 	if (index >= 0)
 	{
 		if (pooler_worker_pools[index].asked > 0)
 			pooler_worker_pools[index].asked--;
 		pooler_dispatch_feed(index);
 	}
-	turn++;
-	for (int n = 0; n < npools; n++)
+	for (int i = 0; i < npools; i++)
 	{
-		int			i = (turn + n) % npools;
-
 		if (pg_atomic_read_u32(&pooler_pools[i].nwaiting) > 0)
 			pooler_pool_grow(i);
 	}
@@ -620,7 +662,7 @@ keep_minimum(int index)
 		minimum = Max(minimum, 1);
 	while (pool->nbackends < minimum &&
 		   pooler_worker_pools[index].retry_at <= pooler_worker.now &&
-		   may_grow(index) && give_birth(index))
+		   may_grow(index, true) && give_birth(index))
 		;
 }
 

@@ -264,7 +264,7 @@ commit(@one);
 begin(@two);
 active($roles[1], 12);
 commit(@two);
-is( $admin->value(q{SELECT backends, max_backends FROM pooler.status}), '24|24',
+ok( $admin->until(q{SELECT backends, max_backends FROM pooler.status}, '24|24'),
 	'the pooler has all the backends that it may have');
 # the first pool has used half of its own since
 begin(@one[ 0 .. 5 ]);
@@ -290,7 +290,7 @@ reset_settings();
 	my @greedy = clients(60, $roles[0]);
 	settings('pooler.default_pool_size' => 24);
 	my $greed = sub { $_->put(m_query('SELECT pg_sleep(0.05)')) for @_ };
-	$greed->(@greedy);
+	$_->put(m_query('SELECT pg_sleep(0.5)')) for @greedy;
 	pool_is($roles[0], 'backends_busy', 24, 'one pool has all backends');
 
 	my @modest = (clients(1, $roles[1]), clients(1, $roles[2]));
@@ -408,6 +408,7 @@ reset_settings();
 	$one->query('BEGIN');
 	$admin->query("ALTER ROLE $role CONNECTION LIMIT 1");
 	# (logging in may have needed another one)
+	pool_is($role, 'backends_starting, clients_active', '0|1', 'backends are ready');
 	$admin->query("SELECT pg_terminate_backend(pid) FROM pooler.backends WHERE role = '$role' AND state = 'free'");
 	pool_is($role, 'backends, clients_active', '1|1', 'a pool has one backend');
 	my $failed = stat_of($role, 'failed_births');
