@@ -26,8 +26,11 @@ OBJS = \
 	src/backend/attach.o \
 	src/backend/birth.o \
 	src/backend/clean.o \
+	src/backend/hash.o \
+	src/backend/session.o \
 	src/backend/settings.o \
 	src/backend/socket.o \
+	src/backend/statements.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
 	src/pooler.o \
@@ -36,11 +39,14 @@ OBJS = \
 	src/proto/frame.o \
 	src/proto/password.o \
 	src/proto/startup.o \
+	src/shared/area.o \
 	src/shared/control.o \
 	src/shared/debug_point.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
 	src/shared/queue.o \
+	src/shared/registry.o \
+	src/shared/session.o \
 	src/shared/shmem.o \
 	src/shared/stats.o \
 	src/sql/ddl.o \

@@ -54,6 +54,7 @@
 #define PqMsg_PortalSuspended 's'
 #define PqMsg_CopyInResponse 'G'
 #define PqMsg_ParseComplete '1'
+#define PqMsg_CloseComplete '3'
 #endif
 
 /* Wait events of our own have names since 17. */

@@ -31,19 +31,6 @@ typedef struct ClientSettings
 } ClientSettings;
 
 static ClientSettings *settings;	/* by client slot */
-static uint64 in_force;			/* digest of what has been applied */
-
-/* Settings that startup settings have set, with the value they have then. */
-typedef struct Applied
-{
-	const char *name;			/* the variable's own */
-	char	   *value;
-} Applied;
-
-static Applied *applied;
-static int	napplied;
-static int	max_applied;
-
 /*---------------------------------------------------------------------------
  * settings
  *---------------------------------------------------------------------------
@@ -72,114 +59,14 @@ pooler_attach_remember_settings(int client, const char *pairs, int len)
 		s->digest = 1;
 }
 
-void
-pooler_attach_forget_settings(void)
+uint64
+pooler_attach_startup_of(int client, const char **pairs, int *len)
 {
-	for (int i = 0; i < napplied; i++)
-		pfree(applied[i].value);
-	napplied = 0;
-	in_force = 0;
-}
+	ClientSettings *s = settings ? &settings[client] : NULL;
 
-int
-pooler_attach_count_settings(void)
-{
-	return napplied;
-}
-
-static void
-note_applied(const char *name)
-{
-	struct config_generic *gconf = pooler_find_setting(name);
-	const char *value = GetConfigOption(name, true, false);
-
-	if (gconf == NULL || value == NULL || gconf->source != PGC_S_SESSION ||
-		(gconf->flags & GUC_NO_RESET_ALL) != 0)
-		return;
-	for (int i = 0; i < napplied; i++)
-	{
-		if (applied[i].name == gconf->name)
-		{
-			pfree(applied[i].value);
-			applied[i].value = MemoryContextStrdup(TopMemoryContext, value);
-			return;
-		}
-	}
-	if (napplied == max_applied)
-	{
-		max_applied = Max(8, max_applied * 2);
-		applied = applied ? repalloc(applied, sizeof(Applied) * max_applied) :
-			MemoryContextAlloc(TopMemoryContext, sizeof(Applied) * max_applied);
-	}
-	applied[napplied].name = gconf->name;
-	applied[napplied].value = MemoryContextStrdup(TopMemoryContext, value);
-	napplied++;
-}
-
-bool
-pooler_attach_set_by_startup(struct config_generic *gconf)
-{
-	for (int i = 0; i < napplied; i++)
-	{
-		if (applied[i].name == gconf->name)
-		{
-			const char *value = GetConfigOption(gconf->name, true, false);
-
-			return value != NULL && strcmp(value, applied[i].value) == 0;
-		}
-	}
-	return false;
-}
-
-static void
-apply_one(const char *name, const char *value)
-{
-	struct config_generic *gconf = pooler_find_setting(name);
-
-	/* what can be set only while a backend starts is not for shared ones */
-	if (gconf != NULL && gconf->context != PGC_USERSET && gconf->context != PGC_SUSET)
-		return;
-	(void) set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
-	note_applied(name);
-}
-
-static void
-apply_pairs(const ClientSettings *s)
-{
-	const char *end = s->pairs + s->len;
-
-	for (const char *name = s->pairs; name < end;)
-	{
-		const char *value = name + strlen(name) + 1;
-
-		apply_one(name, value);
-		name = value + strlen(value) + 1;
-	}
-}
-
-/*
- * In a transaction of its own.  The client was told the values at login, so
- * that it is not told again; our record of what was reported follows.
- */
-static void
-apply_settings(const ClientSettings *s)
-{
-	StartTransactionCommand();
-	if (in_force != 0)
-	{
-		ResetAllOptions();
-		pooler_attach_forget_settings();
-	}
-	if (s != NULL && s->digest != 0)
-	{
-		apply_pairs(s);
-	}
-	CommitTransactionCommand();
-	in_force = s != NULL ? s->digest : 0;
-	pooler_attach_mute_parameters = true;
-	ReportChangedGUCOptions();
-	pooler_attach_mute_parameters = false;
+	*pairs = s ? s->pairs : NULL;
+	*len = s && s->pairs ? s->len : 0;
+	return s ? s->digest : 0;
 }
 
 /*
@@ -262,12 +149,9 @@ static bool nobody;				/* pg_stat_activity shows no client */
 void
 pooler_attach_session(int client)
 {
-	const ClientSettings *s = settings ? &settings[client] : NULL;
-
 	set_port(&pooler_clients[client]);
 	set_activity(&pooler_clients[client].raddr);
-	if ((s ? s->digest : 0) != in_force)
-		apply_settings(s);
+	pooler_session_restore(client);
 	if (nobody)
 		pgstat_report_appname(application_name);
 	nobody = false;

@@ -314,6 +314,10 @@ pool_putmessage(char type, const char *s, size_t len)
 			break;
 		case PqMsg_ParseComplete:
 			pooler_unnamed_see_parse();
+			pooler_statements_see_parse();
+			break;
+		case PqMsg_CloseComplete:
+			pooler_statements_see_close();
 			break;
 		case PqMsg_ParameterStatus:
 			if (pooler_attach_mute_parameters)
@@ -432,4 +436,5 @@ pooler_birth_init(void)
 	pooler_me.core = PqCommMethods;
 	PqCommMethods = &first_methods;
 	pooler_clean_init();
+	pooler_statements_init();
 }

@@ -11,20 +11,17 @@
  *-------------------------------------------------------------------------
  */
 #include "backend/internal.h"
-#include "backend/settings.h"
+#include "backend/hash.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "commands/async.h"
-#include "commands/prepare.h"
 #include "commands/sequence.h"
 #include "replication/origin.h"
 #include "replication/slot.h"
 #include "storage/lock.h"
 #include "tcop/utility.h"
-#include "utils/guc.h"
-#include "utils/guc_tables.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -38,54 +35,12 @@ static bool temp_touched;		/* temporary objects were used */
  *---------------------------------------------------------------------------
  */
 
-/*
- * hash_create() makes a memory context named "dynahash" whose identifier is
- * the table's name, and the name lies behind the table's header in the same
- * allocation (dynahash.c).  How far behind is measured on a table of our own.
- */
-static ptrdiff_t
-header_size(void)
-{
-	static ptrdiff_t size = 0;
-	HASHCTL		info = {0};
-	HTAB	   *table;
-
-	if (size != 0)
-		return size;
-	info.keysize = sizeof(uint32);
-	info.entrysize = sizeof(uint32);
-	table = hash_create("pooler measure", 1, &info, HASH_ELEM | HASH_BLOBS);
-	for (MemoryContext c = TopMemoryContext->firstchild; c; c = c->nextchild)
-	{
-		if (c->ident != NULL && strcmp(c->ident, "pooler measure") == 0)
-			size = c->ident - (const char *) table;
-	}
-	hash_destroy(table);
-	if (size <= 0 || size > 1024)
-		ereport(FATAL,
-				(errcode(ERRCODE_SYSTEM_ERROR),
-				 errmsg("could not find the session's hash tables")));
-	return size;
-}
-
-static HTAB *
-find_hash(const char *name)
-{
-	for (MemoryContext c = TopMemoryContext->firstchild; c; c = c->nextchild)
-	{
-		if (c->ident != NULL && strcmp(c->name, "dynahash") == 0 &&
-			strcmp(c->ident, name) == 0)
-			return (HTAB *) (c->ident - header_size());
-	}
-	return NULL;
-}
-
 /* A table that, once made, lasts as long as the process. */
 static long
 entries_of(HTAB **table, const char *name)
 {
 	if (*table == NULL)
-		*table = find_hash(name);
+		*table = pooler_hash_find(name);
 	return *table ? hash_get_num_entries(*table) : 0;
 }
 
@@ -93,15 +48,7 @@ entries_of(HTAB **table, const char *name)
 static bool
 has_sequences(void)
 {
-	return find_hash("Sequence values") != NULL;
-}
-
-static bool
-has_prepared_statements(void)
-{
-	static HTAB *table = NULL;
-
-	return entries_of(&table, "Prepared Queries") > 0;
+	return pooler_hash_find("Sequence values") != NULL;
 }
 
 /* At the end of a transaction only holdable portals are left. */
@@ -128,36 +75,6 @@ has_locks(void)
 			return true;
 	}
 	return false;
-}
-
-/*
- * Has the session set a variable, or reset one that its startup settings had
- * set?  Those that RESET ALL leaves alone can't be cleared, and are core's or
- * looked at elsewhere (role, session_authorization).
- */
-static bool
-has_settings(void)
-{
-	PoolerSettingIterator it = {0};
-	struct config_generic *gconf;
-	int			by_startup = 0;
-
-	while ((gconf = pooler_next_setting(&it)) != NULL)
-	{
-		if (gconf->source != PGC_S_SESSION || (gconf->flags & GUC_NO_RESET_ALL) != 0)
-			continue;
-		if (!pooler_attach_set_by_startup(gconf))
-			return true;
-		by_startup++;
-	}
-	return by_startup != pooler_attach_count_settings();
-}
-
-static bool
-has_other_role(void)
-{
-	return OidIsValid(GetCurrentRoleId()) ||
-		GetSessionUserId() != GetAuthenticatedUserId();
 }
 
 /* DISCARD ALL forgets them. */
@@ -187,9 +104,8 @@ has_replication_state(void)
 bool
 pooler_clean_needed(void)
 {
-	return has_prepared_statements() || has_portals() || has_locks() ||
-		listened || temp_touched || has_sequences() ||
-		has_other_role() || has_replication_state() || has_settings();
+	return has_portals() || has_locks() || listened || temp_touched ||
+		has_sequences() || has_replication_state();
 }
 
 /*---------------------------------------------------------------------------
@@ -207,14 +123,6 @@ pooler_clean(void)
 {
 	StartTransactionCommand();
 	PortalHashTableDeleteAll();
-	if (has_other_role())
-	{
-		SetPGVariable("session_authorization", NIL, false);
-		SetPGVariable("role", NIL, false);
-	}
-	ResetAllOptions();
-	pooler_attach_forget_settings();
-	DropAllPreparedStatements();
 	if (listened)
 		Async_UnlistenAll();
 	LockReleaseAll(USER_LOCKMETHOD, true);
@@ -232,9 +140,6 @@ pooler_clean(void)
 		pooler_slot_cleanup();
 	CommitTransactionCommand();
 	listened = temp_touched = false;
-	pooler_attach_mute_parameters = true;
-	ReportChangedGUCOptions();
-	pooler_attach_mute_parameters = false;
 }
 
 /*---------------------------------------------------------------------------

@@ -123,14 +123,94 @@ extern void pooler_attach_session(int client);
 /* Nobody is attached: views must not show the last client. */
 extern void pooler_attach_nobody(void);
 
-/* Is this setting as the attached client's startup settings left it? */
-struct config_generic;
-extern bool pooler_attach_set_by_startup(struct config_generic *gconf);
-extern int	pooler_attach_count_settings(void);
-extern void pooler_attach_forget_settings(void);
+/*
+ * The client's startup settings, as pairs of strings, and their digest; 0 if
+ * it has none.
+ */
+extern uint64 pooler_attach_startup_of(int client, const char **pairs, int *len);
 
 /* While on, ParameterStatus messages are not sent: the client knows. */
 extern bool pooler_attach_mute_parameters;
+
+/*---------------------------------------------------------------------------
+ * session.c: the session travels with the client
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Saves what the attached client would miss on another backend, unless that
+ * is saved already.  Everything stays in force here.  Can raise.
+ */
+extern void pooler_session_save(int client);
+
+/*
+ * Makes the client's session be in force here, and nothing of anybody else's.
+ * Can raise; then pooler_session_reset() has to be called.
+ */
+extern void pooler_session_restore(int client);
+
+/* Whatever is in force here, the next restore takes nothing for granted. */
+extern void pooler_session_reset(void);
+
+/*---------------------------------------------------------------------------
+ * settings.c: configuration variables
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Does what the session has set differ from what was last saved or restored?
+ * Some memory reads, no system call, no allocation.
+ */
+extern bool pooler_settings_changed(void);
+
+/*
+ * Appends what the session has set, and takes it as saved.  Returns a digest
+ * of it that does not depend on the order in which it was set; 0 if there is
+ * nothing.
+ */
+extern uint64 pooler_settings_save(StringInfo part);
+
+/*
+ * Makes exactly this be in force: startup settings (pairs of strings, as a
+ * backend reported them) as values that RESET returns to, and what a session
+ * has set (as saved).  In a transaction; raises what core raises.  After an
+ * error, and after pooler_settings_forget(), the next restore starts from
+ * scratch.
+ */
+extern void pooler_settings_restore(const char *startup, int startup_len,
+									const char *part, int len);
+extern void pooler_settings_forget(void);
+
+/*---------------------------------------------------------------------------
+ * statements.c: named prepared statements
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_statements_init(void);
+
+/* ParseComplete and CloseComplete pass by. */
+extern void pooler_statements_see_parse(void);
+extern void pooler_statements_see_close(void);
+
+/* Have names been made or dropped since the last save or restore? */
+extern bool pooler_statements_changed(void);
+
+/*
+ * Puts new statements into the registry, as soon as the transaction that made
+ * them has ended.  False if they don't fit: then the client can't leave.
+ */
+extern bool pooler_statements_intern(void);
+
+/*
+ * Appends the session's names; each holds a reference to its entry in the
+ * registry from now on.  Returns a digest.
+ */
+extern uint64 pooler_statements_save(StringInfo part);
+
+/* Makes exactly these names visible.  Needs no transaction. */
+extern void pooler_statements_restore(const char *part, int len);
+
+/* The names are those already visible, but another client's. */
+extern void pooler_statements_renew(const char *part, int len);
 
 /*---------------------------------------------------------------------------
  * clean.c: what a session leaves behind

@@ -11,6 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "backend/internal.h"
 #include "backend/settings.h"
 
 #ifdef POOLER_HAVE_NONDEF_LIST
@@ -89,3 +90,31 @@ pooler_find_setting(const char *name)
 	return find_option(name, false, true, 0);
 }
 #endif
+
+/*---------------------------------------------------------------------------
+ * the session's settings
+ *---------------------------------------------------------------------------
+ */
+
+bool
+pooler_settings_changed(void)
+{
+	return false;
+}
+
+uint64
+pooler_settings_save(StringInfo part)
+{
+	return 0;
+}
+
+void
+pooler_settings_restore(const char *startup, int startup_len,
+						const char *part, int len)
+{
+}
+
+void
+pooler_settings_forget(void)
+{
+}

@@ -267,6 +267,7 @@ let_go(void)
 	if (worker_has_ended())
 		end_without_pooler();
 	whereToSendOutput = DestNone;
+	pooler_session_save(pooler_me.client);
 	if (pooler_clean_needed())
 	{
 		pooler_clean();
@@ -412,7 +413,7 @@ attach_session(void)
 		FlushErrorState();
 		AbortCurrentTransaction();
 		HOLD_CANCEL_INTERRUPTS();	/* errfinish() has released it */
-		pooler_attach_forget_settings();	/* whatever is left is cleared */
+		pooler_session_reset();
 		error.sqlstate = unpack_sql_state(edata->sqlerrcode);
 		error.message = edata->message ? edata->message : "";
 		if (strlen(error.message) > sizeof(buf) / 2)

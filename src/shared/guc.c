@@ -38,6 +38,8 @@ int			pooler_query_wait_timeout;
 int			pooler_client_login_timeout;
 int			pooler_client_read_timeout;
 int			pooler_client_write_timeout;
+int			pooler_session_memory;
+int			pooler_prepared_statements_memory;
 
 int
 pooler_max_backends_in_force(void)
@@ -301,6 +303,22 @@ static const PoolerIntSetting int_settings[] = {
 		.variable = &pooler_query_wait_timeout,
 		.boot = 120, .min = 0, .max = INT_MAX / 1000,
 		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.session_memory",
+		.short_desc = "Shared memory for what all clients carry from one backend to the next.",
+		.long_desc = "Settings, names of prepared statements and the like.",
+		.variable = &pooler_session_memory,
+		.boot = 64 * 1024, .min = 1024, .max = INT_MAX,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_KB
+	},
+	{
+		.name = "pooler.prepared_statements_memory",
+		.short_desc = "Shared memory for prepared statements.",
+		.long_desc = "Statements that no client holds any more make room for others.",
+		.variable = &pooler_prepared_statements_memory,
+		.boot = 64 * 1024, .min = 1024, .max = INT_MAX,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_KB
 	},
 	{
 		.name = "pooler.client_login_timeout",

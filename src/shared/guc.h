@@ -27,6 +27,10 @@ extern int	pooler_reserve_pool_size;
 extern int	pooler_max_db_connections;	/* 0: no limit */
 extern char *pooler_prefork;
 
+/* memory: kB */
+extern int	pooler_session_memory;
+extern int	pooler_prepared_statements_memory;
+
 /* timeouts: seconds unless the name says otherwise, 0 = none */
 extern int	pooler_reserve_pool_timeout;
 extern int	pooler_server_idle_timeout;

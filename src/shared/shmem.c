@@ -9,8 +9,10 @@
  */
 #include "compat.h"
 
+#include "shared/area.h"
 #include "shared/guc.h"
 #include "shared/queue.h"
+#include "shared/registry.h"
 #include "shared/shmem.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
@@ -19,6 +21,7 @@ PoolerShared *pooler_shared;
 PoolerClient *pooler_clients;
 PoolerBackend *pooler_backends;
 PoolerPool *pooler_pools;
+void	   *pooler_area_place;
 
 static shmem_request_hook_type prev_shmem_request_hook;
 static shmem_startup_hook_type prev_shmem_startup_hook;
@@ -53,7 +56,8 @@ shmem_size(void)
 	size = add_size(size, mul_size(client_slots(), sizeof(PoolerClient)));
 	size = add_size(size, mul_size(backend_slots(), sizeof(PoolerBackend)));
 	size = add_size(size, mul_size(pool_slots(), sizeof(PoolerPool)));
-	return add_size(size, 3 * PG_CACHE_LINE_SIZE);
+	size = add_size(size, pooler_area_size());
+	return add_size(size, 4 * PG_CACHE_LINE_SIZE);
 }
 
 static void
@@ -108,6 +112,19 @@ shmem_array(const char *name, int n, Size size)
 }
 
 static void
+init_area(void)
+{
+	dsa_area   *area;
+
+	pg_atomic_init_u64(&pooler_shared->session_bytes, 0);
+	pooler_shared->area_tranche = LWLockNewTrancheId();
+	LWLockRegisterTranche(pooler_shared->area_tranche, "PoolerArea");
+	area = pooler_area_create(pooler_area_place, pooler_shared->area_tranche);
+	pooler_registry_create(area);
+	dsa_detach(area);
+}
+
+static void
 shmem_startup(void)
 {
 	bool		found;
@@ -138,8 +155,12 @@ shmem_startup(void)
 								  sizeof(PoolerBackend));
 	pooler_pools = shmem_array("pooler pools", pooler_shared->npools,
 							   sizeof(PoolerPool));
+	pooler_area_place = shmem_array("pooler area", 1, pooler_area_size());
 	if (!found)
+	{
 		init_slots();
+		init_area();
+	}
 	LWLockRelease(AddinShmemInitLock);
 }
 

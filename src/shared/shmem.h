@@ -26,6 +26,17 @@
 #define POOLER_TOKEN_LEN	16	/* bytes of randomness in a birth token */
 #define POOLER_APPNAME_LEN	NAMEDATALEN
 
+/* What a client carries; see session.h. */
+typedef enum PoolerSessionPart
+{
+	POOLER_PART_SETTINGS,		/* variables whose source is the session */
+	POOLER_PART_REPORTED,		/* ParameterStatus as the client knows it */
+	POOLER_PART_STATEMENTS,		/* names of prepared statements */
+	POOLER_PART_UNNAMED,		/* the unnamed prepared statement */
+	POOLER_PART_SEQUENCES,		/* currval, lastval, cached numbers */
+	POOLER_NPARTS
+} PoolerSessionPart;
+
 /* Why a client that is attached to a backend has to go. */
 typedef enum PoolerEndReason
 {
@@ -70,6 +81,10 @@ typedef struct PoolerClient
 	char		application_name[POOLER_APPNAME_LEN];
 	char		role[NAMEDATALEN];
 	char		database[NAMEDATALEN];
+
+	/* written by the owner; freed by the worker when the client leaves */
+	uint64		session;		/* dsa_pointer, or 0 */
+	uint64		digest[POOLER_NPARTS];
 
 	/* written by the owner at the end of each transaction */
 	uint64		transactions;
@@ -215,6 +230,10 @@ typedef struct PoolerShared
 
 	pg_atomic_uint32 clients_gone;	/* worker: how many it has closed */
 
+	/* dynamic memory; see area.h */
+	int			area_tranche;	/* postmaster */
+	pg_atomic_uint64 session_bytes; /* whoever stores a session */
+
 	/* sizes of the arrays, fixed at server start */
 	int32		nclients;		/* slots: max_client_conn and some more, so
 								 * that one too many can be told so */
@@ -231,6 +250,7 @@ extern PGDLLIMPORT PoolerShared *pooler_shared;
 extern PGDLLIMPORT PoolerClient *pooler_clients;
 extern PGDLLIMPORT PoolerBackend *pooler_backends;
 extern PGDLLIMPORT PoolerPool *pooler_pools;
+extern PGDLLIMPORT void *pooler_area_place;
 
 /* Installs the hooks that reserve and set up the area; from _PG_init. */
 extern void pooler_shmem_init(void);

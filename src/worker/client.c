@@ -11,6 +11,8 @@
  */
 #include "worker/internal.h"
 
+#include "shared/session.h"
+
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -322,6 +324,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	wc->node.next = wc->node.prev = NULL;
 	if (logged_in)
 		log_disconnection(slot, reason);
+	pooler_session_free(client);
 	if (wc->settings)
 		pfree(wc->settings);
 	if (wc->skip)

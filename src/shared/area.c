@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * area.c
+ *	  Dynamic shared memory: what clients carry, and prepared statements.
+ *
+ * Runs in: the postmaster (creation); pooler and pool backends (use).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/area.h"
+
+#include "shared/shmem.h"
+#include "utils/memutils.h"
+
+/* What fits in here needs no segment. */
+#define INITIAL_SIZE	(512 * 1024)
+
+Size
+pooler_area_size(void)
+{
+	return Max(MAXALIGN(INITIAL_SIZE), dsa_minimum_size());
+}
+
+/*
+ * As core does it for its statistics (pgstat_shmem.c): created before there
+ * are segments, pinned for the server's life.
+ */
+dsa_area *
+pooler_area_create(void *place, int tranche)
+{
+	dsa_area   *area = dsa_create_in_place(place, pooler_area_size(), tranche, NULL);
+
+	dsa_pin(area);
+	return area;
+}
+
+dsa_area *
+pooler_area(void)
+{
+	static dsa_area *area = NULL;
+	MemoryContext old;
+
+	if (area != NULL)
+		return area;
+	LWLockRegisterTranche(pooler_shared->area_tranche, "PoolerArea");
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	area = dsa_attach_in_place(pooler_area_place, NULL);
+	dsa_pin_mapping(area);
+	MemoryContextSwitchTo(old);
+	return area;
+}

@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * area.h
+ *	  Dynamic shared memory: what clients carry, and prepared statements.
+ *
+ * Runs in: any process.  The area lies in the server's main shared memory and
+ * grows by segments; each process attaches at its first use and stays.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_AREA_H
+#define POOLER_AREA_H
+
+#include "compat.h"
+
+#include "utils/dsa.h"
+
+/* For the server's start, in the postmaster: size to reserve, and creation. */
+extern Size pooler_area_size(void);
+extern dsa_area *pooler_area_create(void *place, int tranche);
+
+/* The area, attached.  Never NULL; raises FATAL if it can't be attached. */
+extern dsa_area *pooler_area(void);
+
+#endif							/* POOLER_AREA_H */
