@@ -25,8 +25,11 @@ OBJS = \
 	src/auth/report.o \
 	src/backend/attach.o \
 	src/backend/birth.o \
-	src/backend/clean.o \
 	src/backend/hash.o \
+	src/backend/notify.o \
+	src/backend/pins.o \
+	src/backend/reported.o \
+	src/backend/sequences.o \
 	src/backend/session.o \
 	src/backend/settings.o \
 	src/backend/socket.o \
@@ -44,6 +47,7 @@ OBJS = \
 	src/shared/debug_point.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/pin.o \
 	src/shared/queue.o \
 	src/shared/registry.o \
 	src/shared/session.o \

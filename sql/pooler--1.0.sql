@@ -24,7 +24,9 @@ CREATE FUNCTION pooler.get_clients(
 	OUT state_since timestamptz,
 	OUT wait interval,
 	OUT connected_at timestamptz,
-	OUT transactions bigint)
+	OUT transactions bigint,
+	OUT pin_reason text,
+	OUT pinned_since timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_clients'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -38,7 +40,8 @@ CREATE FUNCTION pooler.get_backends(
 	OUT client_id bigint,
 	OUT draining boolean,
 	OUT in_copy boolean,
-	OUT pipelining boolean,
+	OUT pin_reason text,
+	OUT pinned_since timestamptz,
 	OUT born_at timestamptz,
 	OUT transactions bigint,
 	OUT queries bigint,
@@ -63,6 +66,7 @@ CREATE FUNCTION pooler.get_pools(
 	OUT backends_starting integer,
 	OUT backends_free integer,
 	OUT backends_lingering integer,
+	OUT backends_pinned integer,
 	OUT backends_busy integer,
 	OUT backends_ending integer,
 	OUT size integer,
@@ -150,6 +154,8 @@ SELECT c.id,
 	   c.state,
 	   c.state_since,
 	   c.wait,
+	   c.pin_reason,
+	   c.pinned_since,
 	   coalesce(d.datname, c.database) AS database,
 	   coalesce(r.rolname, c.role) AS role,
 	   c.application_name,
@@ -172,11 +178,15 @@ COMMENT ON COLUMN pooler.clients.pid IS
 COMMENT ON COLUMN pooler.clients.protocol_pid IS
 'Process ID that the client was told at login, as drivers report it (PQbackendPID) and cancel requests name it; no process has it; NULL until the client has logged in';
 COMMENT ON COLUMN pooler.clients.state IS
-'login: has not logged in yet; idle: the client owes the next command (pid is set if its last backend still watches it); waiting: sent a command and waits for a backend; handover: is being handed to a backend; active: has a backend, with a command under way or a transaction open (pg_stat_activity.state of that pid tells which); lost: its backend has ended, which the pooler is about to settle';
+'login: has not logged in yet; idle: the client owes the next command (pid is set if its last backend still watches it); pinned: as idle, but its session keeps the backend, because of pin_reason; waiting: sent a command and waits for a backend; handover: is being handed to a backend; active: has a backend, with a command under way or a transaction open (pg_stat_activity.state of that pid tells which); lost: its backend has ended, which the pooler is about to settle';
 COMMENT ON COLUMN pooler.clients.state_since IS
 'When the client was last handed over, gave its backend back, or began to wait; NULL if not known';
 COMMENT ON COLUMN pooler.clients.wait IS
 'How long the client has been waiting for a backend; NULL unless state is waiting';
+COMMENT ON COLUMN pooler.clients.pin_reason IS
+'What keeps the backend with this client also between transactions: temporary objects, session locks, listen, holdable cursors, base backup, replication origin, temporary slots, pool_mode, prepared statements (their memory is used up) or pipelining (more commands were sent before the result of the last one); NULL if nothing does';
+COMMENT ON COLUMN pooler.clients.pinned_since IS
+'Since when something has kept the backend with this client; NULL if nothing does';
 COMMENT ON COLUMN pooler.clients.database IS
 'Database; NULL until the client has logged in';
 COMMENT ON COLUMN pooler.clients.role IS
@@ -205,7 +215,8 @@ SELECT b.pid,
 	   b.client_id,
 	   b.draining,
 	   b.in_copy,
-	   b.pipelining,
+	   b.pin_reason,
+	   b.pinned_since,
 	   b.born_at,
 	   b.transactions,
 	   b.queries,
@@ -229,17 +240,19 @@ COMMENT ON COLUMN pooler.backends.database IS
 COMMENT ON COLUMN pooler.backends.role IS
 'Role; NULL if not known yet or dropped';
 COMMENT ON COLUMN pooler.backends.state IS
-'starting: is not ready yet; free: idle and without a client; lingering: idle, watches its last client, and can be had by others; busy: works for its client or is in its transaction; taking: looks for the next client in the queue; claimed: is about to get a client or an order from the pooler; cancelling: busy, and a cancel request for it is being carried out; ending: the process is about to end, or has ended';
+'starting: is not ready yet; free: idle and without a client; lingering: idle, watches its last client, and can be had by others; pinned: idle, but its client''s session can''t leave it; busy: works for its client or is in its transaction; taking: looks for the next client in the queue; claimed: is about to get a client or an order from the pooler; cancelling: busy, and a cancel request for it is being carried out; ending: the process is about to end, or has ended';
 COMMENT ON COLUMN pooler.backends.state_since IS
 'When the backend last began or ended work for a client; NULL if not known';
 COMMENT ON COLUMN pooler.backends.client_id IS
 'Client that is attached, as in pooler.clients.id; NULL if none';
 COMMENT ON COLUMN pooler.backends.draining IS
 'True if the backend ends as soon as it is idle, because its pool is renewed or the pooler was started again';
-COMMENT ON COLUMN pooler.backends.pipelining IS
-'Does its client keep the backend because it has sent more commands before it had the result of the last one? Bytes that were read can''t go back with the client.';
 COMMENT ON COLUMN pooler.backends.in_copy IS
 'True while the backend reads COPY data from its client';
+COMMENT ON COLUMN pooler.backends.pin_reason IS
+'What keeps its client on this backend also between transactions, as in pooler.clients; NULL if nothing does';
+COMMENT ON COLUMN pooler.backends.pinned_since IS
+'Since when; NULL if nothing does';
 COMMENT ON COLUMN pooler.backends.born_at IS
 'When the pooler began to start it';
 COMMENT ON COLUMN pooler.backends.transactions IS
@@ -270,14 +283,15 @@ SELECT coalesce(d.datname, p.database) AS database,
 	   p.clients_active,
 	   p.longest_wait,
 	   p.backends_starting + p.backends_free + p.backends_lingering +
-	   p.backends_busy + p.backends_ending AS backends,
+	   p.backends_pinned + p.backends_busy + p.backends_ending AS backends,
 	   p.backends_starting,
 	   p.backends_free,
 	   p.backends_lingering,
+	   p.backends_pinned,
 	   p.backends_busy,
 	   p.backends_ending,
 	   p.size,
-	   p.backends_busy::double precision / p.size::double precision AS utilisation,
+	   (p.backends_pinned + p.backends_busy)::double precision / p.size::double precision AS utilisation,
 	   p.paused,
 	   p.transactions,
 	   (p.transaction_us / nullif(p.transactions, 0))::double precision
@@ -312,13 +326,15 @@ COMMENT ON COLUMN pooler.pools.clients_active IS
 COMMENT ON COLUMN pooler.pools.longest_wait IS
 'How long the first client in the queue has been waiting; NULL if none waits';
 COMMENT ON COLUMN pooler.pools.backends IS
-'Backends of the pool: the sum of the next five columns';
+'Backends of the pool: the sum of the next six columns';
 COMMENT ON COLUMN pooler.pools.backends_starting IS
 'Backends that are being started';
 COMMENT ON COLUMN pooler.pools.backends_free IS
 'Backends that are idle and have no client';
 COMMENT ON COLUMN pooler.pools.backends_lingering IS
 'Backends that are idle, watch their last client, and can be had by others';
+COMMENT ON COLUMN pooler.pools.backends_pinned IS
+'Backends that are idle, but whose client''s session can''t leave them';
 COMMENT ON COLUMN pooler.pools.backends_busy IS
 'Backends that work for a client, are in its transaction (perhaps idle in it), or change clients';
 COMMENT ON COLUMN pooler.pools.backends_ending IS
@@ -326,7 +342,7 @@ COMMENT ON COLUMN pooler.pools.backends_ending IS
 COMMENT ON COLUMN pooler.pools.size IS
 'Backends that the pool may have, without the reserve; NULL if not known yet';
 COMMENT ON COLUMN pooler.pools.utilisation IS
-'backends_busy / size: 1 means that all are at work, more that the reserve is used';
+'(backends_pinned + backends_busy) / size: 1 means that all are at work or kept, more that the reserve is used';
 COMMENT ON COLUMN pooler.pools.paused IS
 'True if the pool is paused: its clients wait, whatever is free';
 COMMENT ON COLUMN pooler.pools.transactions IS

@@ -55,6 +55,7 @@
 #define PqMsg_CopyInResponse 'G'
 #define PqMsg_ParseComplete '1'
 #define PqMsg_CloseComplete '3'
+#define PqMsg_NotificationResponse 'A'
 #endif
 
 /* Wait events of our own have names since 17. */
@@ -87,6 +88,14 @@
 #define pooler_proc_locks_empty(proc, i) dlist_is_empty(&(proc)->myProcLocks[i])
 #else
 #define pooler_proc_locks_empty(proc, i) SHMQueueEmpty(&(proc)->myProcLocks[i])
+#endif
+
+/* A third parameter came with 17. */
+#include "storage/lock.h"
+#if PG_VERSION_NUM >= 170000
+#define pooler_lock_held_by_me(tag, mode) LockHeldByMe((tag), (mode), false)
+#else
+#define pooler_lock_held_by_me(tag, mode) LockHeldByMe((tag), (mode))
 #endif
 
 /* Port.local_host came with 18, as a cache for log_line_prefix's %L. */

@@ -13,60 +13,70 @@
 #include "backend/internal.h"
 #include "backend/settings.h"
 
-#include "access/xact.h"
 #include "common/hashfn.h"
+#include "shared/session.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 
-bool		pooler_attach_mute_parameters = false;
-
-/* Startup settings of a client, as (name, value) pairs of strings. */
-typedef struct ClientSettings
+/* What came with a client's descriptor; see control.h. */
+typedef struct Payload
 {
-	char	   *pairs;			/* NULL: none */
+	char	   *bytes;			/* NULL: none */
 	int			len;
-	uint64		digest;			/* 0: none */
-} ClientSettings;
+	int			startup_len;	/* of the startup settings, which come first */
+	uint64		startup_digest; /* 0: none */
+} Payload;
 
-static ClientSettings *settings;	/* by client slot */
+static Payload *payloads;		/* by client slot */
+
 /*---------------------------------------------------------------------------
- * settings
+ * what the pooler knows of a client
  *---------------------------------------------------------------------------
  */
 
 void
-pooler_attach_remember_settings(int client, const char *pairs, int len)
+pooler_attach_remember(int client, const char *payload, int len)
 {
-	ClientSettings *s;
+	Payload    *p;
 
-	if (settings == NULL)
-		settings = MemoryContextAllocZero(TopMemoryContext,
-										  sizeof(ClientSettings) * pooler_shared->nclients);
-	s = &settings[client];
-	if (s->pairs != NULL)
-		pfree(s->pairs);
-	s->pairs = NULL;
-	s->len = len;
-	s->digest = 0;
+	if (payloads == NULL)
+		payloads = MemoryContextAllocZero(TopMemoryContext,
+										  sizeof(Payload) * pooler_shared->nclients);
+	p = &payloads[client];
+	if (p->bytes != NULL)
+		pfree(p->bytes);
+	memset(p, 0, sizeof(Payload));
 	if (len == 0)
 		return;
-	s->pairs = MemoryContextAlloc(TopMemoryContext, len);
-	memcpy(s->pairs, pairs, len);
-	s->digest = hash_bytes_extended((const unsigned char *) pairs, len, 0);
-	if (s->digest == 0)
-		s->digest = 1;
+	p->bytes = MemoryContextAlloc(TopMemoryContext, len);
+	memcpy(p->bytes, payload, len);
+	p->len = len;
+	p->startup_len = pooler_startup_length(payload, len);
+	if (p->startup_len > 0)
+		p->startup_digest = Max(hash_bytes_extended((unsigned char *) payload,
+													p->startup_len, 0), 1);
 }
 
 uint64
 pooler_attach_startup_of(int client, const char **pairs, int *len)
 {
-	ClientSettings *s = settings ? &settings[client] : NULL;
+	Payload    *p = payloads ? &payloads[client] : NULL;
 
-	*pairs = s ? s->pairs : NULL;
-	*len = s && s->pairs ? s->len : 0;
-	return s ? s->digest : 0;
+	*pairs = p ? p->bytes : NULL;
+	*len = p ? p->startup_len : 0;
+	return p ? p->startup_digest : 0;
+}
+
+void
+pooler_attach_told_at_login(int client, const char **pairs, int *len)
+{
+	Payload    *p = payloads ? &payloads[client] : NULL;
+	int			offset = p ? Min(p->startup_len + 1, p->len) : 0;
+
+	*pairs = p && p->bytes ? p->bytes + offset : NULL;
+	*len = p ? p->len - offset : 0;
 }
 
 /*

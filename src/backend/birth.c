@@ -29,6 +29,7 @@
 #include "port/pg_bswap.h"
 #include "postmaster/postmaster.h"
 #include "shared/birth_option.h"
+#include "shared/guc.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -266,8 +267,13 @@ see_ready_for_query(char status)
 		begun = true;
 		pooler_wait_begin();
 	}
+	pooler_reported_catch_up();
 	if (status == 'I')
+	{
+		if (pooler_pin_limit < 100 && pooler_me.client >= 0)
+			pooler_pins_limit();
 		after_flush = FLUSH_THEN_WAIT;
+	}
 	else
 		pg_atomic_write_u32(&shared->in_transaction, 1);
 }
@@ -320,13 +326,15 @@ pool_putmessage(char type, const char *s, size_t len)
 			pooler_statements_see_close();
 			break;
 		case PqMsg_ParameterStatus:
-			if (pooler_attach_mute_parameters)
+			if (!pooler_reported_see(s, s + strlen(s) + 1))
 				return 0;
 			break;
 		case PqMsg_BackendKeyData:
 			if (!begun && pooler_me.shared->delegated)
 				return put_our_key();
 			break;
+		case PqMsg_NotificationResponse:
+			return pooler_notify_put(s, len);
 		case PqMsg_ReadyForQuery:
 			see_ready_for_query(s[0]);
 			break;
@@ -435,6 +443,6 @@ pooler_birth_init(void)
 {
 	pooler_me.core = PqCommMethods;
 	PqCommMethods = &first_methods;
-	pooler_clean_init();
+	pooler_pins_init();
 	pooler_statements_init();
 }

@@ -107,9 +107,8 @@ extern void pooler_wait_next_command(bool lost);
  *---------------------------------------------------------------------------
  */
 
-/* Startup settings that came with a client's descriptor. */
-extern void pooler_attach_remember_settings(int client, const char *settings,
-											int len);
+/* What came with a client's descriptor; see control.h. */
+extern void pooler_attach_remember(int client, const char *payload, int len);
 
 /* Appends the startup settings of this backend, as (name, value) pairs. */
 extern void pooler_attach_report_startup(StringInfo pairs);
@@ -129,8 +128,8 @@ extern void pooler_attach_nobody(void);
  */
 extern uint64 pooler_attach_startup_of(int client, const char **pairs, int *len);
 
-/* While on, ParameterStatus messages are not sent: the client knows. */
-extern bool pooler_attach_mute_parameters;
+/* What the client was told by ParameterStatus at login, as pairs of strings. */
+extern void pooler_attach_told_at_login(int client, const char **pairs, int *len);
 
 /*---------------------------------------------------------------------------
  * session.c: the session travels with the client
@@ -142,6 +141,9 @@ extern bool pooler_attach_mute_parameters;
  * is saved already.  Everything stays in force here.  Can raise.
  */
 extern void pooler_session_save(int client);
+
+/* The client has gone: what it changed is worth nothing. */
+extern void pooler_session_abandon(void);
 
 /*
  * Makes the client's session be in force here, and nothing of anybody else's.
@@ -213,16 +215,72 @@ extern void pooler_statements_restore(const char *part, int len);
 extern void pooler_statements_renew(const char *part, int len);
 
 /*---------------------------------------------------------------------------
- * clean.c: what a session leaves behind
+ * reported.c: ParameterStatus
  *---------------------------------------------------------------------------
  */
-extern void pooler_clean_init(void);
 
-/* Did the session leave anything that DISCARD ALL would clear? */
-extern bool pooler_clean_needed(void);
+/*
+ * Core reports a variable.  False if the client is not to be sent it, because
+ * it knows that value, or because reports are muted.
+ */
+extern bool pooler_reported_see(const char *name, const char *value);
 
-/* Clears it, in a transaction of its own.  Can raise. */
-extern void pooler_clean(void);
+/* While on, what core reports is no news for a client but what we do to it. */
+extern bool pooler_reported_mute;
+
+/* Before ReadyForQuery: sends what the client has not been told of. */
+extern void pooler_reported_catch_up(void);
+
+/* Digest of what the client has been told, and all of it as pairs. */
+extern uint64 pooler_reported_told(void);
+extern void pooler_reported_save(StringInfo part);
+
+/* From now on the client has been told this. */
+extern void pooler_reported_restore(uint64 digest, const char *pairs, int len);
+
+/*---------------------------------------------------------------------------
+ * sequences.c: currval(), lastval()
+ *---------------------------------------------------------------------------
+ */
+
+/* As those of settings.c.  Restoring must not be done inside a transaction. */
+extern bool pooler_sequences_changed(void);
+extern uint64 pooler_sequences_save(StringInfo part);
+extern void pooler_sequences_restore(const char *part, int len);
+
+/* DISCARD is about to be run. */
+extern void pooler_sequences_see_discard(void);
+
+/*---------------------------------------------------------------------------
+ * notify.c: NotificationResponse
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_notify_begin(void);
+
+/* Sends one, with the sender's process ID as clients know it. */
+extern int	pooler_notify_put(const char *s, size_t len);
+
+/*---------------------------------------------------------------------------
+ * pins.c: state that can't travel
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_pins_init(void);
+
+/*
+ * Why the client can't leave this backend, now that its transaction has ended.
+ * May start a transaction, and raise.
+ */
+extern PoolerPin pooler_pins_look(void);
+
+/*
+ * At the end of a transaction, before ReadyForQuery: if this session would
+ * have to be pinned and pooler.pin_limit does not allow it, its state is
+ * cleared and the client is told so.
+ */
+extern void pooler_pins_limit(void);
+
+/* Clears all such state, in a transaction of its own.  Can raise. */
+extern void pooler_pins_clear(void);
 
 /*---------------------------------------------------------------------------
  * unnamed.c: the unnamed statement

@@ -53,35 +53,75 @@ buffer(PoolerSessionPart part)
 	return &buffers[part];
 }
 
+static bool
+part_changed(PoolerSessionPart part, const PoolerClient *c)
+{
+	switch (part)
+	{
+		case POOLER_PART_SETTINGS:
+			return pooler_settings_changed();
+		case POOLER_PART_REPORTED:
+			return pooler_reported_told() != c->digest[part];
+		case POOLER_PART_STATEMENTS:
+			return pooler_statements_changed();
+		case POOLER_PART_UNNAMED:
+			return false;
+		case POOLER_PART_SEQUENCES:
+			return pooler_sequences_changed();
+		case POOLER_NPARTS:
+			break;
+	}
+	return false;
+}
+
+static uint64
+save_part(PoolerSessionPart part, StringInfo buf)
+{
+	switch (part)
+	{
+		case POOLER_PART_SETTINGS:
+			return pooler_settings_save(buf);
+		case POOLER_PART_REPORTED:
+			pooler_reported_save(buf);
+			return pooler_reported_told();
+		case POOLER_PART_STATEMENTS:
+			return pooler_statements_save(buf);
+		case POOLER_PART_SEQUENCES:
+			return pooler_sequences_save(buf);
+		case POOLER_PART_UNNAMED:
+		case POOLER_NPARTS:
+			break;
+	}
+	return 0;
+}
+
 void
 pooler_session_save(int client)
 {
 	PoolerClient *c = &pooler_clients[client];
 	const StringInfoData *parts[POOLER_NPARTS] = {0};
-	uint64		digest[POOLER_NPARTS];
 	bool		changed = false;
 
-	memcpy(digest, in_force, sizeof(digest));
-	if (pooler_settings_changed())
+	for (PoolerSessionPart i = 0; i < POOLER_NPARTS; i++)
 	{
-		StringInfo	part = buffer(POOLER_PART_SETTINGS);
-
-		digest[POOLER_PART_SETTINGS] = pooler_settings_save(part);
-		parts[POOLER_PART_SETTINGS] = part;
+		if (!part_changed(i, c))
+			continue;
+		parts[i] = buffer(i);
+		in_force[i] = save_part(i, &buffers[i]);
 		changed = true;
 	}
-	if (pooler_statements_changed())
-	{
-		StringInfo	part = buffer(POOLER_PART_STATEMENTS);
+	if (!changed)
+		return;
+	pooler_session_store(c, parts);
+	memcpy(c->digest, in_force, sizeof(in_force));
+}
 
-		digest[POOLER_PART_STATEMENTS] = pooler_statements_save(part);
-		parts[POOLER_PART_STATEMENTS] = part;
-		changed = true;
-	}
-	if (changed)
-		pooler_session_store(c, parts);
-	memcpy(in_force, digest, sizeof(digest));
-	memcpy(c->digest, digest, sizeof(digest));
+void
+pooler_session_abandon(void)
+{
+	if (pooler_settings_changed() || pooler_statements_changed() ||
+		pooler_sequences_changed())
+		pooler_session_reset();
 }
 
 /*---------------------------------------------------------------------------
@@ -95,7 +135,15 @@ pooler_session_reset(void)
 	for (int i = 0; i < POOLER_NPARTS; i++)
 		in_force[i] = UNKNOWN;
 	startup_in_force = UNKNOWN;
+	owner = -1;
 	pooler_settings_forget();
+}
+
+/* Must what is in force be replaced for this client? */
+static bool
+differs(const PoolerClient *c, PoolerSessionPart part)
+{
+	return c->digest[part] != in_force[part];
 }
 
 /* In a transaction of its own: roles and check hooks look into catalogs. */
@@ -108,9 +156,21 @@ restore_settings(const PoolerClient *c, const char *startup, int startup_len)
 	StartTransactionCommand();
 	pooler_settings_restore(startup, startup_len, part, len);
 	CommitTransactionCommand();
-	pooler_attach_mute_parameters = true;
+	pooler_reported_mute = true;
 	ReportChangedGUCOptions();
-	pooler_attach_mute_parameters = false;
+	pooler_reported_mute = false;
+}
+
+/* A client that has not been here yet was told by the pooler. */
+static void
+restore_reported(const PoolerClient *c)
+{
+	int			len;
+	const char *pairs = pooler_session_part(c, POOLER_PART_REPORTED, &len);
+
+	if (pairs == NULL)
+		pooler_attach_told_at_login(c - pooler_clients, &pairs, &len);
+	pooler_reported_restore(c->digest[POOLER_PART_REPORTED], pairs, len);
 }
 
 static void
@@ -119,7 +179,7 @@ restore_statements(const PoolerClient *c)
 	int			len;
 	const char *part = pooler_session_part(c, POOLER_PART_STATEMENTS, &len);
 
-	if (c->digest[POOLER_PART_STATEMENTS] != in_force[POOLER_PART_STATEMENTS])
+	if (differs(c, POOLER_PART_STATEMENTS))
 		pooler_statements_restore(part, len);
 	else
 		pooler_statements_renew(part, len);
@@ -131,17 +191,24 @@ pooler_session_restore(int client)
 	PoolerClient *c = &pooler_clients[client];
 	uint32		gen = pooler_client_gen(c);
 	const char *startup;
-	int			startup_len;
-	uint64		startup_digest = pooler_attach_startup_of(client, &startup, &startup_len);
+	int			len;
+	uint64		startup_digest = pooler_attach_startup_of(client, &startup, &len);
 
 	if (owner == client && owner_gen == gen &&
 		memcmp(in_force, c->digest, sizeof(in_force)) == 0)
 		return;
 	owner = -1;
-	if (startup_digest != startup_in_force ||
-		c->digest[POOLER_PART_SETTINGS] != in_force[POOLER_PART_SETTINGS])
-		restore_settings(c, startup, startup_len);
+	if (differs(c, POOLER_PART_SEQUENCES))
+	{
+		int			part_len;
+		const char *part = pooler_session_part(c, POOLER_PART_SEQUENCES, &part_len);
+
+		pooler_sequences_restore(part, part_len);
+	}
+	if (startup_digest != startup_in_force || differs(c, POOLER_PART_SETTINGS))
+		restore_settings(c, startup, len);
 	restore_statements(c);
+	restore_reported(c);
 	startup_in_force = startup_digest;
 	memcpy(in_force, c->digest, sizeof(in_force));
 	owner = client;

@@ -13,9 +13,11 @@
  *	 |      |  claimed, client left, somebody waits   |
  *	 |      v                                         |
  *	 +--> TAKE ------ popped a client, attached it ---+
- *	        |  queue is empty                         |
- *	        v                                         |
- *	       FREE ----- claimed and given a client -----+
+ *	 |    ^ |  queue is empty                         |
+ *	 |    | v                                         |
+ *	 |    | FREE ---- claimed and given a client -----+
+ *	 |    | client left                               |
+ *	 +--> PINNED ---- its client sent a command ------+
  *
  * An idle backend has duties (signals, statistics, invalidations) that
  * PostgresMain fulfils only while it reads a command: they are ours here, see
@@ -36,6 +38,7 @@
 #include "postmaster/interrupt.h"
 #include "proto/frame.h"
 #include "shared/debug_point.h"
+#include "shared/pin.h"
 #include "storage/ipc.h"
 #include "storage/sinval.h"
 #include "tcop/tcopprot.h"
@@ -47,6 +50,7 @@ typedef enum Next
 {
 	NEXT_RUN,
 	NEXT_LINGER,
+	NEXT_PINNED,
 	NEXT_TAKE,
 	NEXT_FREE
 } Next;
@@ -147,6 +151,12 @@ report_end_reason(ErrorData *edata)
 				edata->message = pstrdup(_("terminating connection because the client does not read its result"));
 				edata->detail = pstrdup(_("pooler.client_write_timeout has passed while other clients waited for the backend."));
 				break;
+			case POOLER_END_PIN_TIMEOUT:
+				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
+				edata->message = pstrdup(_("terminating connection because its session has kept a backend for too long"));
+				edata->detail = psprintf(_("The session keeps the backend because of %s; pooler.pin_timeout has passed."),
+										 pooler_pin_words(pg_atomic_read_u32(&pooler_me.shared->pin)));
+				break;
 		}
 	}
 	if (prev_emit_log_hook)
@@ -201,6 +211,11 @@ serve_interrupts(void)
 	MemoryContextSwitchTo(cxt);
 	if (worker_has_ended())
 		end_without_pooler();
+	if (my_state() == POOLER_BACKEND_PINNED &&
+		pg_atomic_read_u32(&pooler_me.shared->end_reason) == POOLER_END_PIN_TIMEOUT)
+		ereport(FATAL,			/* reworded by report_end_reason() */
+				(errcode(ERRCODE_ADMIN_SHUTDOWN),
+				 errmsg("terminating connection due to administrator command")));
 }
 
 /* Timers that PostgresMain has set for the idle session it thinks it has. */
@@ -255,50 +270,102 @@ leave_busy(PoolerBackendState state)
  *---------------------------------------------------------------------------
  */
 
+/* What the client is told that an error has ended, as an ErrorResponse. */
+typedef struct Failure
+{
+	uint8_t		bytes[2048];
+	size_t		len;
+} Failure;
+
 /*
- * Takes leave of the attached client: afterwards nothing of it is left here,
- * but its word still says that it is ours.
+ * In a PG_CATCH block: logs the error, leaves the transaction, and says in
+ * which words the client learns of it.
+ */
+static void
+catch_failure(MemoryContext cxt, Failure *failure)
+{
+	PoolerWriter w = pooler_writer(failure->bytes, sizeof(failure->bytes));
+	PoolerErrorFields error = {.severity = "FATAL"};
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(cxt);
+	edata = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	LWLockReleaseAll();
+	HOLD_CANCEL_INTERRUPTS();	/* errfinish() has released it */
+	pooler_session_reset();
+	error.sqlstate = unpack_sql_state(edata->sqlerrcode);
+	error.message = edata->message ? edata->message : "";
+	if (strlen(error.message) > sizeof(failure->bytes) / 2)
+		edata->message[pg_mbcliplen(edata->message, strlen(edata->message),
+									sizeof(failure->bytes) / 2)] = '\0';
+	pooler_build_error(&w, &error);
+	failure->len = pooler_writer_fits(&w) ? w.len : 0;
+	MemoryContextSwitchTo(cxt);
+}
+
+/* Saves what the client carries; false if that failed, which ends it. */
+static bool
+save_session(Failure *failure)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		pooler_session_save(pooler_me.client);
+	}
+	PG_CATCH();
+	{
+		catch_failure(cxt, failure);
+		ok = false;
+	}
+	PG_END_TRY();
+	return ok;
+}
+
+static void
+set_pin(PoolerPin pin)
+{
+	PoolerBackend *shared = pooler_me.shared;
+
+	if (pg_atomic_read_u32(&shared->pin) == pin)
+		return;
+	if (pg_atomic_read_u32(&shared->pin) == POOLER_PIN_NONE)
+		shared->pinned_since = GetCurrentTimestamp();
+	if (pin == POOLER_PIN_NONE)
+		pg_atomic_write_u32(&shared->end_reason, POOLER_END_NONE);
+	pg_atomic_write_u32(&shared->pin, pin);
+}
+
+/* The client has left: so does what only it could have used. */
+static void
+clear_session(void)
+{
+	pooler_session_abandon();
+	if (pooler_pins_look() == POOLER_PIN_NONE)
+		return;
+	pooler_pins_clear();
+	pooler_me.shared->counters.resets++;
+}
+
+/*
+ * Takes leave of the attached client, whose session has been saved or
+ * cleared.  Its word still says that it is ours.
  */
 static void
 let_go(void)
 {
 	PoolerClient *client = &pooler_clients[pooler_me.client];
 
-	if (worker_has_ended())
-		end_without_pooler();
-	whereToSendOutput = DestNone;
-	pooler_session_save(pooler_me.client);
-	if (pooler_clean_needed())
-	{
-		pooler_clean();
-		pooler_me.shared->counters.resets++;
-	}
 	pooler_socket_detach();
+	set_pin(POOLER_PIN_NONE);
 	client->last_backend = pooler_me.slot;
 	client->state_since = busy_since;
 	pooler_me.client = -1;
 	pg_write_barrier();
-}
-
-/*
- * The client's word says IDLE before the pooler is asked to watch it: as soon
- * as it does, somebody else may have the client.  From the store to the watch
- * nothing may end this process, or nobody would ever watch it.
- */
-static void
-give_back(void)
-{
-	int			slot = pooler_me.client;
-	uint32		gen = pooler_me.client_gen;
-
-	if (slot < 0)
-		return;
-	let_go();
-	pg_atomic_write_u64(&pooler_clients[slot].word,
-						pooler_client_word(POOLER_CLIENT_IDLE, 0, gen,
-										   pooler_me.client_serial));
-	pooler_debug_point(POOLER_DEBUG_GIVEN_BACK);
-	pooler_socket_rearm(slot, gen);
 }
 
 /*
@@ -314,9 +381,46 @@ give_back_with(PoolerControlType type, const void *payload, int len)
 	frame.client = pooler_me.client;
 	frame.gen = pooler_me.client_gen;
 	frame.payload = len;
+	if (worker_has_ended())
+		end_without_pooler();
+	whereToSendOutput = DestNone;
 	let_go();
 	if (!pooler_control_send(pooler_me.control, &frame, payload, -1))
 		end_without_pooler();
+}
+
+/*
+ * The client's word says IDLE before the pooler is asked to watch it: as soon
+ * as it does, somebody else may have the client.  From the store to the watch
+ * nothing may end this process, or nobody would ever watch it.  A client that
+ * has gone is given back, too, for the pooler to close it.
+ */
+static void
+give_back(bool gone)
+{
+	int			slot = pooler_me.client;
+	uint32		gen = pooler_me.client_gen;
+	Failure		failure;
+
+	if (slot < 0)
+		return;
+	if (worker_has_ended())
+		end_without_pooler();
+	whereToSendOutput = DestNone;
+	if (gone)
+		clear_session();
+	else if (!save_session(&failure))
+	{
+		clear_session();
+		give_back_with(POOLER_CONTROL_FAILED, failure.bytes, failure.len);
+		return;
+	}
+	let_go();
+	pg_atomic_write_u64(&pooler_clients[slot].word,
+						pooler_client_word(POOLER_CLIENT_IDLE, 0, gen,
+										   pooler_me.client_serial));
+	pooler_debug_point(POOLER_DEBUG_GIVEN_BACK);
+	pooler_socket_rearm(slot, gen);
 }
 
 /*---------------------------------------------------------------------------
@@ -334,7 +438,7 @@ keep_client(int fd)
 	if (fd < 0)
 		return;
 	pooler_socket_keep(frame.client, frame.gen, fd);
-	pooler_attach_remember_settings(frame.client, payload, frame.payload);
+	pooler_attach_remember(frame.client, payload, frame.payload);
 }
 
 /* Asks for a client that was popped; false if it is gone. */
@@ -395,6 +499,7 @@ attach_session(void)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	volatile bool ok = true;
+	Failure		failure;
 
 	PG_TRY();
 	{
@@ -402,30 +507,13 @@ attach_session(void)
 	}
 	PG_CATCH();
 	{
-		uint8_t		buf[2048];
-		PoolerWriter w = pooler_writer(buf, sizeof(buf));
-		PoolerErrorFields error = {.severity = "FATAL"};
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(cxt);
-		edata = CopyErrorData();
-		EmitErrorReport();
-		FlushErrorState();
-		AbortCurrentTransaction();
-		HOLD_CANCEL_INTERRUPTS();	/* errfinish() has released it */
-		pooler_session_reset();
-		error.sqlstate = unpack_sql_state(edata->sqlerrcode);
-		error.message = edata->message ? edata->message : "";
-		if (strlen(error.message) > sizeof(buf) / 2)
-			edata->message[pg_mbcliplen(edata->message, strlen(edata->message),
-										sizeof(buf) / 2)] = '\0';
-		pooler_build_error(&w, &error);
-		give_back_with(POOLER_CONTROL_FAILED, buf,
-					   pooler_writer_fits(&w) ? w.len : 0);
+		catch_failure(cxt, &failure);
 		ok = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(cxt);
+	if (!ok)
+		give_back_with(POOLER_CONTROL_FAILED, failure.bytes, failure.len);
 	return ok;
 }
 
@@ -560,7 +648,7 @@ attach_as_told(int fd)
 	uint64		w = pooler_client_word(POOLER_CLIENT_CLAIMED, pooler_me.slot,
 									   frame.gen, frame.serial);
 
-	give_back();
+	give_back(false);
 	keep_client(fd);
 	set_word(POOLER_BACKEND_TAKING);
 
@@ -605,11 +693,11 @@ obey(void)
 					 POOLER_BACKEND_FREE);
 			return pooler_me.client >= 0 ? NEXT_LINGER : NEXT_FREE;
 		case POOLER_CONTROL_DETACH:
-			give_back();
+			give_back(false);
 			set_word(POOLER_BACKEND_TAKING);
 			return NEXT_TAKE;
 		case POOLER_CONTROL_EXIT:
-			give_back();
+			give_back(false);
 			proc_exit(0);
 		default:
 			ereport(FATAL,
@@ -657,21 +745,29 @@ sleep_until(bool with_client, uint32 wait_event)
 	}
 }
 
-/*
- * What has the client sent?  Anything but a command that is there whole is
- * the pooler's business: it speaks to clients that leave, or talk nonsense.
- */
-static bool
-has_sent_command(void)
+/* What has the client sent?  TERMINATE also if it has closed its end. */
+static PoolerFrameVerdict
+peek(void)
 {
 	static uint8_t buf[8192];
 	ssize_t		n = recv(MyProcPort->sock, buf, sizeof(buf),
 						 MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	return n > 0 &&
-		pooler_frame_inspect(buf, n, sizeof(buf)).verdict == POOLER_FRAME_READY;
+		return POOLER_FRAME_EMPTY;
+	if (n <= 0)
+		return POOLER_FRAME_TERMINATE;
+	return pooler_frame_inspect(buf, n, sizeof(buf)).verdict;
+}
+
+/*
+ * Anything but a command that is there whole is the pooler's business: it
+ * speaks to clients that leave, or talk nonsense.
+ */
+static bool
+has_sent_command(void)
+{
+	return peek() == POOLER_FRAME_READY;
 }
 
 /*
@@ -701,6 +797,14 @@ next_command_is_there(void)
 	return false;
 }
 
+static void
+begin_command(void)
+{
+	busy_since = GetCurrentTimestamp();
+	pooler_me.shared->state_since = busy_since;
+	pooler_clients[pooler_me.client].state_since = busy_since;
+}
+
 /*
  * Our word says LINGERING (or, by now, CLAIMED).  The barrier after it was
  * written and before the queue is read pairs with the one in
@@ -714,7 +818,7 @@ linger(void)
 	if (pooler_queue_maybe(pooler_me.pool) &&
 		move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_TAKING))
 	{
-		give_back();
+		give_back(false);
 		set_word(POOLER_BACKEND_TAKING);
 		return NEXT_TAKE;
 	}
@@ -729,17 +833,49 @@ linger(void)
 		{
 			if (!move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_BUSY))
 				continue;
-			busy_since = GetCurrentTimestamp();
-			pooler_me.shared->state_since = busy_since;
-			pooler_clients[pooler_me.client].state_since = busy_since;
+			begin_command();
 			pooler_me.shared->counters.lingered++;
 			return NEXT_RUN;
 		}
 		if (!move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_TAKING))
 			continue;
-		give_back();
+		give_back(false);
 		set_word(POOLER_BACKEND_TAKING);
 		return NEXT_TAKE;
+	}
+}
+
+/*
+ * The client can't be taken away, and nobody can claim us: we wait for it as
+ * any session does, and serve its notifications.  Part of a message is core's
+ * to wait for; only the end of the connection, which would end this process
+ * there, and nonsense are for the pooler.
+ */
+static Next
+stay_pinned(void)
+{
+	for (;;)
+	{
+		if (sleep_until(true, WAIT_EVENT_CLIENT_READ) == POOLER_WAIT_CONTROL)
+		{
+			(void) obey();		/* the pooler has ended, or nothing */
+			continue;
+		}
+		switch (peek())
+		{
+			case POOLER_FRAME_EMPTY:
+				break;
+			case POOLER_FRAME_READY:
+			case POOLER_FRAME_PARTIAL:
+				begin_command();
+				set_word(POOLER_BACKEND_BUSY);
+				return NEXT_RUN;
+			default:
+				set_word(POOLER_BACKEND_TAKING);
+				give_back(true);
+				set_word(POOLER_BACKEND_TAKING);
+				return NEXT_TAKE;
+		}
 	}
 }
 
@@ -828,18 +964,28 @@ after_command(bool lost)
 		lost = buffer_says_goodbye();
 		if (!lost)
 		{
-			pg_atomic_write_u32(&pooler_me.shared->pipelining, 1);
+			set_pin(POOLER_PIN_PIPELINE);
 			return NEXT_RUN;
 		}
 	}
-	if (pg_atomic_read_u32(&pooler_me.shared->pipelining) != 0)
-		pg_atomic_write_u32(&pooler_me.shared->pipelining, 0);
 	if (lost)
+	{
 		end_stream();
-	if (lost || pooler_queue_maybe(pooler_me.pool) || may_have_to_go())
+		leave_busy(POOLER_BACKEND_TAKING);
+		give_back(true);
+		set_word(POOLER_BACKEND_TAKING);
+		return NEXT_TAKE;
+	}
+	set_pin(pooler_pins_look());
+	if (pg_atomic_read_u32(&pooler_me.shared->pin) != POOLER_PIN_NONE)
+	{
+		leave_busy(POOLER_BACKEND_PINNED);
+		return NEXT_PINNED;
+	}
+	if (pooler_queue_maybe(pooler_me.pool) || may_have_to_go())
 	{
 		leave_busy(POOLER_BACKEND_TAKING);
-		give_back();
+		give_back(false);
 		set_word(POOLER_BACKEND_TAKING);
 		return NEXT_TAKE;
 	}
@@ -868,8 +1014,12 @@ after_birth(void)
 		return NEXT_FREE;
 	initStringInfo(&settings);
 	pooler_attach_report_startup(&settings);
-	report.payload = Min(settings.len, POOLER_MAX_SETTINGS);
-	if (settings.len > POOLER_MAX_SETTINGS ||
+	if (settings.len > POOLER_MAX_SETTINGS)
+		proc_exit(0);
+	appendStringInfoChar(&settings, '\0');
+	pooler_reported_save(&settings);
+	report.payload = Min(settings.len, POOLER_MAX_PAYLOAD);
+	if (settings.len > POOLER_MAX_PAYLOAD ||
 		!pooler_control_send(pooler_me.control, &report, settings.data, -1))
 		proc_exit(0);
 	pfree(settings.data);
@@ -906,6 +1056,9 @@ between_commands(bool lost)
 		{
 			case NEXT_LINGER:
 				next = linger();
+				break;
+			case NEXT_PINNED:
+				next = stay_pinned();
 				break;
 			case NEXT_TAKE:
 				next = take_next();
@@ -984,6 +1137,7 @@ pooler_wait_begin(void)
 	on_shmem_exit(on_exit_report, (Datum) 0);
 	prev_emit_log_hook = emit_log_hook;
 	emit_log_hook = report_end_reason;
+	pooler_notify_begin();
 	if (!shared->delegated)
 	{
 		report_settings();

@@ -52,11 +52,16 @@ typedef struct PoolerControl
  */
 #define POOLER_MESSAGE_SETTINGS	'%'
 
-/* Longest payload: a startup packet's parameters (core's limit is 10000). */
-#define POOLER_MAX_PAYLOAD	12000
+/*
+ * What comes with a client's descriptor, and with LOGGED_IN: its startup
+ * settings and, behind an empty name, what it was told by ParameterStatus at
+ * login; both as (name, value) pairs of strings.  Startup settings are not
+ * much longer than a startup packet, which core limits to 10000 bytes.
+ */
+#define POOLER_MAX_PAYLOAD	24000
 
 /* Longest list of settings that a backend reports: application_name is added. */
-#define POOLER_MAX_SETTINGS	(POOLER_MAX_PAYLOAD - 256)
+#define POOLER_MAX_SETTINGS	11744
 
 /* Both report errors by their result and errno; neither raises. */
 

@@ -39,6 +39,9 @@ int			pooler_client_login_timeout;
 int			pooler_client_read_timeout;
 int			pooler_client_write_timeout;
 int			pooler_session_memory;
+int			pooler_pool_mode;
+int			pooler_pin_limit;
+int			pooler_pin_timeout;
 int			pooler_prepared_statements_memory;
 
 int
@@ -305,6 +308,22 @@ static const PoolerIntSetting int_settings[] = {
 		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
 	},
 	{
+		.name = "pooler.pin_limit",
+		.short_desc = "Share of a pool's backends that sessions may keep between transactions.",
+		.long_desc = "In percent of the pool's size.",
+		.variable = &pooler_pin_limit,
+		.boot = 100, .min = 0, .max = 100,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.pin_timeout",
+		.short_desc = "Time a session may keep its backend between transactions.",
+		.long_desc = "0 means without limit.",
+		.variable = &pooler_pin_timeout,
+		.boot = 0, .min = 0, .max = INT_MAX / 1000,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
 		.name = "pooler.session_memory",
 		.short_desc = "Shared memory for what all clients carry from one backend to the next.",
 		.long_desc = "Settings, names of prepared statements and the like.",
@@ -361,6 +380,26 @@ define_int_settings(void)
 	}
 }
 
+static const struct config_enum_entry pool_modes[] = {
+	{"transaction", POOLER_MODE_TRANSACTION, false},
+	{"session", POOLER_MODE_SESSION, false},
+	{"statement", POOLER_MODE_STATEMENT, false},
+	{NULL, 0, false}
+};
+
+static void
+define_enum_settings(void)
+{
+	DefineCustomEnumVariable("pooler.pool_mode",
+							 "When a client gives its backend to others.",
+							 "transaction: between transactions; session: when it leaves; statement: as transaction, but transaction blocks are refused.",
+							 &pooler_pool_mode,
+							  /* bootValue = */ POOLER_MODE_TRANSACTION,
+							 pool_modes, PGC_SUSET,
+							  /* flags = */ 0,
+							 NULL, NULL, NULL);
+}
+
 static void
 define_string_settings(void)
 {
@@ -394,6 +433,7 @@ void
 pooler_guc_init(void)
 {
 	define_int_settings();
+	define_enum_settings();
 	define_string_settings();
 	MarkGUCPrefixReserved("pooler");
 }

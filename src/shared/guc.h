@@ -27,6 +27,18 @@ extern int	pooler_reserve_pool_size;
 extern int	pooler_max_db_connections;	/* 0: no limit */
 extern char *pooler_prefork;
 
+/* when a client keeps its backend */
+typedef enum PoolerPoolMode
+{
+	POOLER_MODE_TRANSACTION,
+	POOLER_MODE_SESSION,
+	POOLER_MODE_STATEMENT
+} PoolerPoolMode;
+
+extern int	pooler_pool_mode;	/* a PoolerPoolMode */
+extern int	pooler_pin_limit;	/* percent of a pool */
+extern int	pooler_pin_timeout; /* seconds, 0 = none */
+
 /* memory: kB */
 extern int	pooler_session_memory;
 extern int	pooler_prepared_statements_memory;

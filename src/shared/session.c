@@ -12,6 +12,7 @@
  */
 #include "shared/session.h"
 
+#include "common/hashfn.h"
 #include "shared/area.h"
 #include "shared/guc.h"
 #include "shared/registry.h"
@@ -44,6 +45,27 @@ pooler_session_part(const PoolerClient *client, PoolerSessionPart part, int *len
 
 	*len = session ? session->end[part] - begin_of(session, part) : 0;
 	return *len > 0 ? session->data + begin_of(session, part) : NULL;
+}
+
+uint64
+pooler_reported_digest(const char *name, const char *value)
+{
+	uint64		seed = hash_bytes_extended((const unsigned char *) name, strlen(name), 0);
+
+	return hash_bytes_extended((const unsigned char *) value, strlen(value), seed);
+}
+
+int
+pooler_startup_length(const char *payload, int len)
+{
+	const char *p = payload;
+
+	while (p < payload + len && *p != '\0')
+	{
+		p += strlen(p) + 1;
+		p += strlen(p) + 1;
+	}
+	return p - payload;
 }
 
 /*---------------------------------------------------------------------------

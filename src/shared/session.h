@@ -37,4 +37,16 @@ extern void pooler_session_store(PoolerClient *client,
 /* The client has gone, or has nothing to carry.  What was there is zeroed. */
 extern void pooler_session_free(PoolerClient *client);
 
+/*
+ * The digest of POOLER_PART_REPORTED is the sum of these over all variables
+ * that the client has been told of.
+ */
+extern uint64 pooler_reported_digest(const char *name, const char *value);
+
+/*
+ * Where startup settings end in the payload that comes with a client's
+ * descriptor (see control.h); the rest, if any, is what it was told.
+ */
+extern int	pooler_startup_length(const char *payload, int len);
+
 #endif							/* POOLER_SESSION_H */

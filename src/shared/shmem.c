@@ -86,7 +86,8 @@ init_slots(void)
 
 		pg_atomic_init_u64(&backend->word, 0);
 		pg_atomic_init_u32(&backend->in_copy, 0);
-		pg_atomic_init_u32(&backend->pipelining, 0);
+		pg_atomic_init_u32(&backend->pin, POOLER_PIN_NONE);
+		pg_atomic_init_u32(&backend->notifier, 0);
 		pg_atomic_init_u32(&backend->in_transaction, 0);
 		pg_atomic_init_u32(&backend->end_reason, POOLER_END_NONE);
 		backend->taking = backend->pool = backend->login_client = -1;

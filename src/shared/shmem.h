@@ -18,6 +18,7 @@
 #include "datatype/timestamp.h"
 #include "libpq/pqcomm.h"
 #include "port/atomics.h"
+#include "shared/pin.h"
 #include "shared/state.h"
 #include "shared/stats.h"
 #include "storage/s_lock.h"
@@ -42,7 +43,8 @@ typedef enum PoolerEndReason
 {
 	POOLER_END_NONE = 0,
 	POOLER_END_READ_TIMEOUT,	/* unfinished message, others wait */
-	POOLER_END_WRITE_TIMEOUT	/* does not read its result, others wait */
+	POOLER_END_WRITE_TIMEOUT,	/* does not read its result, others wait */
+	POOLER_END_PIN_TIMEOUT		/* pinned too long */
 } PoolerEndReason;
 
 /*
@@ -126,8 +128,10 @@ typedef struct PoolerBackend
 	/* backend */
 	TimestampTz state_since;
 	pg_atomic_uint32 in_copy;	/* reads COPY data from its client */
-	pg_atomic_uint32 pipelining;	/* its client sent more before the result:
-									 * it can't be given back */
+	pg_atomic_uint32 pin;		/* a PoolerPin */
+	TimestampTz pinned_since;	/* if so */
+	pg_atomic_uint32 notifier;	/* for whom it notified last: the process id
+								 * that the client was told; 0: nobody */
 	pg_atomic_uint32 in_transaction;	/* awaits a command inside a
 										 * transaction block */
 	pg_atomic_uint32 end_reason;	/* worker: a PoolerEndReason for the

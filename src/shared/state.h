@@ -84,6 +84,10 @@ typedef enum PoolerClientState
  *	   |             +--- DETACH: FREE; RELEASE: what it was before
  *	   +--- DEAD <--- any, by the backend on its way out
  *
+ * BUSY and PINNED change into each other when a transaction ends whose session
+ * can't travel, and when its client sends a command; from PINNED it is TAKING
+ * once the client has left.
+ *
  * The pooler moves UNUSED->STARTING, FREE|LINGERING->CLAIMED,
  * BUSY<->CANCELLING, STARTING|DEAD->UNUSED; the backend everything else.
  */
@@ -97,6 +101,7 @@ typedef enum PoolerBackendState
 	POOLER_BACKEND_TAKING,		/* between two clients, looks at the queue */
 	POOLER_BACKEND_CLAIMED,		/* idle, owed a message by the pooler */
 	POOLER_BACKEND_CANCELLING,	/* busy, the pooler is about to signal it */
+	POOLER_BACKEND_PINNED,		/* idle, but its client can't be taken away */
 	POOLER_BACKEND_DEAD			/* process is going, or has gone */
 } PoolerBackendState;
 

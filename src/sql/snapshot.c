@@ -163,7 +163,8 @@ copy_backend_process(PoolerBackend *backend, PoolerBackendSnapshot *snap)
 	snap->born_at = backend->born_at;
 	snap->state_since = backend->state_since;
 	snap->in_copy = pg_atomic_read_u32(&backend->in_copy) != 0;
-	snap->pipelining = pg_atomic_read_u32(&backend->pipelining) != 0;
+	snap->pin = pg_atomic_read_u32(&backend->pin);
+	snap->pinned_since = backend->pinned_since;
 	pooler_stats_add(&snap->counters, &backend->counters);
 }
 
@@ -239,6 +240,8 @@ attached_activity(int32 slot, uint64 word, uint64 backend_word)
 		case POOLER_BACKEND_LINGERING:
 		case POOLER_BACKEND_CLAIMED:
 			return POOLER_ACTIVITY_IDLE;
+		case POOLER_BACKEND_PINNED:
+			return POOLER_ACTIVITY_PINNED;
 		case POOLER_BACKEND_DEAD:
 			return POOLER_ACTIVITY_LOST;
 		case POOLER_BACKEND_UNUSED:
@@ -280,7 +283,7 @@ client_activity(int32 slot, uint64 word, uint64 backend_word)
  * process as long as the client's word names it, which the caller checks.
  */
 static uint64
-copy_client_backend(uint64 word, PoolerClientSnapshot *snap)
+copy_client_backend(int32 client, uint64 word, PoolerClientSnapshot *snap)
 {
 	PoolerClientState state = pooler_client_word_state(word);
 	uint32		slot = pooler_client_word_backend(word);
@@ -295,6 +298,12 @@ copy_client_backend(uint64 word, PoolerClientSnapshot *snap)
 	pg_read_barrier();
 	if (backend_is_born(pooler_backend_word_state(backend_word)))
 		snap->backend_pid = backend->pid;
+	if (pooler_backend_word_client(backend_word) == (uint32) client &&
+		pooler_backend_word_gen(backend_word) == pooler_client_word_gen(word))
+	{
+		snap->pin = pg_atomic_read_u32(&backend->pin);
+		snap->pinned_since = backend->pinned_since;
+	}
 	return backend_word;
 }
 
@@ -340,7 +349,7 @@ look_at_client(int32 slot, PoolerClientSnapshot *snap)
 
 	pg_read_barrier();
 	copy_client(client, pooler_client_word_state(word), snap);
-	backend_word = copy_client_backend(word, snap);
+	backend_word = copy_client_backend(slot, word, snap);
 	snap->activity = client_activity(slot, word, backend_word);
 	pg_read_barrier();
 	after = pg_atomic_read_u64(&client->word);
@@ -370,7 +379,10 @@ pooler_snapshot_client(int32 slot, PoolerClientSnapshot *snap)
 	 * is itself, we only can't say which backend it had.
 	 */
 	if (look == LOOK_UNSTEADY)
+	{
 		snap->backend_pid = 0;
+		snap->pin = POOLER_PIN_NONE;
+	}
 	return look == LOOK_DONE || look == LOOK_UNSTEADY;
 }
 

@@ -29,6 +29,7 @@ typedef enum PoolerActivity
 	POOLER_ACTIVITY_IDLE,		/* owes the next command */
 	POOLER_ACTIVITY_WAITING,	/* in the ready queue of its pool */
 	POOLER_ACTIVITY_HANDOVER,	/* is being sent to a backend */
+	POOLER_ACTIVITY_PINNED,		/* as idle, but keeps its backend */
 	POOLER_ACTIVITY_ACTIVE,		/* has a backend that works for it */
 	POOLER_ACTIVITY_LOST		/* its backend has ended; the pooler is about
 								 * to settle that */
@@ -42,6 +43,8 @@ typedef struct PoolerClientSnapshot
 	Oid			dbid;			/* of the pool */
 	Oid			roleid;
 	int			backend_pid;	/* attached or about to be; 0: none */
+	PoolerPin	pin;			/* why it keeps it */
+	TimestampTz pinned_since;
 	TimestampTz connected_at;
 	TimestampTz state_since;	/* 0: not known */
 	TimestampTz queued_at;		/* only while it waits */
@@ -68,7 +71,8 @@ typedef struct PoolerBackendSnapshot
 	TimestampTz born_at;
 	TimestampTz state_since;
 	bool		in_copy;
-	bool		pipelining;
+	PoolerPin	pin;
+	TimestampTz pinned_since;
 	PoolerCounters counters;
 } PoolerBackendSnapshot;
 

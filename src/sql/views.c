@@ -39,6 +39,7 @@ static const char *const activity_names[] = {
 	[POOLER_ACTIVITY_IDLE] = "idle",
 	[POOLER_ACTIVITY_WAITING] = "waiting",
 	[POOLER_ACTIVITY_HANDOVER] = "handover",
+	[POOLER_ACTIVITY_PINNED] = "pinned",
 	[POOLER_ACTIVITY_ACTIVE] = "active",
 	[POOLER_ACTIVITY_LOST] = "lost",
 };
@@ -55,6 +56,7 @@ static const char *const backend_state_names[] = {
 	[POOLER_BACKEND_TAKING] = "taking",
 	[POOLER_BACKEND_CLAIMED] = "claimed",
 	[POOLER_BACKEND_CANCELLING] = "cancelling",
+	[POOLER_BACKEND_PINNED] = "pinned",
 	[POOLER_BACKEND_DEAD] = "ending",
 };
 
@@ -270,6 +272,19 @@ end_row(ReturnSetInfo *result, Row *row)
 	row->n = 0;
 }
 
+/* What keeps a client on its backend, and since when. */
+static void
+add_pin(Row *row, PoolerPin pin, TimestampTz since)
+{
+	const char *name = pooler_pin_name(pin);
+
+	if (name != NULL)
+		add_value(row, CStringGetTextDatum(name));
+	else
+		add_null(row);
+	add_time(row, name != NULL ? since : 0);
+}
+
 /*---------------------------------------------------------------------------
  * Clients and backends
  *---------------------------------------------------------------------------
@@ -294,6 +309,7 @@ client_row(Row *row, int32 slot, const PoolerClientSnapshot *snap,
 	add_age(row, snap->queued_at, now);
 	add_time(row, snap->connected_at);
 	add_count(row, snap->transactions);
+	add_pin(row, snap->pin, snap->pinned_since);
 }
 
 Datum
@@ -334,7 +350,7 @@ backend_row(Row *row, const PoolerBackendSnapshot *snap)
 		add_null(row);
 	add_bool(row, snap->draining);
 	add_bool(row, snap->in_copy);
-	add_bool(row, snap->pipelining);
+	add_pin(row, snap->pin, snap->pinned_since);
 	add_time(row, snap->born_at);
 	add_count(row, c->transactions);
 	add_count(row, c->queries);
@@ -384,6 +400,7 @@ typedef struct PoolCount
 	int32		backends_starting;
 	int32		backends_free;
 	int32		backends_lingering;
+	int32		backends_pinned;
 	int32		backends_busy;
 	int32		backends_ending;
 } PoolCount;
@@ -396,6 +413,7 @@ count_client(PoolCount *count, const PoolerClientSnapshot *snap)
 		case POOLER_ACTIVITY_LOGIN:
 			break;				/* in no pool yet */
 		case POOLER_ACTIVITY_IDLE:
+		case POOLER_ACTIVITY_PINNED:
 			count->clients_idle++;
 			break;
 		case POOLER_ACTIVITY_WAITING:
@@ -427,6 +445,9 @@ count_backend(PoolCount *count, const PoolerBackendSnapshot *snap)
 			break;
 		case POOLER_BACKEND_LINGERING:
 			count->backends_lingering++;
+			break;
+		case POOLER_BACKEND_PINNED:
+			count->backends_pinned++;
 			break;
 		case POOLER_BACKEND_BUSY:
 		case POOLER_BACKEND_TAKING:
@@ -481,6 +502,7 @@ pool_row(Row *row, const PoolerPoolSnapshot *snap, const PoolCount *count,
 	add_int(row, count->backends_starting);
 	add_int(row, count->backends_free);
 	add_int(row, count->backends_lingering);
+	add_int(row, count->backends_pinned);
 	add_int(row, count->backends_busy);
 	add_int(row, count->backends_ending);
 	add_int_or_null(row, snap->size);

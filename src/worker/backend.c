@@ -199,7 +199,7 @@ send_client(int backend, int client, PoolerControlType type)
 		send_frame(backend, &frame, NULL, -1);
 	else
 	{
-		frame.payload = wc->settings_len;
+		frame.payload = wc->payload_len;
 		send_frame(backend, &frame, wc->settings, wc->fd);
 		wb->sent[client] = gen + 1;
 	}

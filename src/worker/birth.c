@@ -196,7 +196,8 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	b->swept = pg_atomic_read_u32(&pooler_shared->clients_gone);
 	memset(&b->counters, 0, sizeof(b->counters));
 	pg_atomic_write_u32(&b->in_copy, 0);
-	pg_atomic_write_u32(&b->pipelining, 0);
+	pg_atomic_write_u32(&b->pin, POOLER_PIN_NONE);
+	pg_atomic_write_u32(&b->notifier, 0);
 	pg_atomic_write_u32(&b->in_transaction, 0);
 	pg_atomic_write_u32(&b->end_reason, POOLER_END_NONE);
 	if (!pg_strong_random(b->token, sizeof(b->token)))

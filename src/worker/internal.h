@@ -97,6 +97,8 @@ typedef struct WorkerClient
 	char	   *settings;		/* startup settings: pairs of strings, for
 								 * backends; NULL if there are none */
 	uint16		settings_len;
+	uint16		payload_len;	/* with what it was told at login, behind an
+								 * empty name */
 	PoolerSkip *skip;			/* a cancelled command is being thrown away;
 								 * else NULL */
 	bool		counted;		/* against max_client_conn */

@@ -27,6 +27,7 @@
 #include "auth/catalog.h"
 #include "port/pg_bswap.h"
 #include "shared/evict.h"
+#include "shared/session.h"
 #include "utils/memutils.h"
 #include "worker/parameters.h"
 
@@ -376,14 +377,38 @@ log_authorized(int slot)
 	MyProcPort = NULL;
 }
 
+/* What comes with the client's descriptor from now on; see control.h. */
+static void
+keep_payload(int slot, const char *payload, int len)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	const char *end = payload + len;
+	uint64		told = 0;
+
+	if (wc->settings)
+		pfree(wc->settings);
+	wc->settings = MemoryContextAlloc(TopMemoryContext, Max(len, 1));
+	memcpy(wc->settings, payload, len);
+	wc->payload_len = len;
+	wc->settings_len = pooler_startup_length(payload, len);
+	for (const char *name = payload + wc->settings_len + 1; name < end;)
+	{
+		const char *value = name + strlen(name) + 1;
+
+		told += pooler_reported_digest(name, value);
+		name = value + strlen(value) + 1;
+	}
+	pooler_clients[slot].digest[POOLER_PART_REPORTED] = told;
+}
+
 /*
  * From now on the settings are those that a backend has made of what the
  * client wrote, and its own application_name.
  */
 static void
-keep_understood(int slot, const char *pairs, size_t len, const char *application_name)
+keep_understood(int slot, const char *pairs, size_t len,
+				const char *application_name, const StringInfoData *told)
 {
-	WorkerClient *wc = &pooler_worker_clients[slot];
 	StringInfoData buf;
 
 	initStringInfo(&buf);
@@ -394,15 +419,12 @@ keep_understood(int slot, const char *pairs, size_t len, const char *application
 		appendBinaryStringInfo(&buf, "application_name", sizeof("application_name"));
 		appendBinaryStringInfo(&buf, application_name, strlen(application_name) + 1);
 	}
-	if (wc->settings)
-		pfree(wc->settings);
-	wc->settings = NULL;
-	wc->settings_len = buf.len;
-	if (buf.len > 0)
+	if (buf.len + 1 + told->len <= POOLER_MAX_PAYLOAD)
 	{
-		wc->settings = MemoryContextAlloc(TopMemoryContext, buf.len);
-		memcpy(wc->settings, buf.data, buf.len);
+		appendStringInfoChar(&buf, '\0');
+		appendBinaryStringInfo(&buf, told->data, told->len);
 	}
+	keep_payload(slot, buf.data, buf.len);
 	pfree(buf.data);
 }
 
@@ -414,6 +436,7 @@ welcome(int slot, const char *parameters, size_t len)
 	PoolerIdentity *who = &login->identity;
 	const char *settings;
 	size_t		settings_len;
+	StringInfoData told;
 	uint32		key;
 	PoolerWriter w;
 
@@ -425,12 +448,15 @@ welcome(int slot, const char *parameters, size_t len)
 	w = pooler_login_out_begin(login, 9);
 	pooler_build_auth(&w, 0, NULL, 0);
 	pooler_login_out_end(login, &w);
-	pooler_parameters_write(&login->out, parameters, len,
+	initStringInfo(&told);
+	pooler_parameters_write(&login->out, &told, parameters, len,
 							login->startup.application_name ?
 							client->application_name : NULL);
 	settings = pooler_parameters_settings(parameters, len, &settings_len);
 	keep_understood(slot, settings, settings_len,
-					login->startup.application_name ? client->application_name : NULL);
+					login->startup.application_name ? client->application_name : NULL,
+					&told);
+	pfree(told.data);
 	w = pooler_login_out_begin(login, 32);
 	key = pg_hton32(client->cancel_key);
 	pooler_build_key(&w, pooler_client_pid(slot), &key, sizeof(key));
@@ -553,8 +579,7 @@ pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 {
 	PoolerClient *client = &pooler_clients[slot];
 
-	keep_understood(slot, settings, len, NULL);
-
+	keep_payload(slot, settings, len);
 	enter_pool(slot, dbid, roleid, client->database, client->role);
 	pooler_login_free(slot);
 }

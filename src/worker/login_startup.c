@@ -44,7 +44,7 @@ keep_settings(int slot)
 		wc->settings = MemoryContextAlloc(TopMemoryContext, buf.len);
 		memcpy(wc->settings, buf.data, buf.len);
 	}
-	wc->settings_len = buf.len;
+	wc->settings_len = wc->payload_len = buf.len;
 	pfree(buf.data);
 }
 

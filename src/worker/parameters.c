@@ -183,8 +183,8 @@ pooler_settings_trivial(const char *settings, size_t len)
 }
 
 void
-pooler_parameters_write(StringInfo out, const char *parameters, size_t len,
-						const char *application_name)
+pooler_parameters_write(StringInfo out, StringInfo told, const char *parameters,
+						size_t len, const char *application_name)
 {
 	size_t		offset = 0;
 	PoolerMessage message;
@@ -194,23 +194,21 @@ pooler_parameters_write(StringInfo out, const char *parameters, size_t len,
 	{
 		const char *name;
 		const char *value;
+		PoolerWriter w;
+		size_t		room;
 
-		if (message.type == POOLER_MESSAGE_SETTINGS)
+		if (message.type == POOLER_MESSAGE_SETTINGS ||
+			!pooler_message_parse_parameter(&message, &name, &value))
 			continue;
-		if (application_name != NULL &&
-			pooler_message_parse_parameter(&message, &name, &value) &&
-			strcmp(name, "application_name") == 0)
-		{
-			PoolerWriter w;
-
-			enlargeStringInfo(out, 256);
-			w = pooler_writer(out->data + out->len, 256);
-			pooler_build_parameter(&w, name, application_name);
-			out->len += w.len;
-		}
-		else
-			appendBinaryStringInfo(out, (const char *) message.body - POOLER_FRAME_HEADER,
-								   message.total);
+		if (application_name != NULL && strcmp(name, "application_name") == 0)
+			value = application_name;
+		room = POOLER_FRAME_HEADER + strlen(name) + strlen(value) + 2;
+		enlargeStringInfo(out, room);
+		w = pooler_writer(out->data + out->len, room);
+		pooler_build_parameter(&w, name, value);
+		out->len += w.len;
+		appendBinaryStringInfo(told, name, strlen(name) + 1);
+		appendBinaryStringInfo(told, value, strlen(value) + 1);
 	}
 }
 

@@ -38,11 +38,12 @@ extern void pooler_parameters_forget(void);
 extern void pooler_parameters_outdate(void);
 
 /*
- * Appends the messages, with the client's own application_name unless that is
- * NULL.
+ * Appends the messages to out, and what they tell to told, as pairs of
+ * strings; with the client's own application_name unless that is NULL.
  */
-extern void pooler_parameters_write(StringInfo out, const char *parameters,
-									size_t len, const char *application_name);
+extern void pooler_parameters_write(StringInfo out, StringInfo told,
+									const char *parameters, size_t len,
+									const char *application_name);
 
 /*
  * The startup settings that were reported together with these messages, as

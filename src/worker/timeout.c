@@ -186,6 +186,38 @@ check_backend(int backend)
 				   POOLER_END_WRITE_TIMEOUT : POOLER_END_READ_TIMEOUT);
 }
 
+/*---------------------------------------------------------------------------
+ * pin_timeout
+ *---------------------------------------------------------------------------
+ */
+
+/* An idle one looks at the reason when its latch is set; a busy one needs more. */
+static void
+check_pin(int backend)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	uint64		w = pg_atomic_read_u64(&b->word);
+	uint32		client = pooler_backend_word_client(w);
+	PGPROC	   *proc;
+
+	if (pooler_pin_timeout == 0 ||
+		pg_atomic_read_u32(&b->pin) == POOLER_PIN_NONE ||
+		pg_atomic_read_u32(&b->pin) == POOLER_PIN_MODE ||
+		!TimestampDifferenceExceeds(b->pinned_since, pooler_worker.now,
+									pooler_pin_timeout * 1000))
+		return;
+	if (pooler_backend_word_state(w) == POOLER_BACKEND_PINNED)
+	{
+		pg_atomic_write_u32(&b->end_reason, POOLER_END_PIN_TIMEOUT);
+		proc = BackendPidGetProc(b->pid);
+		if (proc != NULL)
+			SetLatch(&proc->procLatch);
+	}
+	else if (pooler_backend_word_state(w) == POOLER_BACKEND_BUSY &&
+			 pg_atomic_read_u32(&b->pin) == POOLER_PIN_PIPELINE)
+		end_client(backend, client, POOLER_END_PIN_TIMEOUT);
+}
+
 static void
 check_stalls(int pool)
 {
@@ -206,6 +238,8 @@ pooler_timeout_tick(void)
 	if (stalls == NULL)
 		stalls = MemoryContextAllocZero(TopMemoryContext,
 										sizeof(Stall) * pooler_shared->nbackends);
+	for (int i = 0; i < pooler_shared->nbackends; i++)
+		check_pin(i);
 	for (int i = 0; i < pooler_shared->npools; i++)
 	{
 		if (!pooler_pools[i].in_use ||

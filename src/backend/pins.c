@@ -1,0 +1,325 @@
+/*-------------------------------------------------------------------------
+ *
+ * pins.c
+ *	  State that can't travel, and so keeps the backend with its client.
+ *
+ * Runs in: pool backends, at the end of each transaction.  Looks at the
+ * resulting state, not at the commands: what a function, a trigger or an
+ * extension did counts as well.  Looking has to be cheap, because it is done
+ * each time: what needs a catalog is looked at only after a transaction that
+ * may have changed it.
+ *
+ * When the client has left, the state is cleared here, too.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "backend/internal.h"
+#include "backend/hash.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_namespace.h"
+#include "commands/async.h"
+#include "commands/sequence.h"
+#include "executor/executor.h"
+#include "replication/origin.h"
+#include "replication/slot.h"
+#include "shared/guc.h"
+#include "storage/lock.h"
+#include "tcop/utility.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
+#include "utils/portal.h"
+
+static ProcessUtility_hook_type prev_ProcessUtility_hook;
+
+/* What the last look into catalogs and lists found, and whether it is stale. */
+static bool has_temp_objects;
+static bool temp_touched;
+static bool has_channels;
+static bool listen_touched;
+
+/*---------------------------------------------------------------------------
+ * looking
+ *---------------------------------------------------------------------------
+ */
+
+/* At the end of a transaction only holdable portals are left. */
+static bool
+has_portals(void)
+{
+	static HTAB *table = NULL;
+
+	if (table == NULL)
+		table = pooler_hash_find("Portal hash");
+	return table != NULL && hash_get_num_entries(table) > 0;
+}
+
+/* Between transactions only session locks are held. */
+static bool
+has_locks(void)
+{
+	for (int i = 0; i < NUM_LOCK_PARTITIONS; i++)
+	{
+		if (!pooler_proc_locks_empty(MyProc, i))
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_temporary_slots(void)
+{
+	if (ReplicationSlotCtl == NULL || max_replication_slots == 0)
+		return false;
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		ReplicationSlot *slot = &ReplicationSlotCtl->replication_slots[i];
+
+		if (slot->in_use && slot->active_pid == MyProcPid &&
+			slot->data.persistency == RS_TEMPORARY)
+			return true;
+	}
+	return false;
+}
+
+/* All that is in the temporary schema depends on it. */
+static bool
+temp_schema_is_used(void)
+{
+	Oid			schema;
+	Oid			toast;
+	Relation	depend;
+	SysScanDesc scan;
+	ScanKeyData key[2];
+	bool		found;
+
+	GetTempNamespaceState(&schema, &toast);
+	if (!OidIsValid(schema))
+		return false;
+	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(schema));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return found;
+}
+
+/* Is the first row of pg_listening_channels() there? */
+static bool
+listens(void)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+	FmgrInfo	flinfo;
+	ReturnSetInfo rsinfo = {.type = T_ReturnSetInfo};
+
+	rsinfo.econtext = CreateStandaloneExprContext();
+	rsinfo.allowedModes = SFRM_ValuePerCall;
+	rsinfo.returnMode = SFRM_ValuePerCall;
+	fmgr_info(F_PG_LISTENING_CHANNELS, &flinfo);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, 0, InvalidOid, NULL, (Node *) &rsinfo);
+	(void) FunctionCallInvoke(fcinfo);
+	FreeExprContext(rsinfo.econtext, true);
+	return rsinfo.isDone != ExprEndResult;
+}
+
+static void
+look_again(void)
+{
+	StartTransactionCommand();
+	if (temp_touched)
+		has_temp_objects = temp_schema_is_used();
+	if (listen_touched)
+		has_channels = listens();
+	CommitTransactionCommand();
+	temp_touched = listen_touched = false;
+}
+
+PoolerPin
+pooler_pins_look(void)
+{
+	if (temp_touched || listen_touched)
+		look_again();
+	if (has_temp_objects)
+		return POOLER_PIN_TEMP;
+	if (has_locks())
+		return POOLER_PIN_LOCKS;
+	if (has_channels)
+		return POOLER_PIN_LISTEN;
+	if (has_portals())
+		return POOLER_PIN_CURSORS;
+	if (get_backup_status() != SESSION_BACKUP_NONE)
+		return POOLER_PIN_BACKUP;
+	if (replorigin_session_origin != InvalidRepOriginId)
+		return POOLER_PIN_ORIGIN;
+	if (has_temporary_slots())
+		return POOLER_PIN_SLOTS;
+	if (pooler_pool_mode == POOLER_MODE_SESSION)
+		return POOLER_PIN_MODE;
+	if (!pooler_statements_intern())
+		return POOLER_PIN_STATEMENTS;
+	return POOLER_PIN_NONE;
+}
+
+/*---------------------------------------------------------------------------
+ * clearing
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * The part of DISCARD ALL (discard.c) that is about these states, and what it
+ * forgets: temporary slots, the replication origin and a base backup.
+ */
+void
+pooler_pins_clear(void)
+{
+	StartTransactionCommand();
+	PortalHashTableDeleteAll();
+	if (has_channels || listen_touched)
+		Async_UnlistenAll();
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	if (has_temp_objects || temp_touched)
+		ResetTempTableNamespace();
+	if (replorigin_session_origin != InvalidRepOriginId)
+	{
+		replorigin_session_reset();
+		replorigin_session_origin = InvalidRepOriginId;
+	}
+	if (get_backup_status() != SESSION_BACKUP_NONE)
+		do_pg_abort_backup(0, BoolGetDatum(false));
+	if (has_temporary_slots())
+		pooler_slot_cleanup();
+	CommitTransactionCommand();
+	has_temp_objects = has_channels = temp_touched = listen_touched = false;
+}
+
+/*---------------------------------------------------------------------------
+ * pooler.pin_limit
+ *---------------------------------------------------------------------------
+ */
+
+/* Backends of this pool that are pinned, but for what is going to end soon. */
+static int
+count_pinned(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < pooler_shared->nbackends; i++)
+	{
+		PoolerBackend *b = &pooler_backends[i];
+		uint32		pin = pg_atomic_read_u32(&b->pin);
+
+		if (b->pool == pooler_me.shared->pool &&
+			pin != POOLER_PIN_NONE && pin != POOLER_PIN_PIPELINE &&
+			pooler_backend_word_state(pg_atomic_read_u64(&b->word)) !=
+			POOLER_BACKEND_UNUSED)
+			n++;
+	}
+	return n;
+}
+
+static void
+tell_limit(PoolerPin pin, int limit)
+{
+	uint8_t		buf[1024];
+	PoolerWriter w = pooler_writer(buf, sizeof(buf));
+	PoolerErrorFields error = {.severity = "ERROR"};
+	char	   *detail = psprintf(_("This session would have kept its backend because of %s, which have been dropped; pooler.pin_limit allows %d sessions of this pool to keep one."),
+								  pooler_pin_words(pin), limit);
+
+	error.sqlstate = unpack_sql_state(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED);
+	error.message = _("too many sessions keep a backend of this pool");
+	error.detail = detail;
+	pooler_build_error(&w, &error);
+	if (pooler_writer_fits(&w))
+		(void) pooler_me.core->putmessage(PqMsg_ErrorResponse,
+										  (char *) buf + POOLER_FRAME_HEADER,
+										  w.len - POOLER_FRAME_HEADER);
+	pfree(detail);
+}
+
+/*
+ * The transaction has been committed, so that its effects stay; what the
+ * session would have kept does not.
+ */
+void
+pooler_pins_limit(void)
+{
+	uint32		before = pg_atomic_read_u32(&pooler_me.shared->pin);
+	int			limit = pooler_me.pool->size * pooler_pin_limit / 100;
+	PoolerPin	pin;
+
+	if (before != POOLER_PIN_NONE && before != POOLER_PIN_PIPELINE)
+		return;
+	pin = pooler_pins_look();
+	if (pin == POOLER_PIN_NONE || pin == POOLER_PIN_MODE ||
+		pin == POOLER_PIN_STATEMENTS || count_pinned() < limit)
+		return;
+	pooler_pins_clear();
+	tell_limit(pin, limit);
+}
+
+/*---------------------------------------------------------------------------
+ * hooks
+ *---------------------------------------------------------------------------
+ */
+
+/* Called for a command of any depth, before it is run. */
+static void
+check_mode(const Node *stmt)
+{
+	if (pooler_pool_mode == POOLER_MODE_STATEMENT && IsA(stmt, TransactionStmt) &&
+		(((const TransactionStmt *) stmt)->kind == TRANS_STMT_BEGIN ||
+		 ((const TransactionStmt *) stmt)->kind == TRANS_STMT_START))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("transaction blocks are not allowed in this pool"),
+				 errdetail("pooler.pool_mode is \"statement\" for this database and role.")));
+}
+
+/* There is no other way to LISTEN than the statement. */
+static void
+see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	const Node *stmt = pstmt->utilityStmt;
+
+	if (pooler_me.slot >= 0)
+		check_mode(stmt);
+	if (IsA(stmt, DiscardStmt))
+		pooler_sequences_see_discard();
+	if (IsA(stmt, ListenStmt) || IsA(stmt, UnlistenStmt) || IsA(stmt, DiscardStmt))
+		listen_touched = true;
+	if (prev_ProcessUtility_hook)
+		prev_ProcessUtility_hook(pstmt, queryString, readOnlyTree, context,
+								 params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+}
+
+/* The flag is core's, and reset when the next transaction starts. */
+static void
+see_transaction_end(XactEvent event, void *arg)
+{
+	if (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE)
+		temp_touched = true;
+}
+
+void
+pooler_pins_init(void)
+{
+	prev_ProcessUtility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = see_utility;
+	RegisterXactCallback(see_transaction_end, NULL);
+}
