@@ -71,6 +71,7 @@ CREATE FUNCTION pooler.get_pools(
 	OUT backends_ending integer,
 	OUT size integer,
 	OUT paused boolean,
+	OUT dedicated boolean,
 	OUT created_at timestamptz,
 	OUT transactions bigint,
 	OUT transaction_us bigint,
@@ -293,6 +294,7 @@ SELECT coalesce(d.datname, p.database) AS database,
 	   p.size,
 	   (p.backends_pinned + p.backends_busy)::double precision / p.size::double precision AS utilisation,
 	   p.paused,
+	   p.dedicated,
 	   p.transactions,
 	   (p.transaction_us / nullif(p.transactions, 0))::double precision
 	   * interval '1 microsecond' AS avg_transaction_time,
@@ -310,7 +312,7 @@ FROM pooler.get_pools() AS p
 	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = p.roleid;
 
 COMMENT ON VIEW pooler.pools IS
-'Pools: a row for each database and role that clients have used';
+'Pools: a row for each database and role that clients have used, and one for each client that needs a backend of its own';
 COMMENT ON COLUMN pooler.pools.database IS
 'Database';
 COMMENT ON COLUMN pooler.pools.role IS
@@ -345,6 +347,8 @@ COMMENT ON COLUMN pooler.pools.utilisation IS
 '(backends_pinned + backends_busy) / size: 1 means that all are at work or kept, more that the reserve is used';
 COMMENT ON COLUMN pooler.pools.paused IS
 'True if the pool is paused: its clients wait, whatever is free';
+COMMENT ON COLUMN pooler.pools.dedicated IS
+'True if the pool is one client''s alone, which has connected with settings that only a starting backend can take';
 COMMENT ON COLUMN pooler.pools.transactions IS
 'Transactions that ended';
 COMMENT ON COLUMN pooler.pools.avg_transaction_time IS

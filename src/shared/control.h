@@ -60,6 +60,12 @@ typedef struct PoolerControl
  */
 #define POOLER_MAX_PAYLOAD	24000
 
+/*
+ * Name of a pair that comes before all others if some of the settings can only
+ * be set while a backend starts, so that the client needs one of its own.
+ */
+#define POOLER_NEEDS_OWN_BACKEND	"pooler.own_backend"
+
 /* Longest list of settings that a backend reports: application_name is added. */
 #define POOLER_MAX_SETTINGS	11744
 

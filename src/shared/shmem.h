@@ -146,8 +146,12 @@ typedef struct PoolerBackend
 /* flags of a pool; under its mutex */
 #define POOLER_POOL_PAUSED		0x01	/* nothing is popped */
 
+#define POOLER_NO_OWNER			(-1)
+#define POOLER_OWNER_GONE		(-2)
+
 /*
- * A pool: the backends of one (database, role), known by their OIDs.
+ * A pool: the backends of one (database, role), known by their OIDs, or of one
+ * client.
  */
 typedef struct PoolerPool
 {
@@ -186,6 +190,9 @@ typedef struct PoolerPool
 	int32		nbackends;		/* births under way included */
 	int32		nstarting;
 	int32		size;			/* limit in force, without the reserve */
+	int32		owner;			/* client slot for which alone it is there,
+								 * because of its startup settings; else
+								 * POOLER_NO_OWNER or POOLER_OWNER_GONE */
 	TimestampTz created_at;
 	PoolerCounters counters;	/* of backends that have gone, and of the
 								 * worker itself */

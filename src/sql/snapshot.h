@@ -84,6 +84,7 @@ typedef struct PoolerPoolSnapshot
 	char		role[NAMEDATALEN];
 	int32		size;
 	bool		paused;
+	bool		dedicated;		/* to one client */
 	TimestampTz created_at;
 } PoolerPoolSnapshot;
 

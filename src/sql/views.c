@@ -507,6 +507,7 @@ pool_row(Row *row, const PoolerPoolSnapshot *snap, const PoolCount *count,
 	add_int(row, count->backends_ending);
 	add_int_or_null(row, snap->size);
 	add_bool(row, snap->paused);
+	add_bool(row, snap->dedicated);
 	add_time(row, snap->created_at);
 	add_count(row, c->transactions);
 	add_count(row, c->transaction_us);

@@ -264,7 +264,8 @@ pooler_birth_start(WorkerBirthKind kind, int pool, const char *database,
 	birth->pool = pool;
 	birth->client = client;
 	birth->client_gen = client >= 0 ? pooler_client_gen(&pooler_clients[client]) : 0;
-	birth->has_settings = settings_len > 0;
+	birth->has_settings = settings_len > 0 &&
+		(pool < 0 || pooler_pools[pool].owner == POOLER_NO_OWNER);
 	birth->deadline = TimestampTzPlusMilliseconds(pooler_worker.now,
 												  pooler_server_connect_timeout * INT64CONST(1000));
 	cxt = MemoryContextSwitchTo(cxt);

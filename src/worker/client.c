@@ -308,7 +308,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		discard_input(wc->fd);
 	}
-	wc->hangup_armed = wc->lowat = false;
+	wc->hangup_armed = wc->lowat = wc->own_backend = false;
 	wc->half_looks = 0;
 
 	/* in this order: backends hold copies, so close() alone ends nothing */

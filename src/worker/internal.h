@@ -101,6 +101,7 @@ typedef struct WorkerClient
 								 * empty name */
 	PoolerSkip *skip;			/* a cancelled command is being thrown away;
 								 * else NULL */
+	bool		own_backend;	/* has settings for a starting backend only */
 	bool		counted;		/* against max_client_conn */
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
 	uint8		half_looks;		/* how often half a message was seen */
@@ -200,8 +201,10 @@ typedef struct WorkerPool
 extern WorkerPool *pooler_worker_pools;
 
 extern void pooler_pool_startup(void);
+
+/* owner: a client's slot, or POOLER_NO_OWNER for the pool that all share. */
 extern int	pooler_pool_find(Oid dbid, Oid roleid, const char *database,
-							 const char *role);
+							 const char *role, int owner);
 extern void pooler_pool_client_left(int pool);
 
 /* Starts backends for those who wait, or makes room for them elsewhere. */

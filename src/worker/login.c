@@ -327,7 +327,8 @@ start_probe(int slot)
 	PoolerIdentity *who = &login->identity;
 	int			pool = pooler_pool_find(who->dbid, who->roleid,
 										NameStr(who->database),
-										NameStr(who->role));
+										NameStr(who->role),
+										POOLER_NO_OWNER);
 	int			backend;
 	size_t		settings_len;
 	const char *settings = pooler_parameters_key_settings(login->key,
@@ -355,7 +356,9 @@ enter_pool(int slot, Oid dbid, Oid roleid, const char *database, const char *rol
 {
 	PoolerClient *client = &pooler_clients[slot];
 
-	client->pool = pooler_pool_find(dbid, roleid, database, role);
+	client->pool = pooler_pool_find(dbid, roleid, database, role,
+									pooler_worker_clients[slot].own_backend ?
+									slot : POOLER_NO_OWNER);
 	pooler_pools[client->pool].nclients++;
 	pooler_pools[client->pool].counters.logins++;
 }
@@ -381,10 +384,19 @@ log_authorized(int slot)
 static void
 keep_payload(int slot, const char *payload, int len)
 {
+	/* a pair whose value is empty */
+	static const char mark[] = POOLER_NEEDS_OWN_BACKEND "\0";
 	WorkerClient *wc = &pooler_worker_clients[slot];
 	const char *end = payload + len;
 	uint64		told = 0;
 
+	wc->own_backend = len > (int) sizeof(mark) &&
+		memcmp(payload, mark, sizeof(mark)) == 0;
+	if (wc->own_backend)
+	{
+		payload += sizeof(mark);
+		len -= sizeof(mark);
+	}
 	if (wc->settings)
 		pfree(wc->settings);
 	wc->settings = MemoryContextAlloc(TopMemoryContext, Max(len, 1));

@@ -58,8 +58,18 @@ pooler_pool_startup(void)
 	birth_tokens_at = pooler_worker.now;
 }
 
+/* One client needs one backend; a client that has gone needs none. */
+static int
+size_of(const PoolerPool *pool)
+{
+	if (pool->owner == POOLER_OWNER_GONE)
+		return 0;
+	return pool->owner >= 0 ? 1 : pooler_default_pool_size;
+}
+
 static void
-open_pool(int index, Oid dbid, Oid roleid, const char *database, const char *role)
+open_pool(int index, Oid dbid, Oid roleid, const char *database,
+		  const char *role, int owner)
 {
 	PoolerPool *pool = &pooler_pools[index];
 
@@ -70,7 +80,8 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database, const char *rol
 	pool->roleid = roleid;
 	strlcpy(pool->database, database, NAMEDATALEN);
 	strlcpy(pool->role, role, NAMEDATALEN);
-	pool->size = pooler_default_pool_size;
+	pool->owner = owner;
+	pool->size = size_of(pool);
 	pool->created_at = pooler_worker.now;
 	memset(&pool->counters, 0, sizeof(pool->counters));
 	pooler_worker_pools[index].retry_at = 0;
@@ -82,38 +93,75 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database, const char *rol
 }
 
 /*
- * Finds the pool, or opens one.  When all slots have been used, one without
- * clients and backends is used again; there always is one (see pool_slots()
- * in shmem.c).
+ * A slot for another pool.  When all have been used, one without clients and
+ * backends is used again; there always is one (see pool_slots() in shmem.c).
  */
-int
-pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role)
+static int
+free_slot(void)
 {
-	int			index = -1;
-
 	for (int i = 0; i < npools; i++)
 	{
-		PoolerPool *pool = &pooler_pools[i];
-
-		if (pool->in_use && pool->dbid == dbid && pool->roleid == roleid)
+		if (!pooler_pools[i].in_use)
 			return i;
 	}
 	if (npools < pooler_shared->npools)
-		index = npools++;
-	for (int i = 0; i < npools && index < 0; i++)
+		return npools++;
+	for (int i = 0; i < npools; i++)
 	{
 		if (pooler_pools[i].nclients == 0 && pooler_pools[i].nbackends == 0)
-			index = i;
+			return i;
 	}
-	Assert(index >= 0);
-	open_pool(index, dbid, roleid, database, role);
+	Assert(false);
+	return 0;
+}
+
+int
+pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role,
+				 int owner)
+{
+	int			index;
+
+	for (int i = 0; i < npools && owner == POOLER_NO_OWNER; i++)
+	{
+		PoolerPool *pool = &pooler_pools[i];
+
+		if (pool->in_use && pool->dbid == dbid && pool->roleid == roleid &&
+			pool->owner == POOLER_NO_OWNER)
+			return i;
+	}
+	index = free_slot();
+	open_pool(index, dbid, roleid, database, role, owner);
 	return index;
 }
 
-void
-pooler_pool_client_left(int pool)
+static void drain(int index);
+
+/* The slot of a pool whose owner has gone is free once its backend has. */
+static void
+close_if_abandoned(int index)
 {
-	pooler_pools[pool].nclients--;
+	PoolerPool *pool = &pooler_pools[index];
+
+	if (pool->owner != POOLER_OWNER_GONE || pool->nbackends > 0)
+		return;
+	pool->in_use = false;
+	pg_write_barrier();
+	pooler_stats_add(&pooler_shared->gone_pools, &pool->counters);
+	memset(&pool->counters, 0, sizeof(pool->counters));
+}
+
+void
+pooler_pool_client_left(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	pool->nclients--;
+	if (pool->owner < 0)
+		return;
+	pool->owner = POOLER_OWNER_GONE;
+	pool->size = 0;
+	drain(index);
+	close_if_abandoned(index);
 }
 
 /*---------------------------------------------------------------------------
@@ -155,7 +203,8 @@ pool_limit(PoolerPool *pool)
 {
 	TimestampTz since;
 
-	if (pooler_reserve_pool_size == 0 || pooler_queue_first(pool, &since) < 0 ||
+	if (pooler_reserve_pool_size == 0 || pool->owner != POOLER_NO_OWNER ||
+		pooler_queue_first(pool, &since) < 0 ||
 		!TimestampDifferenceExceeds(since, pooler_worker.now,
 									pooler_reserve_pool_timeout * 1000))
 		return pool->size;
@@ -423,8 +472,6 @@ take_birth_token(void)
  *---------------------------------------------------------------------------
  */
 
-static void drain(int index);
-
 /*
  * A role or a database has changed.  Backends bear the old names in the log
  * and in views, and were let in by rights that may be gone: they are replaced.
@@ -464,28 +511,47 @@ refresh_names(int index)
 	MemoryContextSwitchTo(old);
 }
 
-static bool
-give_birth(int index)
+static int
+start_shared(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
 	PoolerIdentity who = {0};
-	char	   *key;
 	size_t		key_len;
+	char	   *key;
 	int			backend;
 
-	if (!take_birth_token())
-	{
-		pooler_worker_tick_within(20);
-		return false;
-	}
-	refresh_names(index);
 	who.dbid = pool->dbid;
 	who.roleid = pool->roleid;
 	key = pooler_parameters_key(CurrentMemoryContext, &who, NULL, 0, &key_len);
 	backend = pooler_birth_start(WORKER_BIRTH_POOL, index, pool->database,
 								 pool->role, NULL, 0, key, key_len, -1);
 	pfree(key);
-	return backend >= 0;
+	return backend;
+}
+
+/* With the settings of the client that it is for. */
+static int
+start_own(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+	WorkerClient *wc = &pooler_worker_clients[pool->owner];
+
+	return pooler_birth_start(WORKER_BIRTH_POOL, index, pool->database,
+							  pool->role, wc->settings, wc->settings_len,
+							  NULL, 0, -1);
+}
+
+static bool
+give_birth(int index)
+{
+	if (!take_birth_token())
+	{
+		pooler_worker_tick_within(20);
+		return false;
+	}
+	refresh_names(index);
+	return (pooler_pools[index].owner >= 0 ? start_own(index) :
+			start_shared(index)) >= 0;
 }
 
 /* Room for one more, within the pool and among all? */
@@ -563,6 +629,7 @@ pooler_pool_backend_left(int index)
 	{
 		if (pooler_worker_pools[index].asked > 0)
 			pooler_worker_pools[index].asked--;
+		close_if_abandoned(index);
 		pooler_dispatch_feed(index);
 	}
 	for (int i = 0; i < npools; i++)
@@ -635,8 +702,9 @@ retire_old(int index)
 static void
 retire_surplus(int index)
 {
-	int			n = count_staying(index) - pooler_pools[index].size -
-		pooler_reserve_pool_size;
+	PoolerPool *pool = &pooler_pools[index];
+	int			n = count_staying(index) - pool->size -
+		(pool->owner == POOLER_NO_OWNER ? pooler_reserve_pool_size : 0);
 
 	for (; n > 0; n--)
 	{
@@ -697,7 +765,8 @@ open_preforked(void)
 								item->database, item->role)));
 				continue;
 			}
-			pool = pooler_pool_find(database.oid, role.oid, item->database, item->role);
+			pool = pooler_pool_find(database.oid, role.oid, item->database,
+									item->role, POOLER_NO_OWNER);
 			pooler_worker_pools[pool].prefork = true;
 		}
 		if (done != NULL)
@@ -717,7 +786,7 @@ pooler_pool_tick(void)
 
 		if (!pool->in_use)
 			continue;
-		pool->size = pooler_default_pool_size;
+		pool->size = size_of(pool);
 		retire_old(i);
 		retire_surplus(i);
 		keep_minimum(i);
