@@ -104,7 +104,7 @@ CREATE FUNCTION pooler.get_counters(
 	OUT help text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_counters'
-LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 25;
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 30;
 
 CREATE FUNCTION pooler.get_stats(
 	OUT dbid oid,
@@ -122,7 +122,7 @@ CREATE FUNCTION pooler.get_totals(
 	OUT value bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_totals'
-LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 25;
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 30;
 
 COMMENT ON FUNCTION pooler.get_clients() IS
 'Clients connected to the pooler; see the view pooler.clients';
@@ -267,7 +267,7 @@ COMMENT ON COLUMN pooler.backends.handovers IS
 COMMENT ON COLUMN pooler.backends.lingered IS
 'Transactions that found their client still attached to this backend';
 COMMENT ON COLUMN pooler.backends.resets IS
-'Times this backend was cleaned of what a session left';
+'Times this backend was cleared of what kept it with a client that has left';
 COMMENT ON COLUMN pooler.backends.transaction_time IS
 'Time this backend worked for clients';
 COMMENT ON COLUMN pooler.backends.dbid IS
@@ -292,7 +292,7 @@ SELECT coalesce(d.datname, p.database) AS database,
 	   p.backends_busy,
 	   p.backends_ending,
 	   p.size,
-	   (p.backends_pinned + p.backends_busy)::double precision / p.size::double precision AS utilisation,
+	   (p.backends_pinned + p.backends_busy)::double precision / nullif(p.size, 0)::double precision AS utilisation,
 	   p.paused,
 	   p.dedicated,
 	   p.transactions,
@@ -383,6 +383,8 @@ SELECT coalesce(d.datname, s.database) AS database,
 	   s.max_wait_us::double precision * interval '1 microsecond' AS max_wait_time,
 	   s.transaction_us::double precision * interval '1 microsecond' AS transaction_time,
 	   s.resets,
+	   s.restores,
+	   s.switch_us::double precision * interval '1 microsecond' AS switch_time,
 	   s.logins,
 	   s.cancels,
 	   s.wait_timeouts,
@@ -393,23 +395,25 @@ SELECT coalesce(d.datname, s.database) AS database,
 	   s.dbid,
 	   s.roleid
 FROM (SELECT dbid, roleid, database, role,
-			 max(value) FILTER (WHERE name = 'transactions') AS transactions,
-			 max(value) FILTER (WHERE name = 'queries') AS queries,
-			 max(value) FILTER (WHERE name = 'errors') AS errors,
-			 max(value) FILTER (WHERE name = 'handovers') AS handovers,
-			 max(value) FILTER (WHERE name = 'lingered') AS lingered,
-			 max(value) FILTER (WHERE name = 'waits') AS waits,
-			 max(value) FILTER (WHERE name = 'wait_us') AS wait_us,
+			 sum(value) FILTER (WHERE name = 'transactions')::bigint AS transactions,
+			 sum(value) FILTER (WHERE name = 'queries')::bigint AS queries,
+			 sum(value) FILTER (WHERE name = 'errors')::bigint AS errors,
+			 sum(value) FILTER (WHERE name = 'handovers')::bigint AS handovers,
+			 sum(value) FILTER (WHERE name = 'lingered')::bigint AS lingered,
+			 sum(value) FILTER (WHERE name = 'waits')::bigint AS waits,
+			 sum(value) FILTER (WHERE name = 'wait_us')::bigint AS wait_us,
 			 max(value) FILTER (WHERE name = 'max_wait_us') AS max_wait_us,
-			 max(value) FILTER (WHERE name = 'transaction_us') AS transaction_us,
-			 max(value) FILTER (WHERE name = 'resets') AS resets,
-			 max(value) FILTER (WHERE name = 'logins') AS logins,
-			 max(value) FILTER (WHERE name = 'cancels') AS cancels,
-			 max(value) FILTER (WHERE name = 'wait_timeouts') AS wait_timeouts,
-			 max(value) FILTER (WHERE name = 'dropped_waiting') AS dropped_waiting,
-			 max(value) FILTER (WHERE name = 'births') AS births,
-			 max(value) FILTER (WHERE name = 'failed_births') AS failed_births,
-			 max(value) FILTER (WHERE name = 'ends') AS ends
+			 sum(value) FILTER (WHERE name = 'transaction_us')::bigint AS transaction_us,
+			 sum(value) FILTER (WHERE name = 'resets')::bigint AS resets,
+			 sum(value) FILTER (WHERE name = 'restores')::bigint AS restores,
+			 sum(value) FILTER (WHERE name = 'switch_us')::bigint AS switch_us,
+			 sum(value) FILTER (WHERE name = 'logins')::bigint AS logins,
+			 sum(value) FILTER (WHERE name = 'cancels')::bigint AS cancels,
+			 sum(value) FILTER (WHERE name = 'wait_timeouts')::bigint AS wait_timeouts,
+			 sum(value) FILTER (WHERE name = 'dropped_waiting')::bigint AS dropped_waiting,
+			 sum(value) FILTER (WHERE name = 'births')::bigint AS births,
+			 sum(value) FILTER (WHERE name = 'failed_births')::bigint AS failed_births,
+			 sum(value) FILTER (WHERE name = 'ends')::bigint AS ends
 	  FROM pooler.get_stats()
 	  GROUP BY dbid, roleid, database, role) AS s
 	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
@@ -440,7 +444,11 @@ COMMENT ON COLUMN pooler.stats.max_wait_time IS
 COMMENT ON COLUMN pooler.stats.transaction_time IS
 'Time backends worked for clients';
 COMMENT ON COLUMN pooler.stats.resets IS
-'Times a backend was cleaned of what a session left';
+'Times a backend was cleared of what kept it with a client that has left';
+COMMENT ON COLUMN pooler.stats.restores IS
+'Times a session had to be restored, because it differed from the one before';
+COMMENT ON COLUMN pooler.stats.switch_time IS
+'Time that sessions were saved and restored between two clients';
 COMMENT ON COLUMN pooler.stats.logins IS
 'Clients that logged in';
 COMMENT ON COLUMN pooler.stats.cancels IS
@@ -481,6 +489,8 @@ SELECT s.pid,
 	   t.max_wait_us::double precision * interval '1 microsecond' AS max_wait_time,
 	   t.transaction_us::double precision * interval '1 microsecond' AS transaction_time,
 	   t.resets,
+	   t.restores,
+	   t.switch_us::double precision * interval '1 microsecond' AS switch_time,
 	   t.logins,
 	   t.cancels,
 	   t.wait_timeouts,
@@ -505,6 +515,8 @@ FROM pooler.get_status() AS s,
 			 max(value) FILTER (WHERE name = 'max_wait_us') AS max_wait_us,
 			 max(value) FILTER (WHERE name = 'transaction_us') AS transaction_us,
 			 max(value) FILTER (WHERE name = 'resets') AS resets,
+			 max(value) FILTER (WHERE name = 'restores') AS restores,
+			 max(value) FILTER (WHERE name = 'switch_us') AS switch_us,
 			 max(value) FILTER (WHERE name = 'logins') AS logins,
 			 max(value) FILTER (WHERE name = 'cancels') AS cancels,
 			 max(value) FILTER (WHERE name = 'wait_timeouts') AS wait_timeouts,
@@ -559,7 +571,11 @@ COMMENT ON COLUMN pooler.status.max_wait_time IS
 COMMENT ON COLUMN pooler.status.transaction_time IS
 'Time backends worked for clients';
 COMMENT ON COLUMN pooler.status.resets IS
-'Times a backend was cleaned of what a session left';
+'Times a backend was cleared of what kept it with a client that has left';
+COMMENT ON COLUMN pooler.status.restores IS
+'Times a session had to be restored, because it differed from the one before';
+COMMENT ON COLUMN pooler.status.switch_time IS
+'Time that sessions were saved and restored between two clients';
 COMMENT ON COLUMN pooler.status.logins IS
 'Clients that logged in';
 COMMENT ON COLUMN pooler.status.cancels IS

@@ -17,6 +17,7 @@
 #include "backend/internal.h"
 
 #include "access/xact.h"
+#include "portability/instr_time.h"
 #include "shared/session.h"
 #include "utils/guc.h"
 
@@ -95,8 +96,20 @@ save_part(PoolerSessionPart part, StringInfo buf)
 	return 0;
 }
 
-void
-pooler_session_save(int client)
+/* Added up finer than the counter is, because most turns take less than 1 us. */
+static void
+count_time(instr_time begin)
+{
+	static instr_time total;
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_ACCUM_DIFF(total, now, begin);
+	pooler_me.shared->counters.switch_us = INSTR_TIME_GET_MICROSEC(total);
+}
+
+static void
+save(int client)
 {
 	PoolerClient *c = &pooler_clients[client];
 	const StringInfoData *parts[POOLER_NPARTS] = {0};
@@ -114,6 +127,16 @@ pooler_session_save(int client)
 		return;
 	pooler_session_store(c, parts);
 	memcpy(c->digest, in_force, sizeof(in_force));
+}
+
+void
+pooler_session_save(int client)
+{
+	instr_time	begin;
+
+	INSTR_TIME_SET_CURRENT(begin);
+	save(client);
+	count_time(begin);
 }
 
 void
@@ -185,19 +208,14 @@ restore_statements(const PoolerClient *c)
 		pooler_statements_renew(part, len);
 }
 
-void
-pooler_session_restore(int client)
+static void
+restore(int client)
 {
 	PoolerClient *c = &pooler_clients[client];
-	uint32		gen = pooler_client_gen(c);
 	const char *startup;
 	int			len;
 	uint64		startup_digest = pooler_attach_startup_of(client, &startup, &len);
 
-	if (owner == client && owner_gen == gen &&
-		memcmp(in_force, c->digest, sizeof(in_force)) == 0)
-		return;
-	owner = -1;
 	if (differs(c, POOLER_PART_SEQUENCES))
 	{
 		int			part_len;
@@ -209,8 +227,26 @@ pooler_session_restore(int client)
 		restore_settings(c, startup, len);
 	restore_statements(c);
 	restore_reported(c);
+	if (startup_digest != startup_in_force ||
+		memcmp(in_force, c->digest, sizeof(in_force)) != 0)
+		pooler_me.shared->counters.restores++;
 	startup_in_force = startup_digest;
 	memcpy(in_force, c->digest, sizeof(in_force));
+}
+
+void
+pooler_session_restore(int client)
+{
+	uint32		gen = pooler_client_gen(&pooler_clients[client]);
+	instr_time	begin;
+
+	if (owner == client && owner_gen == gen &&
+		memcmp(in_force, pooler_clients[client].digest, sizeof(in_force)) == 0)
+		return;
+	INSTR_TIME_SET_CURRENT(begin);
+	owner = -1;
+	restore(client);
 	owner = client;
 	owner_gen = gen;
+	count_time(begin);
 }

@@ -27,6 +27,8 @@ typedef struct PoolerCounters
 	uint64		max_wait_us;
 	uint64		transaction_us;
 	uint64		resets;
+	uint64		restores;
+	uint64		switch_us;
 	uint64		logins;
 	uint64		cancels;
 	uint64		wait_timeouts;
