@@ -243,6 +243,60 @@ def wait_for(target):
             time.sleep(0.1)
 
 
+# ---- switching between two clients -----------------------------------------
+
+# On one backend, so that each transaction changes hands.  What the two clients
+# run, and with which options they connect.
+SWITCHES = [
+    ("equal clients", ["SELECT 1;"] * 2, [""] * 2),
+    ("one setting differs", ["SET work_mem = '5MB';", "SET work_mem = '6MB';"], [""] * 2),
+    ("one startup setting differs", ["SELECT 1;"] * 2, ["-c work_mem=5MB", "-c work_mem=6MB"]),
+    ("ten settings differ", ["".join(f"SET app.s{i} = '{c}';" for i in range(10)) for c in "ab"],
+     [""] * 2),
+    ("one prepared statement differs", ["SELECT 1;", "SELECT 2;"], [""] * 2),
+    ("currval differs", [f"SELECT nextval('switch{c}');" for c in "ab"], [""] * 2),
+]
+
+
+def measure_switch(target, server, scripts, options, mode):
+    """Saving and restoring, in µs for each transaction that changed hands."""
+    def counted():
+        row = server.sql("SELECT sum(handovers), sum(extract(epoch FROM switch_time) * 1e6) "
+                         "FROM pooler.stats WHERE role = 'bench'")
+        return [float(n or 0) for n in row.split("|")]
+
+    before, processes = counted(), []
+    for n, (script, option) in enumerate(zip(scripts, options)):
+        path = f"{WORK}/switch{n}.sql"
+        with open(path, "w") as f:
+            f.write(script)
+        processes.append(subprocess.Popen(
+            ["pgbench", "-n", "-h", "127.0.0.1", "-p", str(target.port), "-U", "bench", "-c", "1",
+             "-T", str(SECONDS), "-M", mode, "-f", path, "bench"],
+            env={**os.environ, "PGOPTIONS": option}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    for process in processes:
+        process.wait()
+    after = counted()
+    return (after[1] - before[1]) / max(after[0] - before[0], 1)
+
+
+def report_switches(target, server):
+    server.sql("CREATE EXTENSION IF NOT EXISTS pooler")
+    server.sql("CREATE SEQUENCE switcha; CREATE SEQUENCE switchb;"
+               "GRANT ALL ON SEQUENCE switcha, switchb TO bench")
+    server.sql("ALTER SYSTEM SET pooler.default_pool_size = 1")
+    server.sql("SELECT pg_reload_conf()")
+    while server.sql("SELECT count(*) FROM pooler.backends WHERE role = 'bench'") not in "01":
+        time.sleep(0.1)
+    print("\n| two clients take turns on one backend | µs to save and restore, per hand-over |")
+    print("| --- | --- |")
+    for name, scripts, options in SWITCHES:
+        mode = "prepared" if "prepared" in name else "simple"
+        runs = [measure_switch(target, server, scripts, options, mode) for _ in range(ROUNDS)]
+        print(f"| {name} | {statistics.median(runs):.2f} |", flush=True)
+
+
 # ---- the report ------------------------------------------------------------
 
 class Report:
@@ -366,7 +420,8 @@ def main():
             target, bouncer = start_pgbouncer(plain)
             targets.append(target)
 
-        keys = [(mode, clients) for mode in MODES
+        targets_by_name = {target.name: target for target in targets}
+        keys = [(mode, clients) for mode in MODES if mode != "switch"
                 for clients in ([CONNECT_CLIENTS] if mode == "connect" else CLIENTS)]
         report = Report()
         for target in targets:
@@ -383,6 +438,8 @@ def main():
                         report.add(key, round_, target)
             targets.append(targets.pop(0))
         report.print(plain)
+        if "switch" in MODES and "pooler" in TARGETS:
+            report_switches(targets_by_name["pooler"], pooled)
     finally:
         if bouncer:
             bouncer.kill()
