@@ -11,8 +11,6 @@
  */
 #include "worker/internal.h"
 
-#include "shared/session.h"
-
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +18,7 @@
 #include "common/ip.h"
 #include "common/string.h"
 #include "postmaster/postmaster.h"
+#include "shared/session.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -68,17 +67,17 @@ pooler_client_startup(void)
 		uint64		w = pg_atomic_read_u64(&client->word);
 
 		pooler_worker_clients[i].fd = -1;
-		if (i >= pooler_shared->max_clients + POOLER_EXTRA_CLIENTS)
-			continue;
 		if (pooler_client_word_state(w) == POOLER_CLIENT_BACKEND &&
 			pooler_backend_word_state(pg_atomic_read_u64(&pooler_backends[pooler_client_word_backend(w)].word)) !=
 			POOLER_BACKEND_UNUSED)
 			continue;
+		pooler_session_free(client);
 		client->pool = -1;
 		pg_atomic_write_u64(&client->word,
 							pooler_client_word(POOLER_CLIENT_FREE, 0,
 											   pooler_client_word_gen(w) + 1, 0));
-		dlist_push_tail(&free_slots, &pooler_worker_clients[i].node);
+		if (i < pooler_shared->max_clients + POOLER_EXTRA_CLIENTS)
+			dlist_push_tail(&free_slots, &pooler_worker_clients[i].node);
 	}
 }
 
@@ -93,6 +92,7 @@ pooler_client_slot_recovered(int slot)
 {
 	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
 
+	pooler_session_free(&pooler_clients[slot]);
 	pooler_clients[slot].pool = -1;
 	pg_atomic_write_u64(&pooler_clients[slot].word,
 						pooler_client_word(POOLER_CLIENT_FREE, 0,
