@@ -28,11 +28,14 @@ OBJS = \
 	src/backend/hash.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
+	src/backend/placeholders.o \
 	src/backend/reported.o \
 	src/backend/sequences.o \
 	src/backend/session.o \
+	src/backend/session_settings.o \
 	src/backend/settings.o \
 	src/backend/socket.o \
+	src/backend/startup_settings.o \
 	src/backend/statements.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \

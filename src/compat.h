@@ -83,6 +83,13 @@
 #define POOLER_HAVE_NONDEF_LIST 1
 #endif
 
+/* What guc.c allocates comes from malloc() before 16. */
+#if PG_VERSION_NUM >= 160000
+#define pooler_guc_free(pointer) guc_free(pointer)
+#else
+#define pooler_guc_free(pointer) free(pointer)
+#endif
+
 /* Lists of a process's locks: SHM_QUEUE before 16. */
 #if PG_VERSION_NUM >= 160000
 #define pooler_proc_locks_empty(proc, i) dlist_is_empty(&(proc)->myProcLocks[i])

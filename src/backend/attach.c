@@ -11,14 +11,11 @@
  *-------------------------------------------------------------------------
  */
 #include "backend/internal.h"
-#include "backend/settings.h"
 
 #include "common/hashfn.h"
 #include "shared/session.h"
 #include "utils/backend_status.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/guc_tables.h"
 
 /* What came with a client's descriptor; see control.h. */
 typedef struct Payload
@@ -56,7 +53,8 @@ pooler_attach_remember(int client, const char *payload, int len)
 	p->startup_len = pooler_startup_length(payload, len);
 	if (p->startup_len > 0)
 		p->startup_digest = Max(hash_bytes_extended((unsigned char *) payload,
-													p->startup_len, 0), 1);
+													p->startup_len,
+													pooler_shared->digest_seed), 1);
 }
 
 uint64
@@ -77,35 +75,6 @@ pooler_attach_told_at_login(int client, const char **pairs, int *len)
 
 	*pairs = p && p->bytes ? p->bytes + offset : NULL;
 	*len = p ? p->len - offset : 0;
-}
-
-/*
- * In a backend that core has started with a client's settings: what they have
- * come to.  Values may depend on defaults and on each other (DateStyle), and
- * "options" knows abbreviations, so what the client wrote is not enough.
- */
-void
-pooler_attach_report_startup(StringInfo pairs)
-{
-	PoolerSettingIterator it = {0};
-	struct config_generic *gconf;
-
-	while ((gconf = pooler_next_setting(&it)) != NULL)
-	{
-		const char *value;
-
-		if (gconf->reset_source != PGC_S_CLIENT)
-			continue;
-		/* core's function gives six digits of a real */
-		if (gconf->vartype == PGC_REAL)
-			value = psprintf("%.17g", *((struct config_real *) gconf)->variable);
-		else
-			value = GetConfigOption(gconf->name, true, false);
-		if (value == NULL)
-			continue;
-		appendBinaryStringInfo(pairs, gconf->name, strlen(gconf->name) + 1);
-		appendBinaryStringInfo(pairs, value, strlen(value) + 1);
-	}
 }
 
 /*---------------------------------------------------------------------------

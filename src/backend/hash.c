@@ -46,14 +46,31 @@ header_size(void)
 	return size;
 }
 
-HTAB *
-pooler_hash_find(const char *name)
+static HTAB *
+find_in(MemoryContext parent, const char *name)
 {
-	for (MemoryContext c = TopMemoryContext->firstchild; c; c = c->nextchild)
+	for (MemoryContext c = parent->firstchild; c; c = c->nextchild)
 	{
 		if (c->ident != NULL && strcmp(c->name, "dynahash") == 0 &&
 			strcmp(c->ident, name) == 0)
 			return (HTAB *) (c->ident - header_size());
+	}
+	return NULL;
+}
+
+HTAB *
+pooler_hash_find(const char *name)
+{
+	return find_in(TopMemoryContext, name);
+}
+
+HTAB *
+pooler_hash_find_below(const char *context, const char *name)
+{
+	for (MemoryContext c = TopMemoryContext->firstchild; c; c = c->nextchild)
+	{
+		if (strcmp(c->name, context) == 0)
+			return find_in(c, name);
 	}
 	return NULL;
 }

@@ -18,4 +18,7 @@
  */
 extern HTAB *pooler_hash_find(const char *name);
 
+/* The same for one that was made in a context of this name. */
+extern HTAB *pooler_hash_find_below(const char *context, const char *name);
+
 #endif							/* POOLER_BACKEND_HASH_H */

@@ -110,9 +110,6 @@ extern void pooler_wait_next_command(bool lost);
 /* What came with a client's descriptor; see control.h. */
 extern void pooler_attach_remember(int client, const char *payload, int len);
 
-/* Appends the startup settings of this backend, as (name, value) pairs. */
-extern void pooler_attach_report_startup(StringInfo pairs);
-
 /*
  * Makes this backend look like the client's: address, name, settings.  Can
  * raise.
@@ -155,7 +152,7 @@ extern void pooler_session_restore(int client);
 extern void pooler_session_reset(void);
 
 /*---------------------------------------------------------------------------
- * settings.c: configuration variables
+ * session_settings.c, startup_settings.c: configuration variables
  *---------------------------------------------------------------------------
  */
 
@@ -175,13 +172,19 @@ extern uint64 pooler_settings_save(StringInfo part);
 /*
  * Makes exactly this be in force: startup settings (pairs of strings, as a
  * backend reported them) as values that RESET returns to, and what a session
- * has set (as saved).  In a transaction; raises what core raises.  After an
- * error, and after pooler_settings_forget(), the next restore starts from
- * scratch.
+ * has set (as saved).  Not in a transaction: makes one if it needs it.  Raises
+ * what core raises; then, and after pooler_settings_forget(), nothing counts
+ * as changed, and the next restore starts from scratch.
  */
 extern void pooler_settings_restore(const char *startup, int startup_len,
 									const char *part, int len);
 extern void pooler_settings_forget(void);
+
+/*
+ * In a backend that core has started with a client's settings: appends what
+ * they have come to, as (name, value) pairs.
+ */
+extern void pooler_startup_report(StringInfo pairs);
 
 /*---------------------------------------------------------------------------
  * statements.c: named prepared statements

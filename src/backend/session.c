@@ -16,7 +16,6 @@
  */
 #include "backend/internal.h"
 
-#include "access/xact.h"
 #include "portability/instr_time.h"
 #include "shared/session.h"
 #include "utils/guc.h"
@@ -169,16 +168,13 @@ differs(const PoolerClient *c, PoolerSessionPart part)
 	return c->digest[part] != in_force[part];
 }
 
-/* In a transaction of its own: roles and check hooks look into catalogs. */
 static void
 restore_settings(const PoolerClient *c, const char *startup, int startup_len)
 {
 	int			len;
 	const char *part = pooler_session_part(c, POOLER_PART_SETTINGS, &len);
 
-	StartTransactionCommand();
 	pooler_settings_restore(startup, startup_len, part, len);
-	CommitTransactionCommand();
 	pooler_reported_mute = true;
 	ReportChangedGUCOptions();
 	pooler_reported_mute = false;

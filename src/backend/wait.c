@@ -1013,7 +1013,7 @@ after_birth(void)
 	if (!pooler_me.shared->delegated)
 		return NEXT_FREE;
 	initStringInfo(&settings);
-	pooler_attach_report_startup(&settings);
+	pooler_startup_report(&settings);
 	if (settings.len > POOLER_MAX_SETTINGS)
 		proc_exit(0);
 	appendStringInfoChar(&settings, '\0');
@@ -1105,7 +1105,7 @@ report_settings(void)
 	StringInfoData settings;
 
 	initStringInfo(&settings);
-	pooler_attach_report_startup(&settings);
+	pooler_startup_report(&settings);
 	if (settings.len > POOLER_MAX_SETTINGS)
 		ereport(FATAL,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

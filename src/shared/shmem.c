@@ -146,6 +146,10 @@ shmem_startup(void)
 		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
 		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)
 			pg_atomic_init_u32(&pooler_shared->debug_waiting[i], 0);
+		if (!pg_strong_random(&pooler_shared->digest_seed, sizeof(uint64)))
+			ereport(FATAL,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random number")));
 		pooler_shared->nclients = client_slots();
 		pooler_shared->nbackends = backend_slots();
 		pooler_shared->npools = pool_slots();

@@ -245,6 +245,12 @@ typedef struct PoolerShared
 	int			area_tranche;	/* postmaster */
 	pg_atomic_uint64 session_bytes; /* whoever stores a session */
 
+	/*
+	 * Random, so that nobody can make up a session with the digest of
+	 * another.  Postmaster.
+	 */
+	uint64		digest_seed;
+
 	/* sizes of the arrays, fixed at server start */
 	int32		nclients;		/* slots: max_client_conn and some more, so
 								 * that one too many can be told so */
