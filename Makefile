@@ -23,12 +23,14 @@ OBJS = \
 	src/auth/hba_match.o \
 	src/auth/hba_rules.o \
 	src/auth/report.o \
+	src/backend/analysis.o \
 	src/backend/attach.o \
 	src/backend/birth.o \
 	src/backend/hash.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
 	src/backend/placeholders.o \
+	src/backend/plans.o \
 	src/backend/reported.o \
 	src/backend/sequences.o \
 	src/backend/session.o \

@@ -54,7 +54,6 @@
 #define PqMsg_PortalSuspended 's'
 #define PqMsg_CopyInResponse 'G'
 #define PqMsg_ParseComplete '1'
-#define PqMsg_CloseComplete '3'
 #define PqMsg_NotificationResponse 'A'
 #endif
 
@@ -160,6 +159,41 @@ pooler_clean_ascii(const char *s)
 	pg_clean_ascii(copy);
 	return copy;
 }
+#endif
+
+/* dshash tables copy keys by a function of their own since 17. */
+#if PG_VERSION_NUM >= 170000
+#define POOLER_DSHASH_MEMCPY .copy_function = dshash_memcpy
+#else
+#define POOLER_DSHASH_MEMCPY .tranche_id = 0
+#endif
+
+/* Query identifiers; the text was a parameter before 16. */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#define pooler_jumble_query(query, text) ((void) (text), JumbleQuery(query))
+#else
+#include "utils/queryjumble.h"
+#define pooler_jumble_query(query, text) JumbleQuery((query), (text))
+#endif
+
+/*
+ * Columns of a result: attstattarget is a part of what two of them are
+ * compared by before 17.  18 has a second array, made from the first.
+ */
+#include "access/tupdesc.h"
+#if PG_VERSION_NUM >= 170000
+#define pooler_column_copy_target(to, from) ((void) 0)
+#else
+#define pooler_column_copy_target(to, from) \
+	((to)->attstattarget = (from)->attstattarget)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define pooler_column_offset_unknown(column) ((void) 0)
+#define pooler_column_made(desc, i) populate_compact_attribute((desc), (i))
+#else
+#define pooler_column_offset_unknown(column) ((column)->attcacheoff = -1)
+#define pooler_column_made(desc, i) ((void) 0)
 #endif
 
 /*

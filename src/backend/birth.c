@@ -268,6 +268,7 @@ see_ready_for_query(char status)
 		pooler_wait_begin();
 	}
 	pooler_reported_catch_up();
+	pooler_unnamed_see_ready();
 	if (status == 'I')
 	{
 		if (pooler_pin_limit < 100 && pooler_me.client >= 0)
@@ -306,9 +307,11 @@ see_message(char type)
 static int
 pool_putmessage(char type, const char *s, size_t len)
 {
-	if (pooler_unnamed_dropping)
+	if (pooler_unnamed_preparing)
 	{
 		/* the answer to a command of ours */
+		if (type == PqMsg_ParseComplete)
+			pooler_statements_see_parse();
 		if (type == PqMsg_ReadyForQuery)
 			after_flush = FLUSH_THEN_WAIT;
 		return 0;
@@ -319,11 +322,7 @@ pool_putmessage(char type, const char *s, size_t len)
 			pooler_me.shared->messages++;
 			break;
 		case PqMsg_ParseComplete:
-			pooler_unnamed_see_parse();
 			pooler_statements_see_parse();
-			break;
-		case PqMsg_CloseComplete:
-			pooler_statements_see_close();
 			break;
 		case PqMsg_ParameterStatus:
 			if (!pooler_reported_see(s, s + strlen(s) + 1))

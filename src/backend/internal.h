@@ -192,30 +192,42 @@ extern void pooler_startup_report(StringInfo pairs);
  */
 extern void pooler_statements_init(void);
 
-/* ParseComplete and CloseComplete pass by. */
+/* Once this process is a pool backend. */
+extern void pooler_statements_begin(void);
+
+/* ParseComplete passes by. */
 extern void pooler_statements_see_parse(void);
-extern void pooler_statements_see_close(void);
 
 /* Have names been made or dropped since the last save or restore? */
 extern bool pooler_statements_changed(void);
 
 /*
  * Puts new statements into the registry, as soon as the transaction that made
- * them has ended.  False if they don't fit: then the client can't leave.
+ * them has ended.  False if they, or the unnamed one, can't be carried: then
+ * the client can't leave.  They are usable here all the same.
  */
 extern bool pooler_statements_intern(void);
 
 /*
- * Appends the session's names; each holds a reference to its entry in the
- * registry from now on.  Returns a digest.
+ * Appends the session's names.  Returns a digest.  Raises if a statement does
+ * not fit into the registry, which pooler_statements_intern() has told before.
  */
 extern uint64 pooler_statements_save(StringInfo part);
 
-/* Makes exactly these names visible.  Needs no transaction. */
+/* The part is stored, and with it references to what its names lead to. */
+extern void pooler_statements_saved(void);
+
+/*
+ * Makes exactly these names visible.  Needs no transaction.  Raises only if
+ * there is no memory; then pooler_statements_forget() has to be called.
+ */
 extern void pooler_statements_restore(const char *part, int len);
 
 /* The names are those already visible, but another client's. */
 extern void pooler_statements_renew(const char *part, int len);
+
+/* Nothing is known of what is visible; the next restore puts it right. */
+extern void pooler_statements_forget(void);
 
 /*---------------------------------------------------------------------------
  * reported.c: ParameterStatus
@@ -290,17 +302,46 @@ extern void pooler_pins_clear(void);
  *---------------------------------------------------------------------------
  */
 
-/* The attached client has made one (or another one, it can't be told). */
-extern void pooler_unnamed_see_parse(void);
+/* The attached client has made one; this is its source. */
+struct CachedPlanSource;
+extern void pooler_unnamed_see_parse(struct CachedPlanSource *source);
+
+/* A command of the attached client has ended. */
+extern void pooler_unnamed_see_ready(void);
 
 /*
- * Would this client, whose socket is fd, find the statement of another?  Then
- * PostgresMain is given a command that drops it: while that runs, dropping is
- * set and no message is sent to anybody.
+ * Is there one although the client neither made nor carries it?  Then the
+ * client has to be given back before it sends anything else.
  */
-extern bool pooler_unnamed_must_drop(int client, uint32 gen, int fd);
-extern void pooler_unnamed_drop(void);
-extern void pooler_unnamed_dropped(void);
-extern bool pooler_unnamed_dropping;
+extern bool pooler_unnamed_is_foreign(void);
+
+/*
+ * May this client, whose socket is fd, ask for an unnamed statement while
+ * there is none here that could be its, or the other way round?  Then
+ * PostgresMain is given a command that makes or drops one: while that runs,
+ * preparing is set and no message is sent to anybody.
+ */
+extern bool pooler_unnamed_must_prepare(int client, int fd);
+extern void pooler_unnamed_prepare(void);
+extern void pooler_unnamed_prepared(void);
+extern bool pooler_unnamed_preparing;
+
+/* Can it be carried? */
+extern bool pooler_unnamed_fits(void);
+
+/*
+ * Has the client another one than the one with this digest, or one where it
+ * had none (0)?
+ */
+extern bool pooler_unnamed_changed(uint64 saved);
+
+/* Appends it.  Returns its digest; 0 and nothing if there is none. */
+extern uint64 pooler_unnamed_save(StringInfo part);
+
+/*
+ * Makes this be the unnamed statement, if pooler_unnamed_must_prepare() has
+ * found that the client may ask for it.  Raises if there is no memory.
+ */
+extern void pooler_unnamed_restore(uint64 digest, const char *part, int len);
 
 #endif							/* POOLER_BACKEND_INTERNAL_H */

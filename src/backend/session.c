@@ -65,7 +65,7 @@ part_changed(PoolerSessionPart part, const PoolerClient *c)
 		case POOLER_PART_STATEMENTS:
 			return pooler_statements_changed();
 		case POOLER_PART_UNNAMED:
-			return false;
+			return pooler_unnamed_changed(c->digest[part]);
 		case POOLER_PART_SEQUENCES:
 			return pooler_sequences_changed();
 		case POOLER_NPARTS:
@@ -86,9 +86,10 @@ save_part(PoolerSessionPart part, StringInfo buf)
 			return pooler_reported_told();
 		case POOLER_PART_STATEMENTS:
 			return pooler_statements_save(buf);
+		case POOLER_PART_UNNAMED:
+			return pooler_unnamed_save(buf);
 		case POOLER_PART_SEQUENCES:
 			return pooler_sequences_save(buf);
-		case POOLER_PART_UNNAMED:
 		case POOLER_NPARTS:
 			break;
 	}
@@ -125,6 +126,7 @@ save(int client)
 	if (!changed)
 		return;
 	pooler_session_store(c, parts);
+	pooler_statements_saved();
 	memcpy(c->digest, in_force, sizeof(in_force));
 }
 
@@ -159,6 +161,7 @@ pooler_session_reset(void)
 	startup_in_force = UNKNOWN;
 	owner = -1;
 	pooler_settings_forget();
+	pooler_statements_forget();
 }
 
 /* Must what is in force be replaced for this client? */
@@ -204,6 +207,17 @@ restore_statements(const PoolerClient *c)
 		pooler_statements_renew(part, len);
 }
 
+/* What there is already is compared in unnamed.c. */
+static void
+restore_unnamed(const PoolerClient *c)
+{
+	int			len;
+	const char *part = pooler_session_part(c, POOLER_PART_UNNAMED, &len);
+
+	pooler_unnamed_restore(c->digest[POOLER_PART_UNNAMED], part, len);
+	in_force[POOLER_PART_UNNAMED] = c->digest[POOLER_PART_UNNAMED];
+}
+
 static void
 restore(int client)
 {
@@ -236,6 +250,7 @@ pooler_session_restore(int client)
 	uint32		gen = pooler_client_gen(&pooler_clients[client]);
 	instr_time	begin;
 
+	restore_unnamed(&pooler_clients[client]);
 	if (owner == client && owner_gen == gen &&
 		memcmp(in_force, pooler_clients[client].digest, sizeof(in_force)) == 0)
 		return;

@@ -530,7 +530,7 @@ forget_old_cancel(PoolerClient *client, uint32 serial)
 /*
  * Makes a popped or given client ours, up to BUSY.  TAKE, and still in
  * TAKING, if it is gone or was given back unread.  RUN without it, and still
- * in TAKING, if PostgresMain has to drop somebody's unnamed statement first;
+ * in TAKING, if PostgresMain has to make or drop an unnamed statement first;
  * then this is called again.
  */
 static Next
@@ -546,10 +546,10 @@ take(int slot)
 		pooler_me.shared->taking = -1;
 		return NEXT_TAKE;
 	}
-	if (pooler_unnamed_must_drop(slot, gen, pooler_socket_of(slot)))
+	if (pooler_unnamed_must_prepare(slot, pooler_socket_of(slot)))
 	{
 		whereToSendOutput = DestRemote;
-		pooler_unnamed_drop();
+		pooler_unnamed_prepare();
 		return NEXT_RUN;
 	}
 	busy_since = GetCurrentTimestamp();
@@ -982,7 +982,8 @@ after_command(bool lost)
 		leave_busy(POOLER_BACKEND_PINNED);
 		return NEXT_PINNED;
 	}
-	if (pooler_queue_maybe(pooler_me.pool) || may_have_to_go())
+	if (pooler_queue_maybe(pooler_me.pool) || may_have_to_go() ||
+		pooler_unnamed_is_foreign())
 	{
 		leave_busy(POOLER_BACKEND_TAKING);
 		give_back(false);
@@ -1028,10 +1029,10 @@ after_birth(void)
 
 /* The client that was being taken is still waiting. */
 static Next
-after_dropping(void)
+after_preparing(void)
 {
 	whereToSendOutput = DestNone;
-	pooler_unnamed_dropped();
+	pooler_unnamed_prepared();
 	return take(pooler_me.shared->taking);
 }
 
@@ -1046,8 +1047,8 @@ between_commands(bool lost)
 	stop_idle_timers();
 	if (pooler_me.pool == NULL)
 		next = after_birth();
-	else if (pooler_unnamed_dropping)
-		next = after_dropping();
+	else if (pooler_unnamed_preparing)
+		next = after_preparing();
 	else
 		next = after_command(lost);
 	while (next != NEXT_RUN)
@@ -1138,6 +1139,7 @@ pooler_wait_begin(void)
 	prev_emit_log_hook = emit_log_hook;
 	emit_log_hook = report_end_reason;
 	pooler_notify_begin();
+	pooler_statements_begin();
 	if (!shared->delegated)
 	{
 		report_settings();

@@ -148,9 +148,12 @@ pooler_session_store(PoolerClient *client, const StringInfoData *const *parts)
 			session->end[i] = end;
 		}
 	}
-	/* the new part holds references of its own */
 	if (parts[POOLER_PART_STATEMENTS] != NULL)
+	{
+		pooler_registry_hold(parts[POOLER_PART_STATEMENTS]->data,
+							 parts[POOLER_PART_STATEMENTS]->len);
 		pooler_registry_release(old[POOLER_PART_STATEMENTS], len[POOLER_PART_STATEMENTS]);
+	}
 	if (client->session != InvalidDsaPointer)
 		release(client->session);
 	client->session = pointer;

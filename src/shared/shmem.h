@@ -5,8 +5,9 @@
  *
  * Runs in: any process.  One fixed area, made at server start: a header, a
  * slot for each client, each pool backend and each pool.  What may be
- * written by whom is said at each field; there is no LWLock, and the only
- * spinlock is the one in each pool, which guards its ready queue.
+ * written by whom is said at each field; the only spinlock is the one in each
+ * pool, which guards its ready queue, and the only LWLock is for prepared
+ * statements, which no hand-over takes.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,11 +17,13 @@
 #include "compat.h"
 
 #include "datatype/timestamp.h"
+#include "lib/dshash.h"
 #include "libpq/pqcomm.h"
 #include "port/atomics.h"
 #include "shared/pin.h"
 #include "shared/state.h"
 #include "shared/stats.h"
+#include "storage/lwlock.h"
 #include "storage/s_lock.h"
 #include "storage/spin.h"
 
@@ -250,6 +253,16 @@ typedef struct PoolerShared
 	 * another.  Postmaster.
 	 */
 	uint64		digest_seed;
+
+	/* prepared statements; see registry.h */
+	dshash_table_handle statements_table;	/* postmaster */
+	LWLock		statements_lock;	/* protects the list of unused ones: */
+	dsa_pointer statements_oldest;
+	dsa_pointer statements_newest;
+	pg_atomic_uint64 statements_bytes;
+	pg_atomic_uint64 statements_next_id;
+	pg_atomic_uint32 statements;	/* how many there are */
+	pg_atomic_uint32 statements_evicted;
 
 	/* sizes of the arrays, fixed at server start */
 	int32		nclients;		/* slots: max_client_conn and some more, so
