@@ -82,6 +82,13 @@
 #define POOLER_HAVE_NONDEF_LIST 1
 #endif
 
+/* Variables that RESET refuses, since 16. */
+#if PG_VERSION_NUM >= 160000
+#define POOLER_GUC_NO_RESET GUC_NO_RESET
+#else
+#define POOLER_GUC_NO_RESET 0
+#endif
+
 /* What guc.c allocates comes from malloc() before 16. */
 #if PG_VERSION_NUM >= 160000
 #define pooler_guc_free(pointer) guc_free(pointer)

@@ -89,10 +89,9 @@ destroy(struct config_generic *gconf, const char *name)
 	struct config_string *conf = (struct config_string *) gconf;
 
 	Assert(gconf->stack == NULL && gconf->last_reported == NULL);
+	Assert(gconf->sourcefile == NULL);
 	if (*conf->variable != NULL)
 		pooler_guc_free(*conf->variable);
-	if (gconf->sourcefile != NULL)
-		pooler_guc_free(gconf->sourcefile);
 	pooler_guc_free(unconstify(char *, name));
 	pooler_guc_free(gconf);
 }
@@ -207,27 +206,41 @@ count_all(void)
 		count(gconf);
 }
 
+/* Core warns of each that it removes, which is nobody's business. */
+static void
+remove_class(void)
+{
+	int			level = log_min_messages;
+	CommandDest dest = whereToSendOutput;
+
+	log_min_messages = PANIC;
+	whereToSendOutput = DestNone;
+	PG_TRY();
+	{
+		MarkGUCPrefixReserved(HIDDEN_CLASS);
+	}
+	PG_FINALLY();
+	{
+		log_min_messages = level;
+		whereToSendOutput = dest;
+	}
+	PG_END_TRY();
+}
+
 /*
- * Core warns of each that it removes, which is nobody's business.  The prefix
- * is noted as reserved again and again, which costs those some bytes, and some
- * nanoseconds whenever a placeholder is made.
+ * The prefix is noted as reserved again and again, which costs some bytes each
+ * time, and some nanoseconds whenever a placeholder is made: so not one by one.
  */
 static void
 remove_hidden(void)
 {
-	int			left = GetNumConfigOptions() - pooler_placeholders_hidden;
-	int			level = log_min_messages;
-	CommandDest dest = whereToSendOutput;
+	int			left = pooler_placeholders_variables();
 
 	if (pooler_placeholders_hidden == 0)
 		return;
 	for (int i = 0; i < pooler_placeholders_hidden; i++)
 		hidden[i].gconf->flags |= GUC_CUSTOM_PLACEHOLDER;
-	log_min_messages = PANIC;
-	whereToSendOutput = DestNone;
-	MarkGUCPrefixReserved(HIDDEN_CLASS);
-	log_min_messages = level;
-	whereToSendOutput = dest;
+	remove_class();
 	if (GetNumConfigOptions() != left)
 		ereport(FATAL,
 				(errcode(ERRCODE_SYSTEM_ERROR),

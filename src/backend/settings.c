@@ -251,12 +251,17 @@ pooler_setting_role_id(struct config_generic *gconf)
 	return InvalidOid;
 }
 
+/* What a library has forbidden to clients is not forbidden to us. */
 void
 pooler_setting_reset(struct config_generic *gconf)
 {
+	int			flags = gconf->flags;
+
+	gconf->flags &= ~POOLER_GUC_NO_RESET;
 	(void) set_config_option_ext(gconf->name, NULL, PGC_SUSET, PGC_S_SESSION,
 								 BOOTSTRAP_SUPERUSERID, GUC_ACTION_SET, true,
-								 0, false);
+								 DEBUG5, false);
+	gconf->flags = flags;
 }
 
 void

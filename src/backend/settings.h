@@ -92,13 +92,15 @@ pooler_setting_is_set(struct config_generic *gconf)
 
 /*
  * A custom variable that a session has made, but that has no value: SHOW
- * gives '' instead of an error.
+ * gives '' instead of an error.  One that has ever been in the configuration
+ * file is there for everybody.
  */
 static inline bool
 pooler_setting_is_known(struct config_generic *gconf)
 {
 	return (gconf->flags & GUC_CUSTOM_PLACEHOLDER) != 0 &&
-		gconf->source == PGC_S_DEFAULT && gconf->reset_source == PGC_S_DEFAULT;
+		gconf->source == PGC_S_DEFAULT && gconf->reset_source == PGC_S_DEFAULT &&
+		gconf->sourcefile == NULL;
 }
 
 /* The value in force, and that of RESET; strings belong to core. */

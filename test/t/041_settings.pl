@@ -471,9 +471,11 @@ sub play_changes
 	my ($port, $attached, @changes) = @_;
 	my $look = q{SELECT name, setting, source, reset_val, sourcefile IS NULL FROM pg_settings
 		WHERE name IN ('work_mem', 'cpu_tuple_cost', 'enable_sort', 'application_name') ORDER BY 1};
-	my $custom = q{SELECT current_setting('my.a', true), current_setting('my.a', true) IS NULL};
+	# once it was in the file every new session has it
+	my $variable = "my.${port}_$attached";
+	my $custom = qq{SELECT current_setting('$variable', true), current_setting('$variable', true) IS NULL};
 	my @clients = map { WireClient->new($node, port => $ports{$port}, role => 'app', %$_) } {},
-	  { application_name => 'startup', options => '-c work_mem=7MB -c cpu_tuple_cost=3 -c my.a=startup' },
+	  { application_name => 'startup', options => "-c work_mem=7MB -c cpu_tuple_cost=3 -c $variable=startup" },
 	  { options => '-c enable_sort=on' };
 	my @answers;
 
@@ -483,22 +485,24 @@ sub play_changes
 		{
 			my $client = $clients[$n];
 			my @order = @clients[ $n, ($n + 1) % 3, ($n + 2) % 3 ];
-			push @answers, map { [ 'before', answer($_, $look) ] } reverse @order;
+			push @answers, map { ([ 'before', answer($_, $look) ], [ 'before, custom', answer($_, $custom) ]) } reverse @order;
 			$client->query('BEGIN') if $attached;
-			my $read = change(@$change);
+			my $read = change(map { s/my\.file/$variable/r } @$change);
 			$client->until($read, 't');
 			push @answers, [ 'attached', answer($client, $look) ];
 			$client->query('COMMIT') if $attached;
 			$_->until($read, 't') for @order;
 			for my $other (@order)
 			{
-				push @answers, map { [ "$n: $_", answer($other, $_) ] } $look, $custom,
-				  q{SET work_mem = '20MB'; SET my.a = 'set'}, $look, 'RESET ALL', $look;
+				push @answers, map { [ '', answer($other, $_) ] } $look, $custom,
+				  qq{SET work_mem = '20MB'; SET $variable = 'set'}, $look, 'RESET ALL', $look;
 			}
 			$read = change();
 			$_->until($read, 't') for @order;
 		}
 	}
+	push @clients, WireClient->new($node, port => $ports{$port}, role => 'app');
+	push @answers, map { [ 'after', answer($_, $custom) ] } @clients;
 	$_->quit for @clients;
 	$admin->until(q{SELECT count(*) FROM pooler.clients}, 0);
 	return \@answers;
@@ -509,11 +513,123 @@ for my $attached (0, 1)
 	my @changes = (
 		[],
 		[ 'work_mem = 9MB', 'cpu_tuple_cost = 5' ],
-		[ 'work_mem = 10MB', 'enable_sort = off', q{my.a = 'file'} ]);
+		[ 'work_mem = 10MB', 'enable_sort = off', q{my.file = 'file'} ]);
 	my $server = play_changes('server', $attached, @changes);
 	my $pooler = play_changes('pooler', $attached, @changes);
 
 	is_same($pooler, $server, 'a reload while ' . ($attached ? 'a client is in a transaction' : 'all are idle'));
+}
+
+#----------------------------------------------------------------------------
+# from one backend to another, and what it costs
+#----------------------------------------------------------------------------
+
+# Workers of a parallel query get what was restored.
+{
+	my $force = q{SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')};
+	my $look = q{SELECT current_user, session_user, current_setting('my.a', true), current_setting('work_mem'), current_setting('random_page_cost')};
+	same('parallel workers', [ {}, { options => '-c work_mem=7MB -c my.a=startup' }, { options => '-c role=two' } ],
+		(map { ([ $_, $force ], [ $_, "SET random_page_cost = 1.$_" ]) } 0 .. 2), [ 1, 'SET ROLE one' ], [ 2, q{SET my.a = 'set'} ],
+		map { [ $_ % 3, $look ] } 0 .. 5);
+}
+
+# A client that finds its backend taken goes on with its settings on the other.
+$node->append_conf('postgresql.conf', 'pooler.default_pool_size = 2');
+$node->reload;
+{
+	my ($one, $left, $right) = map { WireClient->new($node, role => 'app', application_name => $_) } qw(one left right);
+	my $state = q{SELECT pg_backend_pid(), current_setting('work_mem'), current_setting('my.p', true), current_user,
+		current_setting('application_name'), current_setting('my.b', true)};
+	my (%backends, @wrong);
+
+	$one->query(q{SET work_mem = '5MB'; SET my.p = 'secret'; SET ROLE one; BEGIN; SET LOCAL my.b = 'x'; COMMIT});
+	for my $round (1 .. 20)
+	{
+		# whichever of the two it has, that one is taken away
+		my $pid = $one->value('SELECT pg_backend_pid()');
+		$_->query('BEGIN') for $left, $right;
+		for my $holder ($left, $right)
+		{
+			$holder->query('COMMIT') if $holder->value('SELECT pg_backend_pid()') != $pid;
+		}
+		my ($backend, $own) = split /\|/, $one->value($state), 2;
+		$backends{$backend}++;
+		push @wrong, "$round: stayed where it was" if $backend == $pid;
+		push @wrong, "$round: $own" if $own ne '5MB|secret|one|one|';
+		$_->query('ROLLBACK') for $left, $right;
+		my $other = $left->value($state) =~ s/^\d+\|//r;
+		push @wrong, "$round: $other" if $other ne '3MB|NULL|app|left|NULL';
+	}
+	is_deeply(\@wrong, [], 'settings come along, and are left to nobody');
+	is(scalar keys %backends, 2, 'on two backends');
+	$_->quit for $one, $left, $right;
+}
+$node->append_conf('postgresql.conf', 'pooler.default_pool_size = 1');
+$node->reload;
+
+# Transactions of a database, of which a restore is one.  (Statistics are sent
+# only together with some of tables.)
+sub commits
+{
+	my ($client, $database) = @_;
+
+	$client->query('SELECT pg_stat_force_next_flush(), count(*) FROM pg_class');
+	return $admin->value("SELECT xact_commit FROM pg_stat_database WHERE datname = '$database'");
+}
+
+# Clients that are equal cost nothing; nor does a reset.
+admin('CREATE DATABASE counted');
+for my $case (
+	[ 'nothing set', 0, {}, 'SELECT 1', 'SELECT 1' ],
+	[ 'the same set', 0, {}, q{SET my.x = 1; SET work_mem = '5MB'; SET my.y = 2}, q{SET my.y = 2; SET my.x = 1; SET work_mem = 5120} ],
+	[ 'the same startup settings', 0, { application_name => 'x', options => '-c work_mem=6MB' }, 'SELECT 1', 'SELECT 1' ],
+	[ 'one setting or another', 1, {}, q{SET work_mem = '5MB'}, q{SET work_mem = '6MB'} ])
+{
+	my ($name, $per_switch, $startup, @set) = @$case;
+	my @clients = map { WireClient->new($node, role => 'app', database => 'counted', %$startup) } @set;
+	my $rounds = 50;
+
+	$clients[$_]->query($set[$_]) for 0, 1;
+	$_->query('SELECT 1') for @clients;
+	my $before = commits($clients[1], 'counted');
+	for (1 .. $rounds) { $_->query('SELECT 1') for @clients }
+	my $wanted = 2 * $rounds * (1 + $per_switch) + 1;
+	is(commits($clients[1], 'counted') - $before, $wanted, "$name: $per_switch transactions for a switch");
+	$_->quit for @clients;
+}
+
+# Memory does not grow with what was restored.
+{
+	my @clients = map { WireClient->new($node, role => 'boss', application_name => "client $_",
+		options => "-c my.s$_=x -c TimeZone=Europe/Berlin -c cpu_tuple_cost=0.$_") } 1 .. 3;
+	my $bytes = q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts};
+	my @sizes;
+
+	for my $turn (1 .. 4)
+	{
+		for my $i (1 .. 800)
+		{
+			for my $client (@clients)
+			{
+				my $n = $i % 20;
+				$client->query($i % 8 == 0 ? 'DISCARD ALL' :
+					"SELECT set_config('my.v$n', repeat('x', $i), false), set_config('work_mem', '${i}kB', false), set_config('search_path', 's$i', false) WHERE $i > 64");
+			}
+		}
+		# sessions that end, with variables of their own
+		for my $i (1 .. 100)
+		{
+			my $short = WireClient->new($node, role => 'boss');
+			$short->query("SET my.short$i = '$turn'; SET my.user = '$i'");
+			$clients[0]->query('SELECT 1');
+			$short->quit;
+		}
+		$clients[0]->query('DISCARD ALL');
+		push @sizes, $clients[0]->value($bytes);
+	}
+	cmp_ok($sizes[-1], '<=', $sizes[1] * 1.02, 'memory of a backend that restored thousands of settings');
+	diag("sizes: @sizes");
+	$_->quit for @clients;
 }
 
 $admin->quit;

@@ -80,34 +80,52 @@ sub is_cleared
 	is(resets(), $resets + 1, "$name: then took none");
 }
 
-is_cleared('setting', ["SET work_mem = '123kB'"], 'SHOW work_mem', qr/^123kB/);
-is_cleared('setting made in a function', ['SELECT sets()'],
+# A setting goes on with its client (041_settings.pl), which needs no clearing.
+sub is_apart
+{
+	my ($name, $leave, $probe, $dirty) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	my $clean = probe($two, $probe);
+	my $resets = resets();
+	$one->query($_) for @$leave;
+	like(probe($one, $probe), $dirty, "$name: is there");
+	is(probe($two, $probe), $clean, "$name: not for others");
+	like(probe($one, $probe), $dirty, "$name: back again");
+	is($two->value('SELECT pg_backend_pid()'), $backend, "$name: same backend");
+	quiet();
+	is(resets(), $resets, "$name: took no clearing");
+	$one->query('DISCARD ALL');
+}
+
+is_apart('setting', ["SET work_mem = '123kB'"], 'SHOW work_mem', qr/^123kB/);
+is_apart('setting made in a function', ['SELECT sets()'],
 	'SHOW work_mem', qr/^123kB/);
-is_cleared('several settings',
+is_apart('several settings',
 	["SET search_path = 'nowhere'; SET statement_timeout = '1h'; SET DateStyle = 'German'"],
 	q{SELECT current_setting('search_path'), current_setting('statement_timeout'),
 	  current_setting('DateStyle'), current_date > '1.1.2000'},
 	qr/^nowhere\|1h\|German, DMY\|t/);
-is_cleared('setting of the session\'s transactions',
+is_apart('setting of the session\'s transactions',
 	['SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY'],
 	'SHOW default_transaction_read_only', qr/^on/);
-is_cleared('setting that only superusers have',
+is_apart('setting that only superusers have',
 	['SET session_replication_role = replica'],
 	'SHOW session_replication_role', qr/^replica/);
-is_cleared('reported setting', ["SET client_encoding = 'LATIN1'"],
+is_apart('reported setting', ["SET client_encoding = 'LATIN1'"],
 	'SHOW client_encoding', qr/^LATIN1/);
-is_cleared('custom variable', ["SET my.variable = 'secret'"],
+is_apart('custom variable', ["SET my.variable = 'secret'"],
 	q{SELECT coalesce(nullif(current_setting('my.variable', true), ''), 'none')},
 	qr/^secret/);
-is_cleared('setting from a transaction',
+is_apart('setting from a transaction',
 	[ 'BEGIN', "SET work_mem = '123kB'", 'COMMIT' ], 'SHOW work_mem', qr/^123kB/);
-is_cleared('role', ['SET ROLE other'],
+is_apart('role', ['SET ROLE other'],
 	"SELECT current_user, current_setting('role'), current_setting('is_superuser')",
 	qr/^other\|other\|off/);
-is_cleared('session authorization', ['SET SESSION AUTHORIZATION other'],
+is_apart('session authorization', ['SET SESSION AUTHORIZATION other'],
 	"SELECT session_user, current_user, current_setting('is_superuser')",
 	qr/^other\|other\|off/);
-is_cleared('session authorization and role',
+is_apart('session authorization and role',
 	[ 'SET SESSION AUTHORIZATION other', 'SET ROLE other' ],
 	"SELECT session_user, current_user, current_setting('is_superuser')",
 	qr/^other\|other\|off/);
@@ -266,8 +284,11 @@ for my $round (1 .. 3)
 is(resets(), $resets, 'and cost no clearing');
 $three->query("SET work_mem = '6MB'");
 quiet();
-is($one->value('SHOW work_mem'), '4MB', 'what was changed afterwards is cleared');
-is(resets(), $resets + 1, 'by a clearing');
+is($one->value('SHOW work_mem'), '4MB', 'nor is what was changed afterwards');
+is(resets(), $resets, 'without a clearing');
+is($three->value('SHOW work_mem'), '6MB', 'it goes on');
+$three->query('RESET work_mem');
+is($one->value('SHOW work_mem'), '4MB', 'others');
 is($three->value('SHOW work_mem'), '5MB', 'down to the startup settings');
 $three->quit;
 
