@@ -138,12 +138,14 @@ run_regress_tests()
 
 run_tap_tests()
 {
-	local before=$failed logs=$work/tap/tmp_check/log name newest
+	local before=$failed logs=$work/tap/tmp_check/log name newest settings
 
 	headline "TAP tests"
+	# what a test can be told, of which as_server would let nothing through
+	mapfile -t settings < <(env | grep -E '^(DIFF|POOLER)_[A-Z_]+=' || true)
 	# One place for all checkouts where Cluster.pm locks the ports that it uses.
 	# shellcheck disable=SC2086
-	run_prove TESTDIR="$work/tap" PG_REGRESS="$testlib/regress/pg_regress" \
+	run_prove "${settings[@]}" TESTDIR="$work/tap" PG_REGRESS="$testlib/regress/pg_regress" \
 		PG_TEST_PORT_DIR="/tmp/pooler-test-ports-$(as_server id -u)" \
 		timeout -k 30 3600 prove -I "$testlib/perl" -I test/t ${PROVE_FLAGS-} \
 		"${tap_tests[@]}"
