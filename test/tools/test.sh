@@ -10,6 +10,7 @@
 # number of runs fit side by side.  It is kept if something fails.
 
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/drivers.sh"
 cd "$topdir"
 
 work=
@@ -146,6 +147,7 @@ run_tap_tests()
 	# One place for all checkouts where Cluster.pm locks the ports that it uses.
 	# shellcheck disable=SC2086
 	run_prove "${settings[@]}" TESTDIR="$work/tap" PG_REGRESS="$testlib/regress/pg_regress" \
+		POOLER_DRIVERS="$work/drivers" \
 		PG_TEST_PORT_DIR="/tmp/pooler-test-ports-$(as_server id -u)" \
 		timeout -k 30 3600 prove -I "$testlib/perl" -I test/t ${PROVE_FLAGS-} \
 		"${tap_tests[@]}"
@@ -202,6 +204,11 @@ else
 	[ ! -x test/tools/check_model.sh ] ||
 		check "model of the hand-over" run_make check-model
 fi
+case " ${tap_tests[*]} " in
+	*" test/t/043_drivers.pl "*)
+		install_drivers
+		check "programs with real drivers" build_drivers "$work/drivers" ;;
+esac
 [ ${#unit_tests[@]} -eq 0 ] || run_unit_tests
 [ ${#regress_tests[@]} -eq 0 ] || run_regress_tests
 [ ${#tap_tests[@]} -eq 0 ] || run_tap_tests

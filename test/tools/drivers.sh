@@ -1,0 +1,48 @@
+# test/tools/drivers.sh
+#
+# Sourced by test.sh: what t/043_drivers.pl runs.  The drivers are those of
+# Debian's packages, and for Node.js those that test/drivers/package-lock.json
+# names, from npm's registry.
+
+# A compiler or interpreter that somebody has got elsewhere will do, too.
+install_drivers()
+{
+	local command packages=(
+		golang-github-jackc-pgx-v4-dev
+		libpostgresql-jdbc-java
+		libpq-dev
+		python3-asyncpg
+		python3-psycopg
+		python3-psycopg-pool
+	)
+	local -A package_of=(
+		[go]=golang-go
+		[javac]=default-jdk-headless
+		[node]=nodejs
+		[npm]=npm
+	)
+
+	for command in "${!package_of[@]}"; do
+		command -v "$command" >/dev/null || packages+=("${package_of[$command]}")
+	done
+	install_missing "${packages[@]}"
+}
+
+# build_drivers DIR: copies of the programs, ready to run.
+#
+# Called as a condition, where bash ignores set -e.
+build_drivers()
+{
+	local dir=$1
+
+	cp -r "$topdir/test/drivers" "$dir" &&
+		(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund \
+			--prefer-offline --loglevel=error) &&
+		gcc -std=gnu99 -O2 -Wall -Wextra -Wno-unused-parameter -Werror \
+			-I"$("$PG_CONFIG" --includedir)" -o "$dir/with_libpq" \
+			"$dir/with_libpq.c" -pthread -lpq &&
+		javac -Xlint:all -Werror -cp /usr/share/java/postgresql.jar \
+			-d "$dir" "$dir/WithJdbc.java" &&
+		GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS='' CGO_ENABLED=0 \
+			go build -o "$dir/with_pgx" "$dir/with_pgx.go"
+}
