@@ -56,7 +56,8 @@ export class Transcript {
 	died(error) {
 		const last = this.lines.at(-1) ?? '';
 		this.lines.push(`${this.name}: died`);
-		complain(`${this.name}: ${error.stack} (after "${last}")`);
+		const place = error.stack?.split('\n').find((line) => /with_\w+\.mjs/.test(line));
+		complain(`${this.name}: ${error.message}${place ?? ''} (after "${short(last)}")`);
 	}
 
 	// An error with this code.

@@ -156,12 +156,14 @@ async def reshape(s):
     await s.fails('result type', '0A000' if cached else None, inside())
     await s.conn.fetch(query, 0)
     statement = await s.conn.prepare(query)
-    s.t.say('shape', [a.name for a in statement.get_attributes()])
+    s.t.say('shape', await statement.fetch(0),
+            [a.name for a in statement.get_attributes()])
 
 
 async def prepared(part):
     """Statements prepared by all, and executed later.  asyncpg sends Parse,
-    Describe and Flush, and no Sync before it executes."""
+    Describe and Flush, and no Sync before the next command, so that each
+    session is idle in the middle of a batch."""
     sessions = [await Session.open(part, n) for n in range(SESSIONS)]
     for s in sessions:
         await attempt(s, prepare)

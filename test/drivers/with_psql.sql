@@ -137,4 +137,4 @@ DISCARD ALL;
 SELECT nullif(current_setting('app.user_id', true), ''), current_setting('search_path'), current_setting('DateStyle');
 \set QUIET on
 \connect
-SELECT current_setting('app.user_id', true) IS NULL, current_setting('search_path');
+SELECT nullif(current_setting('app.user_id', true), ''), current_setting('search_path');
