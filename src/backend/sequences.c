@@ -6,9 +6,9 @@
  * Runs in: pool backends.  Core keeps an element for each sequence that the
  * session has used in a hash table (sequence.c), and a pointer to the one that
  * nextval() was last called for.  The elements can be read and written.  The
- * pointer can't; but lastval() tells where it points, nextval() sets it, and
- * then the element that it points to can be given another key.  With key 0,
- * which no sequence has, core says that lastval() is not yet defined.
+ * pointer can't; but lastval() tells where it points, nextval() sets it,
+ * DISCARD SEQUENCES clears it, and the element that it points to can be given
+ * another key.
  *
  *-------------------------------------------------------------------------
  */
@@ -70,18 +70,6 @@ elements(void)
 	return pooler_hash_find("Sequence values");
 }
 
-/* Not of sequence 0, which is ours. */
-static Element *
-next_element(HASH_SEQ_STATUS *status)
-{
-	Element    *element;
-
-	do
-		element = hash_seq_search(status);
-	while (element != NULL && !OidIsValid(element->relid));
-	return element;
-}
-
 static void
 describe(const Element *element, Saved *saved)
 {
@@ -115,7 +103,7 @@ digest_of(HTAB *table)
 	if (table == NULL)
 		return 0;
 	hash_seq_init(&status, table);
-	while ((element = next_element(&status)) != NULL)
+	while ((element = hash_seq_search(&status)) != NULL)
 		digest += digest_of_element(element);
 	return digest;
 }
@@ -194,7 +182,7 @@ ask_lastval(HTAB *table)
 	int64		answer;
 
 	hash_seq_init(&status, table);
-	while ((element = next_element(&status)) != NULL)
+	while ((element = hash_seq_search(&status)) != NULL)
 	{
 		values[n] = element->last;
 		element->last = n;
@@ -205,7 +193,7 @@ ask_lastval(HTAB *table)
 		pointer = POINTER_KNOWN;
 		used_last = all[answer]->relid;
 	}
-	else if (pointer == POINTER_KNOWN && OidIsValid(used_last))
+	else if (pointer == POINTER_KNOWN)
 		pointer = POINTER_UNKNOWN;
 	for (int i = 0; i < n; i++)
 		all[i]->last = values[i];
@@ -213,11 +201,11 @@ ask_lastval(HTAB *table)
 	pfree(values);
 }
 
-/* The element that is pointed to, if it is known and a sequence's. */
+/* The element that is pointed to, if it is known. */
 static Element *
 pointed(HTAB *table)
 {
-	if (pointer != POINTER_KNOWN || !OidIsValid(used_last))
+	if (pointer != POINTER_KNOWN)
 		return NULL;
 	return hash_search(table, &used_last, HASH_FIND, NULL);
 }
@@ -260,7 +248,7 @@ pooler_sequences_save(StringInfo part)
 	if (table == NULL)
 		return 0;
 	hash_seq_init(&status, table);
-	while ((element = next_element(&status)) != NULL)
+	while ((element = hash_seq_search(&status)) != NULL)
 	{
 		Saved		saved;
 
@@ -311,13 +299,25 @@ point_to(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(nextval_internal(relid, false));
 }
 
-/* Any function that looks a sequence up makes the table, even if it raises. */
+/* Looks the sequence up, which makes the table. */
+static Datum
+look_up(PG_FUNCTION_ARGS)
+{
+	LOCAL_FCINFO(inner, 1);
+
+	InitFunctionCallInfoData(*inner, NULL, 1, InvalidOid, NULL, NULL);
+	inner->args[0].value = PG_GETARG_DATUM(0);
+	inner->args[0].isnull = false;
+	(void) pg_sequence_last_value(inner);
+	PG_RETURN_INT64(0);
+}
+
 static HTAB *
 make_table(Oid relid)
 {
 	int64		ignored;
 
-	(void) call(currval_oid, relid, &ignored);
+	(void) call(look_up, relid, &ignored);
 	return elements();
 }
 
@@ -326,8 +326,7 @@ remove_others(HTAB *table)
 {
 	HASH_SEQ_STATUS status;
 	Element    *element;
-	Element    *keep = pointer == POINTER_KNOWN ?
-		hash_search(table, &used_last, HASH_FIND, NULL) : NULL;
+	Element    *keep = pointed(table);
 
 	hash_seq_init(&status, table);
 	while ((element = hash_seq_search(&status)) != NULL)
@@ -341,10 +340,8 @@ remove_others(HTAB *table)
 static void
 point_known_to(HTAB *table, Oid relid)
 {
-	Element    *element = hash_search(table, &used_last, HASH_FIND, NULL);
-
 	if (used_last != relid)
-		(void) hash_update_hash_key(table, element, &relid);
+		(void) hash_update_hash_key(table, pointed(table), &relid);
 	used_last = relid;
 }
 
@@ -357,16 +354,16 @@ pooler_sequences_restore(const char *part, int len)
 	Oid			wanted = InvalidOid;
 	int64		ignored;
 
-	if (pointer == POINTER_UNKNOWN)
-		ResetSequenceCaches();
-	table = elements();
-	if (table == NULL)
-		pointer = POINTER_NULL;
 	for (int i = 0; i < n; i++)
 	{
 		if (saved[i].used_last)
 			wanted = saved[i].relid;
 	}
+	if (pointer == POINTER_UNKNOWN || !OidIsValid(wanted))
+		ResetSequenceCaches();
+	table = elements();
+	if (table == NULL)
+		pointer = POINTER_NULL;
 	if (table == NULL && n > 0)
 		table = make_table(saved[0].relid);
 	if (table != NULL)

@@ -867,6 +867,7 @@ stay_pinned(void)
 				break;
 			case POOLER_FRAME_READY:
 			case POOLER_FRAME_PARTIAL:
+			case POOLER_FRAME_STRAY:
 				begin_command();
 				set_word(POOLER_BACKEND_BUSY);
 				return NEXT_RUN;
@@ -937,6 +938,36 @@ end_stream(void)
 		;
 }
 
+/*
+ * What is left of a COPY that has failed: core would ignore it and wait for
+ * the next message.  Each is read whole, as core would.  False if the client
+ * is lost.
+ */
+static bool
+drop_stray_copy(void)
+{
+	while (pooler_recv_buffer_has_data())
+	{
+		StringInfoData body;
+		int			type;
+
+		pq_startmsgread();
+		type = pq_peekbyte();
+		if (type != 'd' && type != 'c' && type != 'f')
+		{
+			pq_endmsgread();
+			break;
+		}
+		(void) pq_getbyte();
+		initStringInfo(&body);
+		if (pq_getmessage(&body, type == 'd' ? POOLER_FRAME_LARGE_LIMIT :
+						  POOLER_FRAME_SMALL_LIMIT) != 0)
+			return false;
+		pfree(body.data);
+	}
+	return true;
+}
+
 static void
 count_transaction(void)
 {
@@ -958,6 +989,7 @@ after_command(bool lost)
 	pooler_debug_point(POOLER_DEBUG_COMMAND_ENDED);
 	if (worker_has_ended())
 		end_without_pooler();
+	lost = lost || !drop_stray_copy();
 	if (!lost && pooler_recv_buffer_has_data())
 	{
 		/* the client has sent more: bytes in the buffer can't be given back */

@@ -71,6 +71,11 @@ pooler_frame_inspect(const uint8_t *peeked, size_t navail, size_t whole_limit)
 		return f;
 
 	f.total = len + 1;
+	if (f.type == 'd' || f.type == 'c' || f.type == 'f')
+	{
+		f.verdict = POOLER_FRAME_STRAY;
+		return f;
+	}
 	if (navail < f.total && f.total <= whole_limit)
 	{
 		f.verdict = POOLER_FRAME_PARTIAL;

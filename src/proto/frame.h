@@ -28,6 +28,8 @@ typedef enum PoolerFrameVerdict
 	POOLER_FRAME_EMPTY,			/* no bytes */
 	POOLER_FRAME_PARTIAL,		/* wait until `need` bytes are there */
 	POOLER_FRAME_READY,			/* may be handed to a backend */
+	POOLER_FRAME_STRAY,			/* belongs to a COPY that is over: core would
+								 * ignore it and wait for the next */
 	POOLER_FRAME_TERMINATE,		/* 'X': the client leaves */
 	POOLER_FRAME_INVALID_TYPE,	/* POOLER_PROTO_TYPE */
 	POOLER_FRAME_INVALID_LENGTH /* POOLER_PROTO_LENGTH */

@@ -310,6 +310,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	}
 	wc->hangup_armed = wc->lowat = wc->own_backend = false;
 	wc->half_looks = 0;
+	wc->stray_left = 0;
 
 	/* in this order: backends hold copies, so close() alone ends nothing */
 	(void) pooler_worker_watch(EPOLL_CTL_DEL, wc->fd, 0, 0);
@@ -540,6 +541,28 @@ bad_message(int slot, PoolerProtoError code, int type)
 	pooler_client_close(slot, &error, message);
 }
 
+/*
+ * Takes a message off that core would ignore: whoever sends COPY data when the
+ * COPY has failed already goes on until he reads of that.
+ */
+static void
+drop_stray(int slot)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	char		buf[WHOLE_LIMIT];
+	ssize_t		n = recv(wc->fd, buf, Min(wc->stray_left, sizeof(buf)), MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+	{
+		pooler_client_close(slot, NULL, NULL);
+		return;
+	}
+	wc->stray_left -= Max(n, 0);
+	if (wc->lowat)
+		set_lowat(wc, 1);
+	pooler_client_arm(slot);
+}
+
 /* Looks at what an IDLE client has sent. */
 static void
 idle_event(int slot, uint32 events)
@@ -557,6 +580,11 @@ idle_event(int slot, uint32 events)
 	if (wc->skip != NULL)
 	{
 		pooler_cancel_continue(slot);
+		return;
+	}
+	if (wc->stray_left > 0)
+	{
+		drop_stray(slot);
 		return;
 	}
 	n = recv(wc->fd, buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT);
@@ -590,6 +618,10 @@ idle_event(int slot, uint32 events)
 			}
 			else
 				await_rest(slot, frame.need);
+			break;
+		case POOLER_FRAME_STRAY:
+			wc->stray_left = frame.total;
+			drop_stray(slot);
 			break;
 		case POOLER_FRAME_EMPTY:
 			pooler_client_arm(slot);

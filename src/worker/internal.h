@@ -99,6 +99,8 @@ typedef struct WorkerClient
 	uint16		settings_len;
 	uint16		payload_len;	/* with what it was told at login, behind an
 								 * empty name */
+	uint32		stray_left;		/* bytes to drop of a message that belongs to
+								 * a COPY that is over */
 	PoolerSkip *skip;			/* a cancelled command is being thrown away;
 								 * else NULL */
 	bool		own_backend;	/* has settings for a starting backend only */

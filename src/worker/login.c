@@ -135,6 +135,7 @@ fail_caught(int slot, ErrorData *edata)
 	error.detail = edata->detail;
 	error.hint = edata->hint;
 	pooler_shared->counters.failed_logins++;
+	pooler_login_say_authenticated(slot);
 	pooler_client_close(slot, &error, NULL);
 }
 
@@ -526,6 +527,7 @@ pooler_login_parameters_failed(WorkerBirth *birth, const void *message, size_t l
 			memcmp(wc->login->key, birth->key, birth->key_len) == 0)
 		{
 			pooler_shared->counters.failed_logins++;
+			pooler_login_say_authenticated(wc - pooler_worker_clients);
 			pooler_client_close_raw(wc - pooler_worker_clients, message, len, NULL);
 		}
 	}

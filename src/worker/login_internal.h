@@ -102,6 +102,12 @@ extern void pooler_login_out_end(WorkerLogin *login, const PoolerWriter *w);
  */
 extern void pooler_login_fail(int slot, const char *sqlstate,
 							  const char *message, const char *detail);
+
+/*
+ * Who has proved who he is is told so before he is refused for another reason,
+ * as core does.
+ */
+extern void pooler_login_say_authenticated(int slot);
 extern void pooler_login_fail_proto(int slot, PoolerProtoError code,
 									const PoolerProtoErrorArgs *args);
 

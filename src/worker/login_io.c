@@ -111,6 +111,20 @@ log_failure(int slot, const PoolerErrorFields *error, bool fatal)
 }
 
 void
+pooler_login_say_authenticated(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	PoolerWriter w;
+
+	if (login->step != LOGIN_AUTHORIZE && login->step != LOGIN_PARAMETERS)
+		return;
+	w = pooler_login_out_begin(login, 9);
+	pooler_build_auth(&w, 0, NULL, 0);
+	pooler_login_out_end(login, &w);
+	(void) pooler_login_flush(slot);
+}
+
+void
 pooler_login_fail(int slot, const char *sqlstate, const char *message, const char *detail)
 {
 	PoolerErrorFields error = {.severity = "FATAL"};
@@ -119,6 +133,7 @@ pooler_login_fail(int slot, const char *sqlstate, const char *message, const cha
 	error.message = message;
 	error.detail = detail;
 	log_failure(slot, &error, true);
+	pooler_login_say_authenticated(slot);
 	pooler_client_close(slot, &error, NULL);
 }
 

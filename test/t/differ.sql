@@ -92,12 +92,7 @@ BEGIN
 	THEN
 		RETURN true;
 	END IF;
-	BEGIN
-		PERFORM pg_catalog.lastval();
-	EXCEPTION WHEN object_not_in_prerequisite_state THEN
-		RETURN false;
-	END;
-	RETURN true;
+	RETURN false;
 END$$;
 
 DO $$
