@@ -413,7 +413,7 @@ sub comparable
 	} @messages;
 }
 
-my $may_hold = qr/temp|advisory|listen|hold|nextval|setval/i;
+my $may_hold = qr{temp|advisory|listen|hold|origin|slot}i;
 
 # A backend whose session has state that can't travel is held.  Asked by a
 # function call, which disturbs neither the unnamed statement nor settings.
