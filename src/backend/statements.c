@@ -482,7 +482,7 @@ pooler_statements_renew(const char *part, int len)
 {
 	PoolerNames names = pooler_names_begin(part, len);
 
-	Assert(names.n == norder);
+	Assert((int) names.n == norder);
 	for (int i = 0; i < norder; i++)
 		order[i]->prepare_time = pooler_names_time(&names, i);
 }

@@ -362,6 +362,15 @@ pooler_registry_find(const char *content, uint32 len)
 	return find(&key, content, len);
 }
 
+/* Not inlined, as it has variables and is called where an error may jump to. */
+static pg_noinline dsa_pointer
+find_or_add(const PoolerStatementKey *key, const char *content, uint32 len)
+{
+	dsa_pointer result = find(key, content, len);
+
+	return result != InvalidDsaPointer ? result : add(key, content, len);
+}
+
 /*
  * dshash raises an error if it finds no room to grow.  It happens with its
  * locks held, which outside of a transaction nobody would release; those and
@@ -378,9 +387,7 @@ pooler_registry_intern(const char *content, uint32 len)
 
 	PG_TRY();
 	{
-		result = find(&key, content, len);
-		if (result == InvalidDsaPointer)
-			result = add(&key, content, len);
+		result = find_or_add(&key, content, len);
 	}
 	PG_CATCH();
 	{

@@ -50,10 +50,12 @@ sub m_copy_data { return message('d', $_[0]) }
 sub m_copy_done { return message('c', '') }
 sub m_copy_fail { return message('f', "$_[0]\0") }
 
+# Types of parameters by their OIDs; the server finds out about the others.
 sub m_parse
 {
-	my ($sql, $statement) = @_;
-	return message('P', ($statement // '') . "\0$sql\0" . pack('n', 0));
+	my ($sql, $statement, @types) = @_;
+	return message('P',
+		($statement // '') . "\0$sql\0" . pack('n N*', scalar @types, @types));
 }
 
 # Parameters and results in text.
