@@ -23,6 +23,12 @@ for n in "${!zones[@]}"; do
 		-f "$here/with_psql.sql" >"$temp/$n" 2>&1) &
 	jobs+=($!)
 done
+# All are connected before the first begins.
+until [ "$(find "$temp" -name connected | wc -l)" -eq "${#zones[@]}" ]; do
+	sleep 0.05
+	[ -n "$(jobs -r)" ] || break
+done
+touch "$temp/begin"
 for n in "${!zones[@]}"; do
 	wait "${jobs[$n]}" || {
 		status=1

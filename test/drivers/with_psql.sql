@@ -3,6 +3,7 @@
 -- Session state as psql's users have it.  Errors are a part of it; the last
 -- lines decide about the exit status.
 
+\! touch connected; until [ -e ../begin ]; do sleep 0.05; done
 \set SHOW_ALL_RESULTS on
 SET search_path TO with_psql;
 SET TIME ZONE :'zone';
