@@ -54,7 +54,11 @@
 #define PqMsg_PortalSuspended 's'
 #define PqMsg_CopyInResponse 'G'
 #define PqMsg_ParseComplete '1'
+#define PqMsg_CloseComplete '3'
 #define PqMsg_NotificationResponse 'A'
+#define PqMsg_ParameterDescription 't'
+#define PqMsg_RowDescription 'T'
+#define PqMsg_NoData 'n'
 #endif
 
 /* Wait events of our own have names since 17. */

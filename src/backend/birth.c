@@ -24,8 +24,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "backend/birth.h"
 #include "libpq/hba.h"
+#include "pgstat.h"
 #include "port/pg_bswap.h"
 #include "postmaster/postmaster.h"
 #include "shared/birth_option.h"
@@ -33,6 +35,7 @@
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/timeout.h"
 
 PoolerMe	pooler_me = {.slot = -1,.control = -1,.pooler_epoll = -1,.client = -1};
 
@@ -44,6 +47,14 @@ typedef enum FlushAction
 } FlushAction;
 
 static FlushAction after_flush = FLUSH_ONLY;
+
+/* What the client has been answered since its last ReadyForQuery. */
+static enum
+{
+	BATCH_EMPTY,
+	BATCH_DESCRIBES,			/* Parse, Describe of statements, Close */
+	BATCH_OTHER
+}			batch = BATCH_OTHER;
 static bool begun;				/* the first ReadyForQuery was seen */
 
 /*---------------------------------------------------------------------------
@@ -304,6 +315,27 @@ see_message(char type)
 	}
 }
 
+static void
+see_batch(char type)
+{
+	switch (type)
+	{
+		case PqMsg_ReadyForQuery:
+			batch = BATCH_EMPTY;
+			break;
+		case PqMsg_ParseComplete:
+		case PqMsg_CloseComplete:
+		case PqMsg_ParameterDescription:
+		case PqMsg_RowDescription:
+		case PqMsg_NoData:
+			if (batch == BATCH_EMPTY)
+				batch = BATCH_DESCRIBES;
+			break;
+		default:
+			batch = BATCH_OTHER;
+	}
+}
+
 static int
 pool_putmessage(char type, const char *s, size_t len)
 {
@@ -316,6 +348,7 @@ pool_putmessage(char type, const char *s, size_t len)
 			after_flush = FLUSH_THEN_WAIT;
 		return 0;
 	}
+	see_batch(type);
 	switch (type)
 	{
 		case 'D':
@@ -351,20 +384,60 @@ pool_putmessage_noblock(char type, const char *s, size_t len)
 }
 
 /*
+ * Some drivers prepare a statement with Parse, Describe and Flush, and send no
+ * Sync before they execute something.  Outside a transaction block nothing has
+ * been done then that the client would miss in another transaction: so the one
+ * that core has begun ends here, and the backend is free for others.
+ */
+static bool
+ends_with_flush(void)
+{
+	return begun && pooler_me.client >= 0 && batch == BATCH_DESCRIBES &&
+		IsTransactionState() && !IsTransactionBlock() &&
+		!pooler_recv_buffer_has_data();
+}
+
+/*
+ * PostgresMain believes that it is still in the transaction that it began for
+ * Parse: whoever comes next is given one that has just begun.
+ */
+static void
+wait_after_flush(bool lost)
+{
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	pooler_unnamed_see_ready();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(MessageContext);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	pooler_wait_next_command(lost);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	batch = BATCH_EMPTY;
+}
+
+/*
  * Also called, and with nothing to wait for, after every error or notice and
- * for Flush messages.  Disarmed before waiting, because reports made while we
- * wait come through here again.
+ * for most Flush messages.  Disarmed before waiting, because reports made while
+ * we wait come through here again.
  */
 static int
 pool_flush(void)
 {
 	int			result = pooler_me.core->flush();
 
-	if (after_flush == FLUSH_ONLY)
-		return result;
-	after_flush = FLUSH_ONLY;
-	pooler_wait_next_command(result != 0);
-	return 0;
+	if (after_flush == FLUSH_THEN_WAIT)
+	{
+		after_flush = FLUSH_ONLY;
+		pooler_wait_next_command(result != 0);
+		batch = BATCH_EMPTY;
+		return 0;
+	}
+	if (batch == BATCH_DESCRIBES && ends_with_flush())
+	{
+		wait_after_flush(result != 0);
+		return 0;
+	}
+	return result;
 }
 
 static void

@@ -89,7 +89,8 @@ digest_of_element(const Element *element)
 	Saved		saved;
 
 	describe(element, &saved);
-	return hash_bytes_extended((unsigned char *) &saved, sizeof(saved), 0);
+	return hash_bytes_extended((unsigned char *) &saved, sizeof(saved),
+							   pooler_shared->digest_seed);
 }
 
 /* Does not depend on the order of the elements, nor on which was used last. */

@@ -63,6 +63,7 @@ static int	nseen;
 static int	max_seen;
 static StringInfoData seen_texts;
 static int	seen_variables;		/* how many there were in all */
+static int	seen_of_transactions;	/* see of_transactions */
 static bool seen_valid = true;	/* nothing is set when we start */
 
 static void
@@ -114,6 +115,38 @@ is_as_seen(struct config_generic *gconf, const Seen *s)
 }
 
 /*
+ * These have the transaction's values, so that setting them for the session
+ * means nothing; only pg_settings.source tells that it was done.
+ */
+static const char *const of_transactions[] = {
+	"transaction_isolation", "transaction_read_only", "transaction_deferrable"
+};
+
+static struct config_generic *
+of_transaction(int i)
+{
+	static struct config_generic *found[lengthof(of_transactions)];
+
+	if (found[i] == NULL)
+		found[i] = pooler_find_setting(of_transactions[i]);
+	return found[i];
+}
+
+/* A bit for each that the session has set. */
+static int
+set_of_transactions(void)
+{
+	int			bits = 0;
+
+	for (int i = 0; i < (int) lengthof(of_transactions); i++)
+	{
+		if (of_transaction(i)->source == PGC_S_SESSION)
+			bits |= 1 << i;
+	}
+	return bits;
+}
+
+/*
  * A variable that is made or removed shows in their number; one whose value
  * comes or goes, in the walk.
  */
@@ -126,7 +159,8 @@ pooler_settings_changed(void)
 
 	if (!seen_valid)
 		return false;
-	if (pooler_placeholders_variables() != seen_variables)
+	if (pooler_placeholders_variables() != seen_variables ||
+		set_of_transactions() != seen_of_transactions)
 		return true;
 	while ((gconf = pooler_next_setting(&it)) != NULL)
 	{
@@ -213,7 +247,13 @@ look(StringInfo part)
 
 		for (int i = 0; i < n; i++)
 			digest += save_one(part, known[i], false);
+		for (int i = 0; i < (int) lengthof(of_transactions); i++)
+		{
+			if (of_transaction(i)->source == PGC_S_SESSION)
+				digest += save_one(part, of_transaction(i), false);
+		}
 	}
+	seen_of_transactions = set_of_transactions();
 	seen_variables = pooler_placeholders_variables();
 	seen_valid = true;
 	return digest;
@@ -353,6 +393,14 @@ reset_unwanted(void)
 	}
 	for (int i = 0; i < n; i++)
 		pooler_setting_reset(list[i]);
+}
+
+static void
+mark_of_transactions(void)
+{
+	for (int i = 0; i < (int) lengthof(of_transactions); i++)
+		of_transaction(i)->source = find_wanted(of_transaction(i)) != NULL ?
+			PGC_S_SESSION : PGC_S_OVERRIDE;
 }
 
 static void
@@ -549,6 +597,7 @@ pooler_settings_restore(const char *startup, int startup_len,
 	read_wanted(part, len);
 	reset_unwanted();
 	remove_unknown();
+	mark_of_transactions();
 	if (!pooler_startup_in_force(startup, startup_len) || !all_as_wanted())
 	{
 		StartTransactionCommand();

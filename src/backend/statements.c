@@ -309,8 +309,8 @@ append_name(StringInfo part, const PreparedStatement *stmt, const PoolerPlan *pl
 	name.len = strlen(stmt->stmt_name) + 1;
 	appendBinaryStringInfo(part, (char *) &name, sizeof(name));
 	appendBinaryStringInfo(part, stmt->stmt_name, name.len);
-	return hash_bytes_extended((const unsigned char *) stmt->stmt_name,
-							   name.len, name.id);
+	return hash_bytes_extended((const unsigned char *) stmt->stmt_name, name.len,
+							   pooler_shared->digest_seed + name.id);
 }
 
 /* Whether it is from SQL is part of what the number stands for. */

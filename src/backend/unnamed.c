@@ -126,7 +126,8 @@ digest_there(void)
 	{
 		StringInfo	content = describe();
 
-		digest = hash_bytes_extended((unsigned char *) content->data, content->len, 0);
+		digest = hash_bytes_extended((unsigned char *) content->data, content->len,
+									 pooler_shared->digest_seed);
 		digest = Max(digest, 1);
 	}
 	return digest;

@@ -50,7 +50,8 @@ pooler_session_part(const PoolerClient *client, PoolerSessionPart part, int *len
 uint64
 pooler_reported_digest(const char *name, const char *value)
 {
-	uint64		seed = hash_bytes_extended((const unsigned char *) name, strlen(name), 0);
+	uint64		seed = hash_bytes_extended((const unsigned char *) name, strlen(name),
+										   pooler_shared->digest_seed);
 
 	return hash_bytes_extended((const unsigned char *) value, strlen(value), seed);
 }
