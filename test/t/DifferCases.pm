@@ -276,6 +276,21 @@ my @startup_cases = (
 
 my @statement_cases = (
 	{
+		# no Sync between preparing and running: nobody waits for it
+		name => 'Parse, Describe and Flush',
+		pool => [ 1, 2 ],
+		steps => [
+			[ 1, [ P => 's1', 'SELECT $1::int + 1 AS one' ], [ D => 'S', 's1' ], ['H'], [ await => 'T' ] ],
+			[ 2, [ P => '', 'SELECT $1::text AS two' ], [ D => 'S', '' ], ['H'], [ await => 'T' ] ],
+			[ 1, [ B => '', 's1', [1] ], [ E => '' ], ['S'] ],
+			[ 2, [ B => '', '', ['x'] ], [ E => '' ], ['S'] ],
+			[ 1, [ P => '', 'SELECT 3 AS three' ], [ D => 'S', '' ], ['H'], [ await => 'T' ] ], [ 2, 'SELECT 4' ],
+			[ 1, 'SELECT 5' ],
+			[ 1, 'BEGIN' ], [ 1, [ P => 's2', 'SELECT 6 AS six' ], [ D => 'S', 's2' ], ['H'], [ await => 'T' ] ],
+			[ 1, [ B => '', 's2', [] ], [ E => '' ], ['S'] ], [ 1, 'COMMIT' ], [ 2, 'SELECT 7' ],
+		]
+	},
+	{
 		name => 'named statements of the protocol',
 		steps => [
 			[ 1, [ P => 's1', 'SELECT $1::int + 1 AS one' ], [ D => 'S', 's1' ], ['S'] ],
