@@ -60,7 +60,7 @@ my @settings = rows(
 	q{SELECT name,
 		CASE WHEN boot_val IS NULL THEN 'not set'
 			WHEN boot_val = '' THEN 'empty'
-			WHEN vartype = 'string' THEN '`' || boot_val || '`'
+			WHEN vartype IN ('string', 'enum') THEN '`' || boot_val || '`'
 			ELSE boot_val || coalesce(' ' || unit, '') END,
 		CASE context WHEN 'postmaster' THEN 'restart'
 			WHEN 'sighup' THEN 'reload' ELSE context END
@@ -147,7 +147,8 @@ is("@unknown", '', 'src/README.md names no file that does not exist');
 
 my %word = map { $_ => 1 } $source =~ /(\w+)/g;
 my %core = map { $_ => 1 } qw(
-  CreateWaitEventSet ReadyForQuery pg_backup_start random);
+  CreateWaitEventSet PQbackendPID ReadyForQuery pg_backend_pid pg_backup_start
+  pg_is_other_temp_schema pg_my_temp_schema random setseed);
 @unknown = grep { !$word{$_} && !$core{$_} } $inside =~ /`(\w+)\(\)`/g;
 is("@unknown", '', 'src/README.md names no function that does not exist');
 
