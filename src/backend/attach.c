@@ -11,6 +11,7 @@
  *-------------------------------------------------------------------------
  */
 #include "backend/internal.h"
+#include "backend/settings.h"
 
 #include "common/hashfn.h"
 #include "shared/session.h"
@@ -123,6 +124,36 @@ set_activity(const SockAddr *raddr)
 	PGSTAT_END_WRITE_ACTIVITY(entry);
 }
 
+/*
+ * Core sets these options of a socket when the settings change.  If those are
+ * the same for two clients they don't, but the sockets are two.  (Those of the
+ * configuration file the pooler has set when it accepted the client.)
+ */
+static void
+set_socket_options(void)
+{
+	static struct
+	{
+		const char *name;
+		int		   *value;
+		int			(*set) (int value, Port *port);
+		struct config_generic *gconf;
+	}			options[] = {
+		{"tcp_keepalives_idle", &tcp_keepalives_idle, pq_setkeepalivesidle, NULL},
+		{"tcp_keepalives_interval", &tcp_keepalives_interval, pq_setkeepalivesinterval, NULL},
+		{"tcp_keepalives_count", &tcp_keepalives_count, pq_setkeepalivescount, NULL},
+		{"tcp_user_timeout", &tcp_user_timeout, pq_settcpusertimeout, NULL},
+	};
+
+	for (int i = 0; i < (int) lengthof(options); i++)
+	{
+		if (options[i].gconf == NULL)
+			options[i].gconf = pooler_find_setting(options[i].name);
+		if (options[i].gconf->source >= PGC_S_CLIENT)
+			(void) options[i].set(*options[i].value, MyProcPort);
+	}
+}
+
 static bool nobody;				/* pg_stat_activity shows no client */
 
 void
@@ -131,6 +162,7 @@ pooler_attach_session(int client)
 	set_port(&pooler_clients[client]);
 	set_activity(&pooler_clients[client].raddr);
 	pooler_session_restore(client);
+	set_socket_options();
 	if (nobody)
 		pgstat_report_appname(application_name);
 	nobody = false;

@@ -272,6 +272,14 @@ put_back_text(struct config_generic *gconf, Applied *a)
 }
 
 static void
+free_applied(Applied *a)
+{
+	pfree(a->name);
+	if (a->value != NULL)
+		pfree(a->value);
+}
+
+static void
 undo(Applied *a)
 {
 	struct config_generic *gconf = pooler_find_setting(a->name);
@@ -290,9 +298,7 @@ undo(Applied *a)
 		if (gconf->source == PGC_S_CLIENT)
 			pooler_setting_reset(gconf);
 	}
-	pfree(a->name);
-	if (a->value != NULL)
-		pfree(a->value);
+	free_applied(a);
 }
 
 /*
@@ -332,11 +338,8 @@ pooler_startup_undo(const char *pairs, int len)
  *---------------------------------------------------------------------------
  */
 
-static GucContext
-context_of_startup(void)
-{
-	return superuser_arg(GetAuthenticatedUserId()) ? PGC_SU_BACKEND : PGC_BACKEND;
-}
+/* The context that core would have set them in; known while applying. */
+static GucContext startup_context;
 
 /*
  * Its check hook refuses to change it in a process that has had temporary
@@ -379,7 +382,7 @@ set_reset_value(const char *name, const char *value, int elevel)
 		return false;
 	if (gconf->reset_source == PGC_S_CLIENT)
 	{
-		gconf->reset_scontext = context_of_startup();
+		gconf->reset_scontext = startup_context;
 		if (gconf->source == PGC_S_CLIENT)
 			gconf->scontext = gconf->reset_scontext;
 	}
@@ -411,26 +414,28 @@ reset_extra_of(struct config_generic *gconf)
  * the new value there as well.
  */
 static bool
-set_guarded(struct config_generic *gconf, const char *name, const char *value,
-			int elevel)
+set_guarded(Applied *a, int elevel)
 {
 	GucStack	guard = {0};
 	bool		result;
 
-	Assert(gconf->stack == NULL);
+	Assert(a->gconf->stack == NULL);
 	guard.source = PGC_S_SESSION;
-	guard.prior.val = pooler_setting_reset_value(gconf);
-	guard.prior.extra = reset_extra_of(gconf);
-	gconf->stack = &guard;
+	guard.prior.val = a->original;
+	guard.prior.extra = a->extra;
+	a->gconf->stack = &guard;
 	PG_TRY();
 	{
-		result = set_reset_value(name, value, elevel);
+		result = set_reset_value(a->name, a->value, elevel);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		gconf->stack = NULL;
+		a->gconf->stack = NULL;
+		free_applied(a);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	a->gconf->stack = NULL;
 	return result;
 }
 
@@ -444,40 +449,34 @@ apply_first(const char *name, const char *value, int elevel)
 	applied = pooler_setting_room(applied, napplied, &max_applied, sizeof(Applied));
 	if (gconf == NULL && !pooler_placeholder_make(name))
 		return false;
-	gconf = pooler_find_setting(name);
+	a.gconf = pooler_find_setting(name);
 	a.name = MemoryContextStrdup(TopMemoryContext, name);
 	a.value = MemoryContextStrdup(TopMemoryContext, value);
-	a.gconf = gconf;
 	a.since = PgReloadTime;
-	a.original = pooler_setting_reset_value(gconf);
-	a.extra = reset_extra_of(gconf);
-	a.source = gconf->reset_source;
-	a.scontext = gconf->reset_scontext;
-	a.srole = gconf->reset_srole;
-	if (!set_guarded(gconf, name, value, elevel))
+	a.original = pooler_setting_reset_value(a.gconf);
+	a.extra = reset_extra_of(a.gconf);
+	a.source = a.gconf->reset_source;
+	a.scontext = a.gconf->reset_scontext;
+	a.srole = a.gconf->reset_srole;
+	if (!set_guarded(&a, elevel))
 	{
-		pfree(a.name);
-		pfree(a.value);
+		free_applied(&a);
 		return false;
 	}
 	applied[napplied++] = a;
 	return true;
 }
 
+/* Has no value meanwhile, so that whatever happens, it is set again. */
 static bool
 apply_again(Applied *a, const char *value, int elevel)
 {
-	char	   *copy = MemoryContextStrdup(TopMemoryContext, value);
-
 	if (a->value != NULL)
 		pfree(a->value);
 	a->value = NULL;
 	if (!set_reset_value(a->name, value, elevel))
-	{
-		pfree(copy);
 		return false;
-	}
-	a->value = copy;
+	a->value = MemoryContextStrdup(TopMemoryContext, value);
 	return true;
 }
 
@@ -517,6 +516,10 @@ pooler_startup_apply(const char *pairs, int len)
 {
 	bool		progress = true;
 
+	if (len == 0)
+		return;
+	startup_context = superuser_arg(GetAuthenticatedUserId()) ? PGC_SU_BACKEND :
+		PGC_BACKEND;
 	while (progress)
 	{
 		if (apply_all(pairs, len, DEBUG5, &progress) == 0)

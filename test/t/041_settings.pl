@@ -429,6 +429,14 @@ same('application_name', [ {}, { application_name => 'one' }, { application_name
 	q{SET application_name = 'set'}, q{SELECT setting, source, reset_val FROM pg_settings WHERE name = 'application_name'},
 	'RESET application_name', q{SELECT setting, source, reset_val FROM pg_settings WHERE name = 'application_name'});
 
+# Options of sockets, which are each client's own also where the settings are
+# the same.
+same('options of sockets', [ map { +{ from => '127.0.0.1', %$_ } } {}, ({ options => '-c tcp_keepalives_idle=123' }) x 2, {},
+		{ options => '-c tcp_keepalives_count=7' } ],
+	map { my $sql = $_; map { [ $_, $sql ] } 1, 2, 0, 4, 3, 1, 1 }
+	q{SELECT name, setting, reset_val, source FROM pg_settings WHERE name ~ 'tcp' ORDER BY 1}, 'SHOW tcp_keepalives_idle',
+	'SET tcp_keepalives_idle = 77', 'SHOW tcp_keepalives_idle', 'SHOW tcp_keepalives_count', 'RESET ALL', 'SHOW tcp_keepalives_idle');
+
 # A library defines a variable that a startup setting has made.
 {
 	admin('CREATE ROLE loads_startup LOGIN SUPERUSER');
