@@ -115,6 +115,13 @@
 #define pooler_lock_held_by_me(tag, mode) LockHeldByMe((tag), (mode))
 #endif
 
+/* PGPROC.lxid became a part of vxid in 17. */
+#if PG_VERSION_NUM >= 170000
+#define pooler_my_lxid() (MyProc->vxid.lxid)
+#else
+#define pooler_my_lxid() (MyProc->lxid)
+#endif
+
 /* Port.local_host came with 18, as a cache for log_line_prefix's %L. */
 #if PG_VERSION_NUM >= 180000
 #define pooler_port_forget_local_host(port) ((port)->local_host[0] = '\0')

@@ -102,6 +102,9 @@ extern void pooler_wait_begin(void);
  */
 extern void pooler_wait_next_command(bool lost);
 
+/* In a PG_CATCH block: the error ends this process, and with it the client. */
+pg_noreturn extern void pooler_wait_raise_as_fatal(MemoryContext cxt);
+
 /*---------------------------------------------------------------------------
  * attach.c: the client's identity and settings
  *---------------------------------------------------------------------------
@@ -263,8 +266,11 @@ extern bool pooler_sequences_changed(void);
 extern uint64 pooler_sequences_save(StringInfo part);
 extern void pooler_sequences_restore(const char *part, int len);
 
-/* DISCARD is about to be run. */
-extern void pooler_sequences_see_discard(void);
+/*
+ * DISCARD is about to be run, or what has changed is not going to be saved:
+ * the next restore starts from scratch.
+ */
+extern void pooler_sequences_forget(void);
 
 /*---------------------------------------------------------------------------
  * notify.c: NotificationResponse
@@ -290,7 +296,7 @@ extern PoolerPin pooler_pins_look(void);
 /*
  * At the end of a transaction, before ReadyForQuery: if this session would
  * have to be pinned and pooler.pin_limit does not allow it, its state is
- * cleared and the client is told so.
+ * cleared and the client is told so.  An error that this leads to is FATAL.
  */
 extern void pooler_pins_limit(void);
 

@@ -35,6 +35,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/portal.h"
+#include "utils/snapmgr.h"
 
 static ProcessUtility_hook_type prev_ProcessUtility_hook;
 
@@ -135,12 +136,15 @@ listens(void)
 static void
 look_again(void)
 {
+	MemoryContext cxt = CurrentMemoryContext;
+
 	StartTransactionCommand();
 	if (temp_touched)
 		has_temp_objects = temp_schema_is_used();
 	if (listen_touched)
 		has_channels = listens();
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(cxt);
 	temp_touched = listen_touched = false;
 }
 
@@ -175,30 +179,46 @@ pooler_pins_look(void)
  *---------------------------------------------------------------------------
  */
 
+static void
+clear_origin(void)
+{
+	if (replorigin_session_origin == InvalidRepOriginId)
+		return;
+	replorigin_session_reset();
+	replorigin_session_origin = InvalidRepOriginId;
+	replorigin_session_origin_lsn = InvalidXLogRecPtr;
+	replorigin_session_origin_timestamp = 0;
+}
+
 /*
  * The part of DISCARD ALL (discard.c) that is about these states, and what it
- * forgets: temporary slots, the replication origin and a base backup.
+ * forgets: temporary slots, the replication origin and a base backup.  What
+ * the session has made of the defaults of transactions is not for this one.
+ * Values that are stored out of line can't be deleted without a snapshot.
  */
 void
 pooler_pins_clear(void)
 {
+	MemoryContext cxt = CurrentMemoryContext;
+
 	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactDeferrable = false;
+	PushActiveSnapshot(GetTransactionSnapshot());
 	PortalHashTableDeleteAll();
 	if (has_channels || listen_touched)
 		Async_UnlistenAll();
 	LockReleaseAll(USER_LOCKMETHOD, true);
 	if (has_temp_objects || temp_touched)
 		ResetTempTableNamespace();
-	if (replorigin_session_origin != InvalidRepOriginId)
-	{
-		replorigin_session_reset();
-		replorigin_session_origin = InvalidRepOriginId;
-	}
+	clear_origin();
 	if (get_backup_status() != SESSION_BACKUP_NONE)
 		do_pg_abort_backup(0, BoolGetDatum(false));
 	if (has_temporary_slots())
 		pooler_slot_cleanup();
+	PopActiveSnapshot();
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(cxt);
 	has_temp_objects = has_channels = temp_touched = listen_touched = false;
 }
 
@@ -233,7 +253,7 @@ tell_limit(PoolerPin pin, int limit)
 	uint8_t		buf[1024];
 	PoolerWriter w = pooler_writer(buf, sizeof(buf));
 	PoolerErrorFields error = {.severity = "ERROR"};
-	char	   *detail = psprintf(_("This session would have kept its backend because of %s, which have been dropped; pooler.pin_limit allows %d sessions of this pool to keep one."),
+	char	   *detail = psprintf(_("This session would have kept its backend because of %s. What it would have kept has been dropped; pooler.pin_limit allows %d sessions of this pool to keep a backend."),
 								  pooler_pin_words(pin), limit);
 
 	error.sqlstate = unpack_sql_state(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED);
@@ -247,25 +267,44 @@ tell_limit(PoolerPin pin, int limit)
 	pfree(detail);
 }
 
+static void
+enforce_limit(void)
+{
+	int			limit = pooler_me.pool->size * pooler_pin_limit / 100;
+	PoolerPin	pin = pooler_pins_look();
+
+	if (pin == POOLER_PIN_NONE || pin == POOLER_PIN_STATEMENTS ||
+		count_pinned() < limit)
+		return;
+	pooler_pins_clear();
+	tell_limit(pin, limit);
+}
+
 /*
  * The transaction has been committed, so that its effects stay; what the
- * session would have kept does not.
+ * session would have kept does not.  To PostgresMain the command is over: an
+ * error would be followed by another ReadyForQuery, and so by this function.
  */
 void
 pooler_pins_limit(void)
 {
+	MemoryContext cxt = CurrentMemoryContext;
 	uint32		before = pg_atomic_read_u32(&pooler_me.shared->pin);
-	int			limit = pooler_me.pool->size * pooler_pin_limit / 100;
-	PoolerPin	pin;
 
-	if (before != POOLER_PIN_NONE && before != POOLER_PIN_PIPELINE)
+	if (pooler_pool_mode == POOLER_MODE_SESSION ||
+		(before != POOLER_PIN_NONE && before != POOLER_PIN_PIPELINE))
 		return;
-	pin = pooler_pins_look();
-	if (pin == POOLER_PIN_NONE || pin == POOLER_PIN_MODE ||
-		pin == POOLER_PIN_STATEMENTS || count_pinned() < limit)
-		return;
-	pooler_pins_clear();
-	tell_limit(pin, limit);
+	HOLD_CANCEL_INTERRUPTS();
+	PG_TRY();
+	{
+		enforce_limit();
+	}
+	PG_CATCH();
+	{
+		pooler_wait_raise_as_fatal(cxt);
+	}
+	PG_END_TRY();
+	RESUME_CANCEL_INTERRUPTS();
 }
 
 /*---------------------------------------------------------------------------
@@ -286,18 +325,35 @@ check_mode(const Node *stmt)
 				 errdetail("pooler.pool_mode is \"statement\" for this database and role.")));
 }
 
+/*
+ * Creating or dropping something in the temporary schema is not always noted
+ * in MyXactFlags: not if the schema comes from search_path, nor if something
+ * goes with what it depends on.
+ */
+static bool
+may_touch_temp_objects(Node *stmt)
+{
+	Oid			schema;
+	Oid			toast;
+
+	GetTempNamespaceState(&schema, &toast);
+	return OidIsValid(schema) && GetCommandLogLevel(stmt) == LOGSTMT_DDL;
+}
+
 /* There is no other way to LISTEN than the statement. */
 static void
 see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			ProcessUtilityContext context, ParamListInfo params,
 			QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	const Node *stmt = pstmt->utilityStmt;
+	Node	   *stmt = pstmt->utilityStmt;
 
 	if (pooler_me.slot >= 0)
 		check_mode(stmt);
+	if (pooler_me.slot >= 0 && may_touch_temp_objects(stmt))
+		temp_touched = true;
 	if (IsA(stmt, DiscardStmt))
-		pooler_sequences_see_discard();
+		pooler_sequences_forget();
 	if (IsA(stmt, ListenStmt) || IsA(stmt, UnlistenStmt) || IsA(stmt, DiscardStmt))
 		listen_touched = true;
 	if (prev_ProcessUtility_hook)

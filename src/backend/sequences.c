@@ -8,7 +8,12 @@
  * nextval() was last called for.  The elements can be read and written.  The
  * pointer can't; but lastval() tells where it points, nextval() sets it,
  * DISCARD SEQUENCES clears it, and the element that it points to can be given
- * another key.
+ * another key.  It must always be known where it points: were that element
+ * removed, its place would be another client's one day.
+ *
+ * Whatever uses a sequence writes the transaction's number into its element.
+ * We write 0 over it, and so see which have been used since, even if their
+ * values are what they were.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,42 +22,39 @@
 
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
 #include "commands/sequence.h"
 #include "common/hashfn.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/syscache.h"
+#include "utils/lsyscache.h"
 
 /* SeqTableData of sequence.c, equal in 15, 17 and 18. */
 typedef struct Element
 {
 	Oid			relid;			/* key */
 	Oid			filenumber;
-	LocalTransactionId lxid;	/* of this process; means nothing elsewhere */
+	LocalTransactionId lxid;	/* in which it was used; 0: not since saved */
 	bool		last_valid;
 	int64		last;
 	int64		cached;
 	int64		increment;		/* undefined until nextval() is called */
 } Element;
 
-/* How an element is saved. */
+/* How an element is saved that has a value. */
 typedef struct Saved
 {
 	Oid			relid;
 	Oid			filenumber;
-	bool		last_valid;
 	bool		used_last;		/* lastval() tells this one's value */
 	int64		last;
 	int64		cached;
 	int64		increment;
 } Saved;
 
-/*
- * Of the elements, as last saved or restored: all, and all but the one that
- * was used last.
- */
+/* Of the elements, as last saved or restored. */
 static uint64 digest_in_force;
-static uint64 digest_of_others;
 
 /* Where core's pointer points, if that is known. */
 static enum
@@ -76,11 +78,9 @@ describe(const Element *element, Saved *saved)
 	memset(saved, 0, sizeof(Saved));
 	saved->relid = element->relid;
 	saved->filenumber = element->filenumber;
-	saved->last_valid = element->last_valid;
 	saved->last = element->last;
 	saved->cached = element->cached;
-	if (element->last_valid)
-		saved->increment = element->increment;
+	saved->increment = element->increment;
 }
 
 static uint64
@@ -105,8 +105,28 @@ digest_of(HTAB *table)
 		return 0;
 	hash_seq_init(&status, table);
 	while ((element = hash_seq_search(&status)) != NULL)
-		digest += digest_of_element(element);
+	{
+		if (element->last_valid)
+			digest += digest_of_element(element);
+	}
 	return digest;
+}
+
+/* Has any sequence been used since, but for this one? */
+static bool
+used_another(HTAB *table, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	Element    *element;
+	bool		used = false;
+
+	hash_seq_init(&status, table);
+	while ((element = hash_seq_search(&status)) != NULL)
+	{
+		if (element->lxid != InvalidLocalTransactionId && element->relid != relid)
+			used = true;
+	}
+	return used;
 }
 
 bool
@@ -114,14 +134,7 @@ pooler_sequences_changed(void)
 {
 	HTAB	   *table = elements();
 
-	return (table != NULL || digest_in_force != 0) &&
-		digest_of(table) != digest_in_force;
-}
-
-void
-pooler_sequences_see_discard(void)
-{
-	pointer = POINTER_UNKNOWN;
+	return table ? used_another(table, InvalidOid) : digest_in_force != 0;
 }
 
 /*---------------------------------------------------------------------------
@@ -167,39 +180,98 @@ call(PGFunction function, Oid argument, int64 *result)
 }
 
 /*
- * The elements get numbers in place of their values, and lastval() tells the
- * one that the pointer points to.  It raises if that sequence is no more: then
- * the pointer can't be told.
+ * A sequence for core to open; none if these are all dropped.  Which one is of
+ * no account, since its element gets another key.  Core would wait for whoever
+ * alters or truncates it.  But all that it looks at is the entry in the
+ * relation cache, so a weaker lock will do, and if that can't be had at once,
+ * none: a client must not wait for a lock that its command does not need.
  */
+static Oid
+find_sequence(const Oid *relids, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (!ConditionalLockRelationOid(relids[i], AccessShareLock))
+			continue;
+		if (get_rel_relkind(relids[i]) == RELKIND_SEQUENCE)
+			return relids[i];
+		UnlockRelationOid(relids[i], AccessShareLock);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (get_rel_relkind(relids[i]) != RELKIND_SEQUENCE)
+			continue;
+#ifdef USE_ASSERT_CHECKING
+		LockRelationOid(relids[i], AccessShareLock);	/* relation_open() */
+#endif
+		return relids[i];
+	}
+	return InvalidOid;
+}
+
+/* For find_sequence() in a function that is called by call(). */
+static const Oid *candidates;
+static int	ncandidates;
+
+/* All elements, while core is asked which of them it points to. */
+static Element **asked;
+
+/*
+ * All elements are made to be of one sequence that exists, which need not be
+ * locked, and get their numbers in place of their values: lastval() tells the
+ * number.  -1: there is no such sequence.
+ */
+static Datum
+number_used_last(PG_FUNCTION_ARGS)
+{
+	Oid			relid = find_sequence(candidates, ncandidates);
+
+	if (!OidIsValid(relid))
+		PG_RETURN_INT64(-1);
+	for (int i = 0; i < ncandidates; i++)
+	{
+		asked[i]->relid = relid;
+		asked[i]->lxid = pooler_my_lxid();
+		asked[i]->last = i;
+	}
+	return DirectFunctionCall1(lastval, ObjectIdGetDatum(InvalidOid));
+}
+
+/* Finds out where the pointer points to: nowhere if lastval() raises. */
 static void
-ask_lastval(HTAB *table)
+ask_core(HTAB *table)
 {
 	HASH_SEQ_STATUS status;
 	Element    *element;
-	int			n = 0;
 	int			max = hash_get_num_entries(table);
-	Element   **all = palloc(sizeof(Element *) * max);
-	int64	   *values = palloc(sizeof(int64) * max);
+	Element    *saved = palloc(sizeof(Element) * max);
+	Oid		   *relids = palloc(sizeof(Oid) * max);
 	int64		answer;
 
+	asked = palloc(sizeof(Element *) * max);
+	candidates = relids;
+	ncandidates = 0;
 	hash_seq_init(&status, table);
 	while ((element = hash_seq_search(&status)) != NULL)
 	{
-		values[n] = element->last;
-		element->last = n;
-		all[n++] = element;
+		relids[ncandidates] = element->relid;
+		saved[ncandidates] = *element;
+		asked[ncandidates++] = element;
 	}
-	if (call(lastval, InvalidOid, &answer) && answer >= 0 && answer < n)
+	if (!call(number_used_last, InvalidOid, &answer))
+		pointer = POINTER_NULL;
+	else if (answer < 0)
+		pointer = POINTER_UNKNOWN;
+	else
 	{
 		pointer = POINTER_KNOWN;
-		used_last = all[answer]->relid;
+		used_last = relids[answer];
 	}
-	else if (pointer == POINTER_KNOWN)
-		pointer = POINTER_UNKNOWN;
-	for (int i = 0; i < n; i++)
-		all[i]->last = values[i];
-	pfree(all);
-	pfree(values);
+	for (int i = 0; i < ncandidates; i++)
+		*asked[i] = saved[i];
+	pfree(asked);
+	pfree(saved);
+	pfree(relids);
 }
 
 /* The element that is pointed to, if it is known. */
@@ -211,52 +283,48 @@ pointed(HTAB *table)
 	return hash_search(table, &used_last, HASH_FIND, NULL);
 }
 
-static void
-remember_digests(HTAB *table)
-{
-	Element    *element = table ? pointed(table) : NULL;
-
-	digest_in_force = digest_of(table);
-	digest_of_others = digest_in_force - (element ? digest_of_element(element) : 0);
-}
-
-/*
- * If the sequence that was used last is the only one that has changed since,
- * it still is.
- */
+/* If no other sequence has been used, the pointer is where it was. */
 static void
 find_used_last(HTAB *table)
 {
-	Element    *element = pointed(table);
+	if (pointed(table) == NULL || used_another(table, used_last))
+		ask_core(table);
+}
 
-	if (element == NULL ||
-		digest_of(table) - digest_of_element(element) != digest_of_others)
-		ask_lastval(table);
+static void
+save_elements(HTAB *table, StringInfo part)
+{
+	HASH_SEQ_STATUS status;
+	Element    *element;
+	Element    *last = pointed(table);
+
+	hash_seq_init(&status, table);
+	while ((element = hash_seq_search(&status)) != NULL)
+	{
+		Saved		saved;
+
+		element->lxid = InvalidLocalTransactionId;
+		if (!element->last_valid)
+			continue;			/* says nothing */
+		describe(element, &saved);
+		saved.used_last = element == last;
+		appendBinaryStringInfo(part, (char *) &saved, sizeof(saved));
+	}
 }
 
 uint64
 pooler_sequences_save(StringInfo part)
 {
 	HTAB	   *table = elements();
-	HASH_SEQ_STATUS status;
-	Element    *element;
 
+	digest_in_force = digest_of(table);
 	if (table == NULL)
-		pointer = POINTER_NULL;
-	else
-		find_used_last(table);
-	remember_digests(table);
-	if (table == NULL)
-		return 0;
-	hash_seq_init(&status, table);
-	while ((element = hash_seq_search(&status)) != NULL)
 	{
-		Saved		saved;
-
-		describe(element, &saved);
-		saved.used_last = element == pointed(table);
-		appendBinaryStringInfo(part, (char *) &saved, sizeof(saved));
+		pointer = POINTER_NULL;
+		return 0;
 	}
+	find_used_last(table);
+	save_elements(table, part);
 	if (part->len == 0)
 		return 0;
 	/* two clients with equal values may differ in what they used last */
@@ -273,52 +341,67 @@ fill(Element *element, const Saved *saved)
 {
 	element->filenumber = saved->filenumber;
 	element->lxid = InvalidLocalTransactionId;
-	element->last_valid = saved->last_valid;
+	element->last_valid = true;
 	element->last = saved->last;
 	element->cached = saved->cached;
 	element->increment = saved->increment;
 }
 
 /*
- * Has the pointer point to a sequence: while a cached number is left, nextval()
- * does nothing but take it.  currval() sees to it that the element is up to
- * date, so that this number is not thrown away, and that the sequence stays as
- * it is until the end of the transaction.
+ * Has the pointer point to an element: while a cached number is left,
+ * nextval() does nothing but take it.  currval() sees to it that the element
+ * is up to date, so that this number is not thrown away.  Returns the
+ * element's key; 0 if there is no sequence for it.
  */
 static Datum
-point_to(PG_FUNCTION_ARGS)
+point_somewhere(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	Element    *element = hash_search(elements(), &relid, HASH_ENTER, NULL);
+	Oid			relid = find_sequence(candidates, ncandidates);
+	Element    *element;
 
+	if (!OidIsValid(relid))
+		PG_RETURN_INT64(0);
+	element = hash_search(elements(), &relid, HASH_ENTER, NULL);
 	element->filenumber = InvalidOid;
-	element->lxid = InvalidLocalTransactionId;
+	element->lxid = pooler_my_lxid();
 	element->last_valid = true;
 	element->last = element->cached = 0;
 	(void) DirectFunctionCall1(currval_oid, ObjectIdGetDatum(relid));
 	element->cached = element->increment = 1;
-	PG_RETURN_INT64(nextval_internal(relid, false));
+	(void) nextval_internal(relid, false);
+	PG_RETURN_INT64(relid);
 }
 
-/* Looks the sequence up, which makes the table. */
-static Datum
-look_up(PG_FUNCTION_ARGS)
+static void
+set_pointer(const Saved *saved, int n)
 {
-	LOCAL_FCINFO(inner, 1);
+	Oid		   *relids = palloc(sizeof(Oid) * n);
+	int64		relid;
 
-	InitFunctionCallInfoData(*inner, NULL, 1, InvalidOid, NULL, NULL);
-	inner->args[0].value = PG_GETARG_DATUM(0);
-	inner->args[0].isnull = false;
-	(void) pg_sequence_last_value(inner);
-	PG_RETURN_INT64(0);
+	for (int i = 0; i < n; i++)
+		relids[i] = saved[i].relid;
+	candidates = relids;
+	ncandidates = n;
+	if (!call(point_somewhere, InvalidOid, &relid))
+		pointer = POINTER_UNKNOWN;
+	else if (relid != 0)
+	{
+		pointer = POINTER_KNOWN;
+		used_last = (Oid) relid;
+	}
+	pfree(relids);
 }
 
+/*
+ * Any function that looks a sequence up makes the table, even if it raises.
+ * Nobody holds a lock on relation 0.
+ */
 static HTAB *
-make_table(Oid relid)
+make_table(void)
 {
 	int64		ignored;
 
-	(void) call(look_up, relid, &ignored);
+	(void) call(currval_oid, InvalidOid, &ignored);
 	return elements();
 }
 
@@ -346,14 +429,25 @@ point_known_to(HTAB *table, Oid relid)
 	used_last = relid;
 }
 
+static void
+restore_elements(HTAB *table, const Saved *saved, int n, Oid wanted)
+{
+	remove_others(table);
+	if (pointer == POINTER_NULL && OidIsValid(wanted))
+		set_pointer(saved, n);
+	if (pointer == POINTER_KNOWN)
+		point_known_to(table, wanted);
+	for (int i = 0; i < n; i++)
+		fill(hash_search(table, &saved[i].relid, HASH_ENTER, NULL), &saved[i]);
+}
+
 void
 pooler_sequences_restore(const char *part, int len)
 {
 	const Saved *saved = (const Saved *) part;
 	int			n = len / sizeof(Saved);
-	HTAB	   *table;
 	Oid			wanted = InvalidOid;
-	int64		ignored;
+	HTAB	   *table;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -366,19 +460,15 @@ pooler_sequences_restore(const char *part, int len)
 	if (table == NULL)
 		pointer = POINTER_NULL;
 	if (table == NULL && n > 0)
-		table = make_table(saved[0].relid);
+		table = make_table();
 	if (table != NULL)
-	{
-		remove_others(table);
-		if (pointer == POINTER_KNOWN)
-			point_known_to(table, wanted);
-		else if (OidIsValid(wanted) && call(point_to, wanted, &ignored))
-		{
-			pointer = POINTER_KNOWN;
-			used_last = wanted;
-		}
-		for (int i = 0; i < n; i++)
-			fill(hash_search(table, &saved[i].relid, HASH_ENTER, NULL), &saved[i]);
-	}
-	remember_digests(table);
+		restore_elements(table, saved, n, wanted);
+	digest_in_force = digest_of(table);
+}
+
+/* An element must not be removed while core may point to it. */
+void
+pooler_sequences_forget(void)
+{
+	pointer = POINTER_UNKNOWN;
 }

@@ -162,6 +162,7 @@ pooler_session_reset(void)
 	owner = -1;
 	pooler_settings_forget();
 	pooler_statements_forget();
+	pooler_sequences_forget();
 }
 
 /* Must what is in force be replaced for this client? */
