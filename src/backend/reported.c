@@ -43,8 +43,16 @@ find(const char *name)
 		if (strcmp(reported[i].name, name) == 0)
 			return &reported[i];
 	}
-	if (nreported == MAX_REPORTED)
-		return NULL;
+	return NULL;
+}
+
+static Reported *
+find_or_add(const char *name)
+{
+	Reported   *r = find(name);
+
+	if (r != NULL || nreported == MAX_REPORTED)
+		return r;
 	reported[nreported].name = MemoryContextStrdup(TopMemoryContext, name);
 	return &reported[nreported++];
 }
@@ -74,7 +82,7 @@ digest_of(const char *name, const char *value)
 bool
 pooler_reported_see(const char *name, const char *value)
 {
-	Reported   *r = find(name);
+	Reported   *r = find_or_add(name);
 	bool		known;
 
 	if (r == NULL)

@@ -38,6 +38,7 @@
 #include "postmaster/interrupt.h"
 #include "proto/frame.h"
 #include "shared/debug_point.h"
+#include "shared/guc.h"
 #include "shared/pin.h"
 #include "storage/ipc.h"
 #include "storage/sinval.h"
@@ -140,6 +141,7 @@ report_end_reason(ErrorData *edata)
 		switch ((PoolerEndReason) pg_atomic_read_u32(&pooler_me.shared->end_reason))
 		{
 			case POOLER_END_NONE:
+			case POOLER_END_SHUTDOWN:
 				break;
 			case POOLER_END_READ_TIMEOUT:
 				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
@@ -172,6 +174,32 @@ end_without_pooler(void)
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
 				 errmsg("terminating connection because the pooler has ended")));
 	proc_exit(0);
+}
+
+/* The words are those for end_reason: see report_end_reason(). */
+pg_noreturn static void
+end_client(void)
+{
+	ereport(FATAL,
+			(errcode(ERRCODE_ADMIN_SHUTDOWN),
+			 errmsg("terminating connection due to administrator command")));
+}
+
+/*
+ * Between two transactions.  The pooler only wakes us: by the time that we
+ * look its reason may have gone, or have been another client's.
+ */
+static void
+check_pin_timeout(void)
+{
+	PoolerBackend *shared = pooler_me.shared;
+
+	if (pooler_pin_timeout == 0 || pooler_pool_mode == POOLER_MODE_SESSION ||
+		!TimestampDifferenceExceeds(shared->pinned_since, GetCurrentTimestamp(),
+									pooler_pin_timeout * 1000))
+		return;
+	pg_atomic_write_u32(&shared->end_reason, POOLER_END_PIN_TIMEOUT);
+	end_client();
 }
 
 /*---------------------------------------------------------------------------
@@ -211,11 +239,11 @@ serve_interrupts(void)
 	MemoryContextSwitchTo(cxt);
 	if (worker_has_ended())
 		end_without_pooler();
-	if (my_state() == POOLER_BACKEND_PINNED &&
-		pg_atomic_read_u32(&pooler_me.shared->end_reason) == POOLER_END_PIN_TIMEOUT)
-		ereport(FATAL,			/* reworded by report_end_reason() */
-				(errcode(ERRCODE_ADMIN_SHUTDOWN),
-				 errmsg("terminating connection due to administrator command")));
+	if (my_state() != POOLER_BACKEND_PINNED)
+		return;
+	if (pg_atomic_read_u32(&pooler_me.shared->end_reason) == POOLER_END_SHUTDOWN)
+		end_client();
+	check_pin_timeout();
 }
 
 /* Timers that PostgresMain has set for the idle session it thinks it has. */
@@ -303,6 +331,7 @@ catch_failure(MemoryContext cxt, Failure *failure)
 									sizeof(failure->bytes) / 2)] = '\0';
 	pooler_build_error(&w, &error);
 	failure->len = pooler_writer_fits(&w) ? w.len : 0;
+	FreeErrorData(edata);
 	MemoryContextSwitchTo(cxt);
 }
 
@@ -326,17 +355,22 @@ save_session(Failure *failure)
 	return ok;
 }
 
+/* Pipelining comes and goes while something else keeps the client, too. */
 static void
 set_pin(PoolerPin pin)
 {
+	static PoolerPin but_for_pipelining = POOLER_PIN_NONE;
 	PoolerBackend *shared = pooler_me.shared;
+	PoolerPin	before = pg_atomic_read_u32(&shared->pin);
 
-	if (pg_atomic_read_u32(&shared->pin) == pin)
+	if (before == pin)
 		return;
-	if (pg_atomic_read_u32(&shared->pin) == POOLER_PIN_NONE)
+	if (before == POOLER_PIN_NONE ||
+		(before == POOLER_PIN_PIPELINE && but_for_pipelining == POOLER_PIN_NONE))
 		shared->pinned_since = GetCurrentTimestamp();
-	if (pin == POOLER_PIN_NONE)
-		pg_atomic_write_u32(&shared->end_reason, POOLER_END_NONE);
+	if (pin != POOLER_PIN_PIPELINE)
+		but_for_pipelining = pin;
+	pg_write_barrier();
 	pg_atomic_write_u32(&shared->pin, pin);
 }
 
@@ -997,6 +1031,7 @@ after_command(bool lost)
 		if (!lost)
 		{
 			set_pin(POOLER_PIN_PIPELINE);
+			check_pin_timeout();
 			return NEXT_RUN;
 		}
 	}
@@ -1107,6 +1142,19 @@ between_commands(bool lost)
 }
 
 void
+pooler_wait_raise_as_fatal(MemoryContext cxt)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(cxt);
+	edata = CopyErrorData();
+	FlushErrorState();
+	edata->elevel = FATAL;
+	ThrowErrorData(edata);
+	pg_unreachable();
+}
+
+void
 pooler_wait_next_command(bool lost)
 {
 	MemoryContext cxt = CurrentMemoryContext;
@@ -1118,13 +1166,7 @@ pooler_wait_next_command(bool lost)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(cxt);
-		edata = CopyErrorData();
-		FlushErrorState();
-		edata->elevel = FATAL;
-		ThrowErrorData(edata);
+		pooler_wait_raise_as_fatal(cxt);
 	}
 	PG_END_TRY();
 	RESUME_CANCEL_INTERRUPTS();

@@ -47,7 +47,8 @@ typedef enum PoolerEndReason
 	POOLER_END_NONE = 0,
 	POOLER_END_READ_TIMEOUT,	/* unfinished message, others wait */
 	POOLER_END_WRITE_TIMEOUT,	/* does not read its result, others wait */
-	POOLER_END_PIN_TIMEOUT		/* pinned too long */
+	POOLER_END_PIN_TIMEOUT,		/* pinned too long */
+	POOLER_END_SHUTDOWN			/* idle, and the server shuts down */
 } PoolerEndReason;
 
 /*
@@ -137,8 +138,8 @@ typedef struct PoolerBackend
 								 * that the client was told; 0: nobody */
 	pg_atomic_uint32 in_transaction;	/* awaits a command inside a
 										 * transaction block */
-	pg_atomic_uint32 end_reason;	/* worker: a PoolerEndReason for the
-									 * attached client */
+	pg_atomic_uint32 end_reason;	/* a PoolerEndReason for the attached
+									 * client; worker, but for PIN_TIMEOUT */
 	uint32		swept;			/* backend: clients_gone when it last closed
 								 * descriptors of those */
 	uint64		messages;		/* backend: rows sent, to see that it gets on */

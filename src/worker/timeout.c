@@ -187,35 +187,39 @@ check_backend(int backend)
 }
 
 /*---------------------------------------------------------------------------
- * pin_timeout
+ * pinned clients: pin_timeout, and smart shutdown
  *---------------------------------------------------------------------------
  */
 
-/* An idle one looks at the reason when its latch is set; a busy one needs more. */
+static bool
+pinned_too_long(PoolerBackend *b)
+{
+	if (pooler_pin_timeout == 0 || pg_atomic_read_u32(&b->pin) == POOLER_PIN_MODE)
+		return false;
+	pg_read_barrier();
+	return TimestampDifferenceExceeds(b->pinned_since, pooler_worker.now,
+									  pooler_pin_timeout * 1000);
+}
+
+/*
+ * Only the backend knows whether its client is still idle: it looks when its
+ * latch is set, at the clock or at the reason (backend/wait.c).
+ */
 static void
 check_pin(int backend)
 {
 	PoolerBackend *b = &pooler_backends[backend];
-	uint64		w = pg_atomic_read_u64(&b->word);
-	uint32		client = pooler_backend_word_client(w);
 	PGPROC	   *proc;
 
-	if (pooler_pin_timeout == 0 ||
-		pg_atomic_read_u32(&b->pin) == POOLER_PIN_NONE ||
-		pg_atomic_read_u32(&b->pin) == POOLER_PIN_MODE ||
-		!TimestampDifferenceExceeds(b->pinned_since, pooler_worker.now,
-									pooler_pin_timeout * 1000))
+	if (pooler_backend_word_state(pg_atomic_read_u64(&b->word)) != POOLER_BACKEND_PINNED)
 		return;
-	if (pooler_backend_word_state(w) == POOLER_BACKEND_PINNED)
-	{
-		pg_atomic_write_u32(&b->end_reason, POOLER_END_PIN_TIMEOUT);
-		proc = BackendPidGetProc(b->pid);
-		if (proc != NULL)
-			SetLatch(&proc->procLatch);
-	}
-	else if (pooler_backend_word_state(w) == POOLER_BACKEND_BUSY &&
-			 pg_atomic_read_u32(&b->pin) == POOLER_PIN_PIPELINE)
-		end_client(backend, client, POOLER_END_PIN_TIMEOUT);
+	if (pooler_worker.draining)
+		pg_atomic_write_u32(&b->end_reason, POOLER_END_SHUTDOWN);
+	else if (!pinned_too_long(b))
+		return;
+	proc = BackendPidGetProc(b->pid);
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
 }
 
 static void
