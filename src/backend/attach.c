@@ -13,6 +13,10 @@
 #include "backend/internal.h"
 #include "backend/settings.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "common/hashfn.h"
 #include "shared/session.h"
 #include "utils/backend_status.h"
@@ -83,6 +87,32 @@ pooler_attach_told_at_login(int client, const char **pairs, int *len)
  *---------------------------------------------------------------------------
  */
 
+/*
+ * Core learns the system's defaults from a connection before it sets anything;
+ * from one that has been somewhere else that can't be learned any more.
+ */
+static void
+set_default_options(Port *port)
+{
+	static int	idle;
+	static int	interval;
+	static int	count;
+	socklen_t	len = sizeof(int);
+	int			sock;
+
+	if (idle == 0 && (sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0)
+	{
+		(void) getsockopt(sock, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &len);
+		(void) getsockopt(sock, IPPROTO_TCP, TCP_KEEPINTVL, &interval, &len);
+		(void) getsockopt(sock, IPPROTO_TCP, TCP_KEEPCNT, &count, &len);
+		close(sock);
+	}
+	port->default_keepalives_idle = idle;
+	port->default_keepalives_interval = interval;
+	port->default_keepalives_count = count;
+	port->default_tcp_user_timeout = 0;
+}
+
 /* What inet_client_addr(), the log prefix and keepalive settings look at. */
 static void
 set_port(PoolerClient *client)
@@ -96,8 +126,7 @@ set_port(PoolerClient *client)
 	port->remote_port = client->port;
 	port->remote_hostname = NULL;
 	port->remote_hostname_resolv = 0;
-	port->default_keepalives_idle = port->default_keepalives_interval = 0;
-	port->default_keepalives_count = port->default_tcp_user_timeout = 0;
+	set_default_options(port);
 	port->keepalives_idle = port->keepalives_interval = 0;
 	port->keepalives_count = port->tcp_user_timeout = 0;
 	pooler_port_forget_local_host(port);

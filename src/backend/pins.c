@@ -328,7 +328,9 @@ check_mode(const Node *stmt)
 /*
  * Creating or dropping something in the temporary schema is not always noted
  * in MyXactFlags: not if the schema comes from search_path, nor if something
- * goes with what it depends on.
+ * goes with what it depends on.  What contains another command is left out:
+ * that one comes here by itself, and GetCommandLogLevel() follows an EXECUTE
+ * without end if a statement executes itself.
  */
 static bool
 may_touch_temp_objects(Node *stmt)
@@ -337,7 +339,9 @@ may_touch_temp_objects(Node *stmt)
 	Oid			toast;
 
 	GetTempNamespaceState(&schema, &toast);
-	return OidIsValid(schema) && GetCommandLogLevel(stmt) == LOGSTMT_DDL;
+	return OidIsValid(schema) && !IsA(stmt, ExecuteStmt) &&
+		!IsA(stmt, ExplainStmt) && !IsA(stmt, PrepareStmt) &&
+		GetCommandLogLevel(stmt) == LOGSTMT_DDL;
 }
 
 /* There is no other way to LISTEN than the statement. */

@@ -551,10 +551,14 @@ apply_named(const char *name)
 static void
 apply_wanted(void)
 {
+	struct config_generic *role = pooler_setting_role();
 	bool		refused;
 	bool		progress;
 
 	apply_named("session_authorization");
+	/* which sets "role" to none, also where RESET ROLE was the last word */
+	if (pooler_setting_is_set(role) && !is_to_be_set(role))
+		pooler_setting_reset(role);
 	apply_named("role");
 	do
 	{

@@ -232,6 +232,7 @@ pooler_socket_close_stale(void)
 			continue;
 		close(pooler_socket_of(i));
 		kept[i] = 0;
+		pooler_attach_remember(i, NULL, 0);
 	}
 }
 

@@ -562,6 +562,21 @@ forget_old_cancel(PoolerClient *client, uint32 serial)
 }
 
 /*
+ * Closes descriptors of clients that have gone since the last time, and
+ * forgets what came with them; unless they are too few to be worth the walk.
+ */
+static void
+close_stale(uint32 worth)
+{
+	uint32		gone = pg_atomic_read_u32(&pooler_shared->clients_gone);
+
+	if (gone - pooler_me.shared->swept < worth)
+		return;
+	pooler_me.shared->swept = gone;
+	pooler_socket_close_stale();
+}
+
+/*
  * Makes a popped or given client ours, up to BUSY.  TAKE, and still in
  * TAKING, if it is gone or was given back unread.  RUN without it, and still
  * in TAKING, if PostgresMain has to make or drop an unnamed statement first;
@@ -575,6 +590,7 @@ take(int slot)
 	uint32		gen = pooler_client_word_gen(w);
 	uint32		serial = pooler_client_word_serial(w);
 
+	close_stale(100);
 	if (!pooler_socket_has(slot, gen) && !fetch_client(slot, gen))
 	{
 		pooler_me.shared->taking = -1;
@@ -745,18 +761,6 @@ obey(void)
  *---------------------------------------------------------------------------
  */
 
-/* Closes descriptors of clients that have gone since the last time. */
-static void
-close_stale(void)
-{
-	uint32		gone = pg_atomic_read_u32(&pooler_shared->clients_gone);
-
-	if (pooler_me.shared->swept == gone)
-		return;
-	pooler_me.shared->swept = gone;
-	pooler_socket_close_stale();
-}
-
 /*
  * Sleeps until the pooler or (with_client) the client has something for us.
  * Returns which.  Without a timeout, which would cost a timer for each
@@ -775,7 +779,7 @@ sleep_until(bool with_client, uint32 wait_event)
 		pos = pooler_socket_wait(with_client, wait_event);
 		if (pos == POOLER_WAIT_CLIENT || pos == POOLER_WAIT_CONTROL)
 			return pos;
-		close_stale();
+		close_stale(1);
 	}
 }
 

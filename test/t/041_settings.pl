@@ -610,7 +610,7 @@ for my $case (
 {
 	my @clients = map { WireClient->new($node, role => 'boss', application_name => "client $_",
 		options => "-c my.s$_=x -c TimeZone=Europe/Berlin -c cpu_tuple_cost=0.$_") } 1 .. 3;
-	my $bytes = q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts};
+	my $bytes = q{SELECT sum(used_bytes) FROM pg_backend_memory_contexts};
 	my @sizes;
 
 	for my $turn (1 .. 4)
@@ -636,7 +636,8 @@ for my $case (
 		push @sizes, $clients[0]->value($bytes);
 	}
 	my ($early, $late) = map { (sort { $b <=> $a } @$_)[0] } [ @sizes[0, 1] ], [ @sizes[2, 3] ];
-	cmp_ok($late, '<=', $early * 1.01, 'memory of a backend that restored thousands of settings')
+	# what clients that have gone had brought is forgotten for many at a time
+	cmp_ok($late, '<=', $early * 1.03, 'memory of a backend that restored thousands of settings')
 	  or diag("@sizes");
 	$_->quit for @clients;
 }

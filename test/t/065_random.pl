@@ -161,32 +161,39 @@ my @actions = (
 				return $_[0] eq "INSERT 0 1, $what, SELECT 1, I";
 			});
 	},
-	# the unnamed statement: it may have gone, but is nobody else's
+	# the unnamed statement goes with its client
 	sub {
 		my ($client) = @_;
 		my $nonce = nonce($client);
-		push @{ $client->{plan} }, [
-			m_bind() . m_execute() . m_sync(), 1,
-			sub {
-				$_[0] eq "bound, $nonce, SELECT 1, I"
-				  or $_[0] eq 'ERROR 26000: unnamed prepared statement does not exist, I';
-			}
-		];
+		push @{ $client->{plan} },
+		  [ m_bind() . m_execute() . m_sync(), 1, "bound, $nonce, SELECT 1, I" ];
 		return (m_parse("SELECT '$nonce'") . m_sync(), 1, 'parsed, I');
 	},
-	# things that stay
+	# things that go with the client
+	sub {
+		my ($client) = @_;
+		my $owner = "owner_$client->{id}";
+		push @{ $client->{plan} },
+		  [ m_query(q{SELECT current_setting('my.owner')}), 1, "$owner, SELECT 1, I" ],
+		  [ m_query("EXECUTE $owner"), 1, "$client->{id}, SELECT 1, I" ];
+		return (m_query("SET my.owner = '$owner'; SET statement_timeout = '1h';"
+			  . "DEALLOCATE ALL; PREPARE $owner AS SELECT $client->{id}"), 1,
+			'SET, SET, DEALLOCATE ALL, PREPARE, I');
+	},
+	# things with which the client keeps its backend, but not for long, since
+	# others need one
 	sub {
 		my ($client) = @_;
 		my $owner = "owner_$client->{id}";
 		my @dirt = (
-			"SET my.owner = '$owner'",
-			"CREATE TEMP TABLE IF NOT EXISTS $owner (i int)",
+			"CREATE TEMP TABLE $owner (i int)",
 			"LISTEN $owner",
 			"SELECT pg_advisory_lock_shared($client->{id})",
-			"SET my.owner = '$owner'; SET statement_timeout = '1h'",
-			"BEGIN; DECLARE $owner CURSOR WITH HOLD FOR SELECT 1; COMMIT",
-			"DEALLOCATE ALL; PREPARE $owner AS SELECT 1");
-		return (m_query(any(@dirt)), 1, sub { $_[0] =~ /I$/ && $_[0] !~ /ERROR (?!42P03)/ });
+			"BEGIN; DECLARE $owner CURSOR WITH HOLD FOR SELECT 1; COMMIT");
+		push @{ $client->{plan} },
+		  [ m_query("SELECT count(*) FROM ($traces) AS t (t) WHERE t = '$owner'"), 1, '1, SELECT 1, I' ],
+		  [ m_query('DISCARD ALL'), 1, 'DISCARD ALL, I' ];
+		return (m_query(any(@dirt)), 1, sub { $_[0] =~ /I$/ && $_[0] !~ /ERROR/ });
 	},
 	sub {
 		my ($client) = @_;
