@@ -11,8 +11,8 @@
  *-------------------------------------------------------------------------
  */
 #include "backend/internal.h"
-#include "backend/settings.h"
 
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -88,24 +88,34 @@ pooler_attach_told_at_login(int client, const char **pairs, int *len)
  */
 
 /*
- * Core learns the system's defaults from a connection before it sets anything;
- * from one that has been somewhere else that can't be learned any more.
+ * What 0 stands for in the settings of keepalive.  Core asks the socket, before
+ * it sets anything; but this socket may have been set by another backend.
  */
-static void
-set_default_options(Port *port)
+static int
+socket_default(int fd, int option)
 {
-	static int	idle;
+	int			value = 0;
+	socklen_t	len = sizeof(value);
+
+	return getsockopt(fd, IPPROTO_TCP, option, &value, &len) == 0 ? value : 0;
+}
+
+static void
+set_socket_defaults(Port *port)
+{
+	static int	idle = -1;
 	static int	interval;
 	static int	count;
-	socklen_t	len = sizeof(int);
-	int			sock;
 
-	if (idle == 0 && (sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0)
+	if (idle < 0)
 	{
-		(void) getsockopt(sock, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &len);
-		(void) getsockopt(sock, IPPROTO_TCP, TCP_KEEPINTVL, &interval, &len);
-		(void) getsockopt(sock, IPPROTO_TCP, TCP_KEEPCNT, &count, &len);
-		close(sock);
+		int			fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		idle = fd >= 0 ? socket_default(fd, TCP_KEEPIDLE) : 0;
+		interval = fd >= 0 ? socket_default(fd, TCP_KEEPINTVL) : 0;
+		count = fd >= 0 ? socket_default(fd, TCP_KEEPCNT) : 0;
+		if (fd >= 0)
+			close(fd);
 	}
 	port->default_keepalives_idle = idle;
 	port->default_keepalives_interval = interval;
@@ -126,7 +136,7 @@ set_port(PoolerClient *client)
 	port->remote_port = client->port;
 	port->remote_hostname = NULL;
 	port->remote_hostname_resolv = 0;
-	set_default_options(port);
+	set_socket_defaults(port);
 	port->keepalives_idle = port->keepalives_interval = 0;
 	port->keepalives_count = port->tcp_user_timeout = 0;
 	pooler_port_forget_local_host(port);
@@ -154,33 +164,17 @@ set_activity(const SockAddr *raddr)
 }
 
 /*
- * Core sets these options of a socket when the settings change.  If those are
- * the same for two clients they don't, but the sockets are two.  (Those of the
- * configuration file the pooler has set when it accepted the client.)
+ * Core sets these options of a socket when the settings change, and if those
+ * are the same for two clients they don't; but the sockets are two.  Costs
+ * nothing if none is set.
  */
 static void
 set_socket_options(void)
 {
-	static struct
-	{
-		const char *name;
-		int		   *value;
-		int			(*set) (int value, Port *port);
-		struct config_generic *gconf;
-	}			options[] = {
-		{"tcp_keepalives_idle", &tcp_keepalives_idle, pq_setkeepalivesidle, NULL},
-		{"tcp_keepalives_interval", &tcp_keepalives_interval, pq_setkeepalivesinterval, NULL},
-		{"tcp_keepalives_count", &tcp_keepalives_count, pq_setkeepalivescount, NULL},
-		{"tcp_user_timeout", &tcp_user_timeout, pq_settcpusertimeout, NULL},
-	};
-
-	for (int i = 0; i < (int) lengthof(options); i++)
-	{
-		if (options[i].gconf == NULL)
-			options[i].gconf = pooler_find_setting(options[i].name);
-		if (options[i].gconf->source >= PGC_S_CLIENT)
-			(void) options[i].set(*options[i].value, MyProcPort);
-	}
+	(void) pq_setkeepalivesidle(tcp_keepalives_idle, MyProcPort);
+	(void) pq_setkeepalivesinterval(tcp_keepalives_interval, MyProcPort);
+	(void) pq_setkeepalivescount(tcp_keepalives_count, MyProcPort);
+	(void) pq_settcpusertimeout(tcp_user_timeout, MyProcPort);
 }
 
 static bool nobody;				/* pg_stat_activity shows no client */
