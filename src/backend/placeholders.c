@@ -175,7 +175,7 @@ pooler_placeholder_make(const char *name)
 /* No SET can make a name with this; it sorts behind all that SET can make. */
 #define HIDDEN_CLASS	(CHAR_MIN < 0 ? "~" : "\xff")
 
-#define MAX_HIDDEN		128
+#define MAX_HIDDEN		512
 
 typedef struct Hidden
 {
@@ -286,13 +286,16 @@ pooler_placeholder_remove(struct config_generic *gconf)
 	pooler_placeholders_hidden++;
 }
 
-/* The order of hidden[] is that of the array. */
+/*
+ * The order of hidden[] is that of the array.  The last one to go is the most
+ * likely to come back.
+ */
 static bool
 bring_back(const char *name)
 {
 	int			visible = pooler_placeholders_variables();
 
-	for (int i = 0; i < pooler_placeholders_hidden; i++)
+	for (int i = pooler_placeholders_hidden - 1; i >= 0; i--)
 	{
 		struct config_generic *gconf = hidden[i].gconf;
 

@@ -17,6 +17,7 @@ use WireClient qw(m_bind m_execute m_parse m_query m_sync message);
 my $node = start_node('settings', conf => q{
 max_connections = 30
 pooler.default_pool_size = 1
+pooler.max_client_conn = 30
 work_mem = 3MB
 my.file = 'from the file'
 autovacuum = off
@@ -213,7 +214,7 @@ alternate('custom variables: NULL and empty', q{SELECT current_setting('my.a', t
 # More than are kept in store, and new ones all the time.
 {
 	my @script;
-	for my $round (1 .. 6)
+	for my $round (1 .. 12)
 	{
 		for my $client (0 .. 2)
 		{
@@ -222,7 +223,7 @@ alternate('custom variables: NULL and empty', q{SELECT current_setting('my.a', t
 			push @script, [ $client, 'DISCARD ALL' ] if $round == 4;
 		}
 		push @script, map { [ $_, q{SELECT string_agg(concat(r, current_setting('r' || r || '.v' || i, true)), ' ' ORDER BY r, i)
-			FROM generate_series(1, 6) r, generate_series(1, 60) i} ] } 0 .. 2;
+			FROM generate_series(1, 12) r, generate_series(1, 60) i} ] } 0 .. 2;
 	}
 	same('very many custom variables', [ {}, {}, {} ], @script);
 }
@@ -561,7 +562,7 @@ $node->reload;
 			$holder->query('COMMIT') if $holder->value('SELECT pg_backend_pid()') != $pid;
 		}
 		my ($backend, $own) = split /\|/, $one->value($state), 2;
-		$backends{$backend}++;
+		$backends{$_}++ for $pid, $backend;
 		push @wrong, "$round: stayed where it was" if $backend == $pid;
 		push @wrong, "$round: $own" if $own ne '5MB|secret|one|one|';
 		$_->query('ROLLBACK') for $left, $right;
