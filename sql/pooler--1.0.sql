@@ -91,7 +91,11 @@ CREATE FUNCTION pooler.get_status(
 	OUT clients integer,
 	OUT max_clients integer,
 	OUT backends integer,
-	OUT max_backends integer)
+	OUT max_backends integer,
+	OUT session_memory bigint,
+	OUT prepared_statements bigint,
+	OUT prepared_statements_memory bigint,
+	OUT prepared_statements_evicted bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_status'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 1;
@@ -479,6 +483,10 @@ SELECT s.pid,
 	   s.max_clients,
 	   s.backends,
 	   s.max_backends,
+	   s.session_memory,
+	   s.prepared_statements,
+	   s.prepared_statements_memory,
+	   s.prepared_statements_evicted,
 	   t.transactions,
 	   t.queries,
 	   t.errors,
@@ -552,6 +560,14 @@ COMMENT ON COLUMN pooler.status.backends IS
 'Backends that the pooler has, those that are starting or ending included';
 COMMENT ON COLUMN pooler.status.max_backends IS
 'Backends that all pools together may have';
+COMMENT ON COLUMN pooler.status.session_memory IS
+'Bytes that the sessions of all clients take; see pooler.session_memory';
+COMMENT ON COLUMN pooler.status.prepared_statements IS
+'Prepared statements that are kept, each once for all clients of a database';
+COMMENT ON COLUMN pooler.status.prepared_statements_memory IS
+'Bytes that they take; see pooler.prepared_statements_memory';
+COMMENT ON COLUMN pooler.status.prepared_statements_evicted IS
+'Prepared statements without a client that have made room for others';
 COMMENT ON COLUMN pooler.status.transactions IS
 'Transactions that ended';
 COMMENT ON COLUMN pooler.status.queries IS

@@ -53,7 +53,7 @@ gone(void *arg)
 	pooler_plan_set_use(plan, POOLER_PLAN_NEW);
 	if (plan->id != 0)
 		drop_from_table(plan);
-	if (use == POOLER_PLAN_NAMED)
+	if (use == POOLER_PLAN_NAMED || plan->held)
 		pooler_names_see_gone(plan);
 	if (use == POOLER_PLAN_UNNAMED)
 		pooler_unnamed_see_gone(plan);

@@ -46,8 +46,12 @@ typedef struct PoolerPlan
 	PoolerStatementKey key;
 	dsa_pointer statement;
 
-	uint32		mark;			/* of statements.c */
-	dlist_node	node;			/* among those that are KEPT */
+	/* of statements.c */
+	uint32		mark;
+	bool		held;			/* there is a reference that no session has */
+	dlist_node	held_node;		/* if so */
+
+	dlist_node	node;			/* if it is KEPT */
 	MemoryContext filling;		/* what pooler_plan_fill() has put in */
 } PoolerPlan;
 

@@ -40,10 +40,11 @@ static PreparedStatement **order;
 static int	norder;
 static int	order_size;
 
-/* References to statements that are not part of a saved session yet. */
-static dsa_pointer *held;
-static int	nheld;
-static int	held_size;
+/*
+ * Plans with references to statements of the registry that no saved session
+ * has yet.
+ */
+static dlist_head held = DLIST_STATIC_INIT(held);
 
 /*---------------------------------------------------------------------------
  * core's table
@@ -137,13 +138,6 @@ pooler_statements_see_parse(void)
 		pooler_unnamed_see_parse(source);
 }
 
-void
-pooler_names_see_gone(PoolerPlan *plan)
-{
-	changed = true;
-	count = UNSURE;
-}
-
 bool
 pooler_statements_changed(void)
 {
@@ -155,25 +149,42 @@ pooler_statements_changed(void)
  *---------------------------------------------------------------------------
  */
 
+/* Takes over the caller's reference, unless there is one already. */
 static void
-hold(dsa_pointer statement)
+hold_reference(PoolerPlan *plan, dsa_pointer statement)
 {
-	if (nheld == held_size)
+	if (plan->held)
 	{
-		int			size = Max(2 * held_size, 32);
-		Size		bytes = size * sizeof(dsa_pointer);
-
-		held = held ? repalloc(held, bytes) : MemoryContextAlloc(TopMemoryContext, bytes);
-		held_size = size;
+		pooler_registry_drop(statement);
+		return;
 	}
-	held[nheld++] = statement;
+	plan->held = true;
+	dlist_push_tail(&held, &plan->held_node);
+}
+
+static void
+drop_reference(PoolerPlan *plan)
+{
+	if (!plan->held)
+		return;
+	dlist_delete(&plan->held_node);
+	plan->held = false;
+	pooler_registry_drop(plan->statement);
+}
+
+void
+pooler_names_see_gone(PoolerPlan *plan)
+{
+	drop_reference(plan);
+	changed = true;
+	count = UNSURE;
 }
 
 void
 pooler_statements_saved(void)
 {
-	while (nheld > 0)
-		pooler_registry_drop(held[--nheld]);
+	while (!dlist_is_empty(&held))
+		drop_reference(dlist_head_element(PoolerPlan, held_node, &held));
 }
 
 static void
@@ -198,9 +209,9 @@ lead_to(PreparedStatement *stmt, PoolerPlan *plan)
 /*
  * If this process has got a plan for the statement, and no other name of this
  * client leads to it, the new one is not needed.  If it is another one all the
- * same, the new one is right for this client.
+ * same, the new one is right for this client.  Returns the one that stays.
  */
-static void
+static PoolerPlan *
 settle(PreparedStatement *stmt, PoolerPlan *new, dsa_pointer statement)
 {
 	uint64		id = pooler_registry_get(statement)->id;
@@ -215,12 +226,12 @@ settle(PreparedStatement *stmt, PoolerPlan *new, dsa_pointer statement)
 		{
 			lead_to(stmt, plan);
 			DropCachedPlan(new->source);
-			return;
+			return plan;
 		}
 		if (plan != NULL)
 			DropCachedPlan(plan->source);
 		pooler_plan_adopt(new, statement, copy);
-		return;
+		return new;
 	}
 }
 
@@ -240,8 +251,7 @@ intern(PreparedStatement *stmt, PoolerPlan *plan)
 	pfree(content.data);
 	if (statement == InvalidDsaPointer)
 		return false;
-	hold(statement);
-	settle(stmt, plan, statement);
+	hold_reference(settle(stmt, plan, statement), statement);
 	return true;
 }
 
@@ -533,7 +543,10 @@ take_stand_in(const StandIn *s)
 		DropCachedPlan(s->source);
 	}
 	else
+	{
+		drop_reference(s->plan);
 		pooler_plan_set_use(s->plan, POOLER_PLAN_KEPT);
+	}
 }
 
 /* Which names a command is about; palloc'd. */

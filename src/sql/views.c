@@ -605,6 +605,10 @@ pooler_get_status(PG_FUNCTION_ARGS)
 	add_int_or_null(&row, pooler_shared->max_clients);
 	add_int(&row, used_backend_slots());
 	add_int(&row, pooler_max_backends_in_force());
+	add_count(&row, pg_atomic_read_u64(&pooler_shared->session_bytes));
+	add_count(&row, pg_atomic_read_u32(&pooler_shared->statements));
+	add_count(&row, pg_atomic_read_u64(&pooler_shared->statements_bytes));
+	add_count(&row, pg_atomic_read_u32(&pooler_shared->statements_evicted));
 	end_row(result, &row);
 	return (Datum) 0;
 }

@@ -59,7 +59,10 @@ FROM wanted AS w
 					  AND name NOT IN ('pid', 'started_at', 'starts', 'port',
 									   'socket_directory', 'clients',
 									   'max_clients', 'backends',
-									   'max_backends')) AS c
+									   'max_backends', 'session_memory',
+									   'prepared_statements',
+									   'prepared_statements_memory',
+									   'prepared_statements_evicted')) AS c
 	 ON c.name = w.column_name AND c.type = w.type AND c.comment = w.comment
 WHERE c.name IS NULL OR w.name IS NULL;
 

@@ -8,7 +8,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
-use PoolerTest qw(start_node pooler_connstr);
+use PoolerTest qw(pooler_port start_node);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -369,53 +369,44 @@ same('named and unnamed', m_parse('SELECT 1', 's') . m_parse('SELECT 2') . m_syn
 	$client->quit;
 }
 
-# What depends on settings.
-$thief->query("SET work_mem = '123kB'");
-my $probe = WireClient->new($node, role => 'one');
-SKIP:
-{
-	skip 'settings do not travel', 1 if $probe->value('SHOW work_mem') eq '123kB';
+# By the first analysis it is decided what a text means.
+same_like('DateStyle', qr{2000-02-01|01/02/2000},
+	sql("SET DateStyle = 'SQL, DMY'"), m_parse(q{SELECT '1/2/2000'::date, $1::date}, 's') . m_sync(),
+	run('s', ['1/2/2000']) . m_sync(), sql("SET DateStyle = 'ISO, MDY'"),
+	run('s', ['1/2/2000']) . m_sync());
+same_like('TimeZone', qr{12:00:00\+0\d},
+	sql("SET TimeZone = 'Asia/Tokyo'"),
+	m_parse(q{SELECT '2000-01-01 12:00'::timestamptz}, 's') . m_sync(),
+	run('s') . m_sync(), sql("SET TimeZone = 'UTC'"), run('s') . m_sync());
+same_like('SET LOCAL', qr{2000-02-01},
+	m_query('BEGIN'), m_query('SET LOCAL DateStyle = "ISO, DMY"'),
+	m_parse(q{SELECT '1/2/2000'::date}, 's') . m_sync(), m_query('COMMIT'),
+	run('s') . m_sync(), run('s') . m_sync());
+same_like('standard_conforming_strings', qr{\\n|n},
+	sql('SET standard_conforming_strings = off; SET escape_string_warning = off'),
+	m_parse(q{SELECT length('a\\nb'), '\\''}, 's') . m_sync(), run('s') . m_sync(),
+	sql('SET standard_conforming_strings = on'), run('s') . m_sync(),
+	sql('RESET standard_conforming_strings'), run('s') . m_sync());
+same_like('transform_null_equals', qr{t,},
+	sql('SET transform_null_equals = on'), m_parse('SELECT (NULL = NULL) IS TRUE', 's') . m_sync(),
+	run('s') . m_sync(), sql('SET transform_null_equals = off'), run('s') . m_sync());
+same_like('search_path', qr{public.*other},
+	m_parse('SELECT b FROM t', 's') . m_sync(), run('s') . m_sync(),
+	sql('SET search_path = other'), run('s') . m_sync(),
+	m_parse('SELECT b FROM t', 'u') . m_sync(), run('u') . m_sync(),
+	sql('RESET search_path'), run('u') . m_sync(), run('s') . m_sync());
+same_like('row level security', qr{its},
+	sql('SET ROLE other'), m_parse('SELECT what FROM secrets', 's') . m_sync(),
+	run('s') . m_sync(), sql('RESET ROLE', 'SELECT count(*) > 1 FROM secrets'),
+	sql('SET ROLE other'), run('s') . m_sync());
+same_like('a role without the right', qr{42501},
+	m_parse('SELECT * FROM other.t', 's') . m_sync(), run('s') . m_sync(),
+	sql('SET ROLE other'), run('s') . m_sync(), sql('RESET ROLE'), run('s') . m_sync());
 
-	# By the first analysis it is decided what a text means.
-	same_like('DateStyle', qr{2000-02-01|01/02/2000},
-		sql("SET DateStyle = 'SQL, DMY'"), m_parse(q{SELECT '1/2/2000'::date, $1::date}, 's') . m_sync(),
-		run('s', ['1/2/2000']) . m_sync(), sql("SET DateStyle = 'ISO, MDY'"),
-		run('s', ['1/2/2000']) . m_sync());
-	same_like('TimeZone', qr{12:00:00\+0\d},
-		sql("SET TimeZone = 'Asia/Tokyo'"),
-		m_parse(q{SELECT '2000-01-01 12:00'::timestamptz}, 's') . m_sync(),
-		run('s') . m_sync(), sql("SET TimeZone = 'UTC'"), run('s') . m_sync());
-	same_like('SET LOCAL', qr{2000-02-01},
-		m_query('BEGIN'), m_query('SET LOCAL DateStyle = "ISO, DMY"'),
-		m_parse(q{SELECT '1/2/2000'::date}, 's') . m_sync(), m_query('COMMIT'),
-		run('s') . m_sync(), run('s') . m_sync());
-	same_like('standard_conforming_strings', qr{\\n|n},
-		sql('SET standard_conforming_strings = off; SET escape_string_warning = off'),
-		m_parse(q{SELECT length('a\\nb'), '\\''}, 's') . m_sync(), run('s') . m_sync(),
-		sql('SET standard_conforming_strings = on'), run('s') . m_sync(),
-		sql('RESET standard_conforming_strings'), run('s') . m_sync());
-	same_like('transform_null_equals', qr{t,},
-		sql('SET transform_null_equals = on'), m_parse('SELECT (NULL = NULL) IS TRUE', 's') . m_sync(),
-		run('s') . m_sync(), sql('SET transform_null_equals = off'), run('s') . m_sync());
-	same_like('search_path', qr{public.*other},
-		m_parse('SELECT b FROM t', 's') . m_sync(), run('s') . m_sync(),
-		sql('SET search_path = other'), run('s') . m_sync(),
-		m_parse('SELECT b FROM t', 'u') . m_sync(), run('u') . m_sync(),
-		sql('RESET search_path'), run('u') . m_sync(), run('s') . m_sync());
-	same_like('row level security', qr{its},
-		sql('SET ROLE other'), m_parse('SELECT what FROM secrets', 's') . m_sync(),
-		run('s') . m_sync(), sql('RESET ROLE', 'SELECT count(*) > 1 FROM secrets'),
-		sql('SET ROLE other'), run('s') . m_sync());
-	same_like('a role without the right', qr{42501},
-		m_parse('SELECT * FROM other.t', 's') . m_sync(), run('s') . m_sync(),
-		sql('SET ROLE other'), run('s') . m_sync(), sql('RESET ROLE'), run('s') . m_sync());
-
-	same_like('unnamed, DateStyle', qr{2000-02-01},
-		sql("SET DateStyle = 'ISO, DMY'"), m_parse(q{SELECT '1/2/2000'::date}) . m_sync(),
-		run() . m_sync(), m_parse(q{SET DateStyle = 'ISO, MDY'}) . run() . m_sync(),
-		m_parse(q{SELECT '1/2/2000'::date}) . m_sync(), run() . m_sync());
-}
-$probe->quit;
+same_like('unnamed, DateStyle', qr{2000-02-01},
+	sql("SET DateStyle = 'ISO, DMY'"), m_parse(q{SELECT '1/2/2000'::date}) . m_sync(),
+	run() . m_sync(), m_parse(q{SET DateStyle = 'ISO, MDY'}) . run() . m_sync(),
+	m_parse(q{SELECT '1/2/2000'::date}) . m_sync(), run() . m_sync());
 
 $_->quit for ($keeper, $thief, @$occupiers{qw(holding waiting)});
 
@@ -446,6 +437,23 @@ like(answers($one, run('mine') . m_sync()), qr/secret/, 'the first one has its o
 like(answers($two, run('mine') . m_sync()), qr/other/, 'and the second one');
 $two->query('DISCARD ALL');
 like(answers($one, run('mine') . m_sync()), qr/secret/, 'DISCARD ALL of another client');
+
+# What a text means is decided once for all backends: here it is different from
+# a direct connection, as src/README.md says.
+for my $port (pooler_port($node), $node->port)
+{
+	my $client = WireClient->new($node, role => 'one', port => $port,
+		DateStyle => 'ISO, DMY');
+
+	$admin->query('DROP TABLE IF EXISTS d; CREATE TABLE d (a int)');
+	answers($client, m_parse(q{SELECT '1/2/2000'::date, count(*) FROM d}, 's') . run('s') . m_sync());
+	$client->query("SET DateStyle = 'ISO, MDY'");
+	like(answers($client, run('s') . m_sync()), qr/2000-02-01/, 'an old meaning');
+	$admin->query('ALTER TABLE d ADD b int');
+	like(answers($client, run('s') . m_sync()),
+		$port == $node->port ? qr/2000-01-02/ : qr/2000-02-01/, 'after a change of the table');
+	$client->quit;
+}
 
 # Each client has its own times.
 answers($one, m_close('S', 'mine') . m_parse('SELECT 1', 'n') . m_sync());
@@ -501,8 +509,96 @@ for (1 .. 20)
 is($one->value($contexts), $before, 'and so it is for those who come and go');
 is($one->value($plans), 31, 'a plan outlives DISCARD ALL');
 
+#----------------------------------------------------------------------------
+# memory
+#----------------------------------------------------------------------------
+
+sub status
+{
+	return $admin->value("SELECT $_[0] FROM pooler.status");
+}
+
+# What a backend has allocated, but for what it knows of each slot of a client.
+sub allocated
+{
+	my ($client) = @_;
+	return $client->value(q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts
+		WHERE name <> 'TopMemoryContext'});
+}
+
+# Sessions with 50 statements each, a few of them closed in some way.
+sub short_session
+{
+	my ($texts, $end) = @_;
+	my $client = WireClient->new($node, role => 'one');
+
+	answers($client, join('', map { m_parse($texts->($_), "s$_", INT4) } 1 .. 50) . m_sync());
+	answers($client, join('', map { run("s$_", [1]) } 1, 25, 50) . m_sync());
+	answers($client, $end) if $end;
+	$client->quit;
+}
+
+# The same statements all the time: neither the backend nor shared memory grows.
+my @ends = (undef, m_query('DISCARD ALL'), m_close('S', 's1') . m_sync(),
+	m_query('DEALLOCATE s2'), m_parse('SELECT 1') . m_sync());
+my $same = sub { "SELECT $_[0] + \$1" };
+short_session($same, $ends[$_ % @ends]) for 1 .. 20;
+my $memory = allocated($one);
+my $shared = status('prepared_statements, prepared_statements_memory');
+short_session($same, $ends[$_ % @ends]) for 1 .. 100;
+cmp_ok(abs(allocated($one) - $memory), '<', 64 * 1024, 'a backend with the same statements does not grow');
+is(status('prepared_statements, prepared_statements_memory'), $shared, 'nor does shared memory');
+
+# Always others: the limit holds, and the plans kept are bounded.
+$node->append_conf('postgresql.conf', "pooler.prepared_statements_memory = '1MB'");
+$node->reload;
+my $count = 0;
+my $others = sub { $count++; "SELECT $count AS other_$count, \$1::int" };
+short_session($others, $ends[$_ % @ends]) for 1 .. 60;
+my $limit = 1024 * 1024;
+cmp_ok(status('prepared_statements_memory'), '<=', $limit, 'the limit holds');
+cmp_ok(status('prepared_statements_evicted'), '>', 500, 'since statements are evicted');
+cmp_ok($one->value($contexts), '<', 1200, 'and plans are dropped');
+$memory = allocated($one);
+short_session($others, $ends[$_ % @ends]) for 1 .. 60;
+cmp_ok(allocated($one) - $memory, '<', 256 * 1024, 'the backend has grown enough');
+cmp_ok(status('prepared_statements_memory'), '<=', $limit, 'and the limit still holds');
+
+# Whoever was there all the time has kept what it has.
+is(answers($one, run('p', [1]) . m_sync()), 'bound, 1, SELECT 1, I', 'what a client holds is not evicted');
+is(answers($one, run('hidden') . m_sync()), 'bound, public, SELECT 1, I', 'nothing of it');
+
+# A client that holds all of the memory can't be carried: it keeps its backend,
+# and works, until it drops them.
+my $big = 'x' x 20_000;
+my $hog = WireClient->new($node, role => 'one');
+answers($hog, join('', map { m_parse("SELECT $_, length('$big')", "b$_") } 1 .. 60) . m_sync());
+my $pinned = q{SELECT coalesce(string_agg(pin_reason, ','), 'none') FROM pooler.clients
+	WHERE role = 'one'};
+ok($admin->until($pinned, 'prepared statements'), 'what does not fit keeps its client where it is');
+is(answers($hog, join('', map { run("b$_") } 1, 60) . m_sync()),
+	'bound, 1|20000, SELECT 1, bound, 60|20000, SELECT 1, I', 'where its statements are');
+$keeper->query('COMMIT');
+is(answers($one, run('p', [1]) . m_sync()), 'bound, 1, SELECT 1, I', 'others use another backend');
+answers($hog, join('', map { m_close('S', "b$_") } 31 .. 60) . m_sync());
+ok($admin->until($pinned, 'none'),
+	'with half of them closed it is free');
+is(answers($hog, run('b30') . m_sync()), 'bound, 30|20000, SELECT 1, I', 'the others go with it');
+$hog->quit;
+
+# Unnamed statements that are too long keep their client, too.
+$node->append_conf('postgresql.conf', "pooler.session_memory = '1MB'");
+$node->reload;
+$two->put(m_parse("SELECT length('" . 'x' x 100_000 . "')") . m_sync());
+$two->reply;
+ok($admin->until($pinned, 'prepared statements'), 'a very long unnamed statement');
+is(answers($two, run() . m_sync()), 'bound, 100000, SELECT 1, I', 'can be run');
+$two->query('SELECT 1');
+ok($admin->until($pinned, 'none'), 'and does not keep it when it has been dropped');
+
 # At the end nobody holds anything.
 $_->quit for ($one, $two, $keeper);
+ok($admin->until('SELECT session_memory FROM pooler.status', 0), 'nothing is left of sessions');
 
 $node->stop;
 done_testing();
