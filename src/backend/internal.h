@@ -293,6 +293,9 @@ extern void pooler_pins_init(void);
  */
 extern PoolerPin pooler_pins_look(void);
 
+/* Shows to others what keeps the client; for the view, and pin_limit. */
+extern void pooler_pins_set(PoolerPin pin);
+
 /*
  * At the end of a transaction, before ReadyForQuery: if this session would
  * have to be pinned and pooler.pin_limit does not allow it, its state is

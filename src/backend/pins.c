@@ -174,6 +174,25 @@ pooler_pins_look(void)
 	return POOLER_PIN_NONE;
 }
 
+/* Pipelining comes and goes while something else keeps the client, too. */
+void
+pooler_pins_set(PoolerPin pin)
+{
+	static PoolerPin but_for_pipelining = POOLER_PIN_NONE;
+	PoolerBackend *shared = pooler_me.shared;
+	PoolerPin	before = pg_atomic_read_u32(&shared->pin);
+
+	if (before == pin)
+		return;
+	if (before == POOLER_PIN_NONE ||
+		(before == POOLER_PIN_PIPELINE && but_for_pipelining == POOLER_PIN_NONE))
+		shared->pinned_since = GetCurrentTimestamp();
+	if (pin != POOLER_PIN_PIPELINE)
+		but_for_pipelining = pin;
+	pg_write_barrier();
+	pg_atomic_write_u32(&shared->pin, pin);
+}
+
 /*---------------------------------------------------------------------------
  * clearing
  *---------------------------------------------------------------------------
@@ -227,9 +246,12 @@ pooler_pins_clear(void)
  *---------------------------------------------------------------------------
  */
 
-/* Backends of this pool that are pinned, but for what is going to end soon. */
+/*
+ * Other backends of this pool that are pinned, but for what is going to end
+ * soon.
+ */
 static int
-count_pinned(void)
+count_others(void)
 {
 	int			n = 0;
 
@@ -238,7 +260,7 @@ count_pinned(void)
 		PoolerBackend *b = &pooler_backends[i];
 		uint32		pin = pg_atomic_read_u32(&b->pin);
 
-		if (b->pool == pooler_me.shared->pool &&
+		if (b != pooler_me.shared && b->pool == pooler_me.shared->pool &&
 			pin != POOLER_PIN_NONE && pin != POOLER_PIN_PIPELINE &&
 			pooler_backend_word_state(pg_atomic_read_u64(&b->word)) !=
 			POOLER_BACKEND_UNUSED)
@@ -267,16 +289,24 @@ tell_limit(PoolerPin pin, int limit)
 	pfree(detail);
 }
 
+/*
+ * We count only after we are counted ourselves: of two at the same time both
+ * may be refused, but they don't both exceed the limit.
+ */
 static void
 enforce_limit(void)
 {
 	int			limit = pooler_me.pool->size * pooler_pin_limit / 100;
 	PoolerPin	pin = pooler_pins_look();
 
-	if (pin == POOLER_PIN_NONE || pin == POOLER_PIN_STATEMENTS ||
-		count_pinned() < limit)
+	if (pin == POOLER_PIN_NONE || pin == POOLER_PIN_STATEMENTS)
+		return;
+	pooler_pins_set(pin);
+	pg_memory_barrier();
+	if (count_others() < limit)
 		return;
 	pooler_pins_clear();
+	pooler_pins_set(POOLER_PIN_NONE);
 	tell_limit(pin, limit);
 }
 

@@ -143,14 +143,14 @@ pooler_sequences_changed(void)
  */
 
 /*
- * Calls a function with a sequence's OID in a transaction of its own, as
- * somebody who may.  False if it has raised.
+ * Calls one of the functions below in a transaction of its own, as somebody
+ * who may do everything.  Returns the SQLSTATE if it has raised, else 0.
  */
-static bool
-call(PGFunction function, Oid argument, int64 *result)
+static int
+call(PGFunction function, int64 *result)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	volatile bool ok = true;
+	volatile int sqlstate = 0;
 	Oid			user;
 	int			context;
 
@@ -162,21 +162,21 @@ call(PGFunction function, Oid argument, int64 *result)
 	PG_TRY();
 	{
 		*result = DatumGetInt64(DirectFunctionCall1(function,
-													ObjectIdGetDatum(argument)));
+													ObjectIdGetDatum(InvalidOid)));
 		SetUserIdAndSecContext(user, context);
 		CommitTransactionCommand();
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(cxt);
+		sqlstate = geterrcode();
 		FlushErrorState();
 		AbortCurrentTransaction();
 		HOLD_CANCEL_INTERRUPTS();	/* errfinish() has released it */
-		ok = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(cxt);
-	return ok;
+	return sqlstate;
 }
 
 /*
@@ -237,7 +237,7 @@ number_used_last(PG_FUNCTION_ARGS)
 	return DirectFunctionCall1(lastval, ObjectIdGetDatum(InvalidOid));
 }
 
-/* Finds out where the pointer points to: nowhere if lastval() raises. */
+/* Finds out where the pointer points to: nowhere if lastval() says so. */
 static void
 ask_core(HTAB *table)
 {
@@ -246,7 +246,8 @@ ask_core(HTAB *table)
 	int			max = hash_get_num_entries(table);
 	Element    *saved = palloc(sizeof(Element) * max);
 	Oid		   *relids = palloc(sizeof(Oid) * max);
-	int64		answer;
+	int64		answer = -1;
+	int			sqlstate;
 
 	asked = palloc(sizeof(Element *) * max);
 	candidates = relids;
@@ -258,9 +259,10 @@ ask_core(HTAB *table)
 		saved[ncandidates] = *element;
 		asked[ncandidates++] = element;
 	}
-	if (!call(number_used_last, InvalidOid, &answer))
+	sqlstate = call(number_used_last, &answer);
+	if (sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
 		pointer = POINTER_NULL;
-	else if (answer < 0)
+	else if (sqlstate != 0 || answer < 0)
 		pointer = POINTER_UNKNOWN;
 	else
 	{
@@ -372,37 +374,27 @@ point_somewhere(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(relid);
 }
 
-static void
-set_pointer(const Saved *saved, int n)
-{
-	Oid		   *relids = palloc(sizeof(Oid) * n);
-	int64		relid;
-
-	for (int i = 0; i < n; i++)
-		relids[i] = saved[i].relid;
-	candidates = relids;
-	ncandidates = n;
-	if (!call(point_somewhere, InvalidOid, &relid))
-		pointer = POINTER_UNKNOWN;
-	else if (relid != 0)
-	{
-		pointer = POINTER_KNOWN;
-		used_last = (Oid) relid;
-	}
-	pfree(relids);
-}
-
 /*
- * Any function that looks a sequence up makes the table, even if it raises.
- * Nobody holds a lock on relation 0.
+ * Looks a sequence up, which makes the table.  Here core takes its lock.  It
+ * makes the table even if there is no such relation, but raises an error then.
  */
-static HTAB *
-make_table(void)
+static Datum
+look_up(PG_FUNCTION_ARGS)
 {
-	int64		ignored;
+	LOCAL_FCINFO(inner, 1);
+	Oid			relid = InvalidOid;
 
-	(void) call(currval_oid, InvalidOid, &ignored);
-	return elements();
+	for (int i = 0; i < ncandidates && !OidIsValid(relid); i++)
+	{
+		if (ConditionalLockRelationOid(candidates[i], RowExclusiveLock) &&
+			get_rel_relkind(candidates[i]) == RELKIND_SEQUENCE)
+			relid = candidates[i];
+	}
+	InitFunctionCallInfoData(*inner, NULL, 1, InvalidOid, NULL, NULL);
+	inner->args[0].value = ObjectIdGetDatum(relid);
+	inner->args[0].isnull = false;
+	(void) pg_sequence_last_value(inner);
+	PG_RETURN_INT64(0);
 }
 
 static void
@@ -430,11 +422,33 @@ point_known_to(HTAB *table, Oid relid)
 }
 
 static void
-restore_elements(HTAB *table, const Saved *saved, int n, Oid wanted)
+set_pointer(void)
 {
+	int64		relid = 0;
+
+	if (call(point_somewhere, &relid) != 0)
+		pointer = POINTER_UNKNOWN;
+	else if (relid != 0)
+	{
+		pointer = POINTER_KNOWN;
+		used_last = (Oid) relid;
+	}
+}
+
+static void
+restore_elements(const Saved *saved, int n, Oid wanted)
+{
+	HTAB	   *table = elements();
+	int64		ignored;
+
+	if (table == NULL)
+	{
+		(void) call(look_up, &ignored);
+		table = elements();
+	}
 	remove_others(table);
 	if (pointer == POINTER_NULL && OidIsValid(wanted))
-		set_pointer(saved, n);
+		set_pointer();
 	if (pointer == POINTER_KNOWN)
 		point_known_to(table, wanted);
 	for (int i = 0; i < n; i++)
@@ -447,23 +461,24 @@ pooler_sequences_restore(const char *part, int len)
 	const Saved *saved = (const Saved *) part;
 	int			n = len / sizeof(Saved);
 	Oid			wanted = InvalidOid;
-	HTAB	   *table;
+	Oid		   *relids = palloc(sizeof(Oid) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
 	{
+		relids[i] = saved[i].relid;
 		if (saved[i].used_last)
 			wanted = saved[i].relid;
 	}
+	candidates = relids;
+	ncandidates = n;
 	if (pointer == POINTER_UNKNOWN || !OidIsValid(wanted))
 		ResetSequenceCaches();
-	table = elements();
-	if (table == NULL)
+	if (elements() == NULL)
 		pointer = POINTER_NULL;
-	if (table == NULL && n > 0)
-		table = make_table();
-	if (table != NULL)
-		restore_elements(table, saved, n, wanted);
-	digest_in_force = digest_of(table);
+	if (n > 0 || elements() != NULL)
+		restore_elements(saved, n, wanted);
+	digest_in_force = digest_of(elements());
+	pfree(relids);
 }
 
 /* An element must not be removed while core may point to it. */

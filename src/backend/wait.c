@@ -355,25 +355,6 @@ save_session(Failure *failure)
 	return ok;
 }
 
-/* Pipelining comes and goes while something else keeps the client, too. */
-static void
-set_pin(PoolerPin pin)
-{
-	static PoolerPin but_for_pipelining = POOLER_PIN_NONE;
-	PoolerBackend *shared = pooler_me.shared;
-	PoolerPin	before = pg_atomic_read_u32(&shared->pin);
-
-	if (before == pin)
-		return;
-	if (before == POOLER_PIN_NONE ||
-		(before == POOLER_PIN_PIPELINE && but_for_pipelining == POOLER_PIN_NONE))
-		shared->pinned_since = GetCurrentTimestamp();
-	if (pin != POOLER_PIN_PIPELINE)
-		but_for_pipelining = pin;
-	pg_write_barrier();
-	pg_atomic_write_u32(&shared->pin, pin);
-}
-
 /* The client has left: so does what only it could have used. */
 static void
 clear_session(void)
@@ -395,7 +376,7 @@ let_go(void)
 	PoolerClient *client = &pooler_clients[pooler_me.client];
 
 	pooler_socket_detach();
-	set_pin(POOLER_PIN_NONE);
+	pooler_pins_set(POOLER_PIN_NONE);
 	client->last_backend = pooler_me.slot;
 	client->state_since = busy_since;
 	pooler_me.client = -1;
@@ -1034,7 +1015,7 @@ after_command(bool lost)
 		lost = buffer_says_goodbye();
 		if (!lost)
 		{
-			set_pin(POOLER_PIN_PIPELINE);
+			pooler_pins_set(POOLER_PIN_PIPELINE);
 			check_pin_timeout();
 			return NEXT_RUN;
 		}
@@ -1047,7 +1028,7 @@ after_command(bool lost)
 		set_word(POOLER_BACKEND_TAKING);
 		return NEXT_TAKE;
 	}
-	set_pin(pooler_pins_look());
+	pooler_pins_set(pooler_pins_look());
 	if (pg_atomic_read_u32(&pooler_me.shared->pin) != POOLER_PIN_NONE)
 	{
 		leave_busy(POOLER_BACKEND_PINNED);

@@ -306,6 +306,17 @@ for my $case (
 	is($two->value('SELECT pg_backend_pid()'), $backend, "$name: the same backend");
 }
 
+# Statements that execute themselves end as on a direct connection.
+for my $sql ('EXECUTE itself', 'EXPLAIN ANALYZE EXECUTE itself')
+{
+	$one->query('CREATE TEMP TABLE t (a int)');
+	$one->put(m_parse($sql, 'itself') . m_bind('itself') . m_execute() . m_sync());
+	like($one->reply, $sql =~ /EXPLAIN/
+		? qr/^parsed, bound, .*, EXPLAIN, I$/
+		: qr/^parsed, bound, ERROR 54001: stack depth limit exceeded HINT: .*, I$/, $sql);
+	$one->query('DISCARD ALL');
+}
+
 # Several states: one is shown, and the client is free after the last.
 $one->query($_) for ('LISTEN a', 'SELECT pg_advisory_lock(1)', 'CREATE TEMP TABLE t (a int)');
 is_pinned($one, 'temporary objects', 'several states');
