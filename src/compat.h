@@ -318,6 +318,16 @@ pooler_auth_file_free(PoolerAuthFile *f)
 #define pooler_md5_salt(salt) ((const char *) (salt))
 #endif
 
+/* Event triggers on login came with 17. */
+#if PG_VERSION_NUM >= 170000
+#define pooler_form_has_login_triggers(form) ((form)->dathasloginevt)
+#define pooler_forget_login_triggers() \
+	(MyDatabaseHasLoginEventTriggers = false)
+#else
+#define pooler_form_has_login_triggers(form) ((void) (form), false)
+#define pooler_forget_login_triggers() ((void) 0)
+#endif
+
 /* db_user_namespace was removed in 17 */
 #if PG_VERSION_NUM >= 170000
 #define POOLER_DB_USER_NAMESPACE false

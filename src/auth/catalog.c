@@ -347,6 +347,20 @@ pooler_catalog_find_database(const char *name, const PoolerRole *role,
 }
 
 bool
+pooler_catalog_has_login_triggers(const char *database)
+{
+	RowScan		search;
+	bool		result = false;
+
+	row_open(&search, DatabaseRelationId, DatabaseNameIndexId,
+			 Anum_pg_database_datname, F_NAMEEQ, CStringGetDatum(database));
+	if (HeapTupleIsValid(search.row))
+		result = pooler_form_has_login_triggers((Form_pg_database) GETSTRUCT(search.row));
+	row_close(&search);
+	return result;
+}
+
+bool
 pooler_catalog_database_name(Oid dbid, NameData *name)
 {
 	RowScan		search;

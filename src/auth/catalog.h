@@ -95,4 +95,7 @@ extern bool pooler_catalog_find_database(const char *name,
 										 const PoolerRole *role,
 										 PoolerDatabase *database);
 
+/* Has it event triggers on login?  False if there is no such database. */
+extern bool pooler_catalog_has_login_triggers(const char *database);
+
 #endif							/* POOLER_AUTH_CATALOG_H */

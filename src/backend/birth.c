@@ -364,6 +364,8 @@ pool_putmessage(char type, const char *s, size_t len)
 		case PqMsg_BackendKeyData:
 			if (!begun && pooler_me.shared->delegated)
 				return put_our_key();
+			if (!begun)
+				pooler_forget_login_triggers(); /* nobody logs in */
 			break;
 		case PqMsg_NotificationResponse:
 			return pooler_notify_put(s, len);

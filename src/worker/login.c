@@ -209,6 +209,12 @@ check_rules(int slot)
 				 errmsg("could not load pg_hba.conf")));
 	if (!pooler_catalog_try_lock())
 		return;					/* stays in this step */
+	if (pooler_catalog_has_login_triggers(login->startup.database))
+	{
+		/* they are run by the backend that core logs the client in on */
+		login->step = LOGIN_DELEGATE;
+		return;
+	}
 	after_auth(login, pooler_auth_begin(&login->auth, login->cxt, &login->port,
 										login->startup.replication,
 										pooler_worker.rules, &login->out));
