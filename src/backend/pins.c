@@ -33,6 +33,7 @@
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -297,6 +298,7 @@ static void
 enforce_limit(void)
 {
 	int			limit = pooler_me.pool->size * pooler_pin_limit / 100;
+	int			min_messages = client_min_messages;
 	PoolerPin	pin = pooler_pins_look();
 
 	if (pin == POOLER_PIN_NONE || pin == POOLER_PIN_STATEMENTS)
@@ -305,7 +307,10 @@ enforce_limit(void)
 	pg_memory_barrier();
 	if (count_others() < limit)
 		return;
+	/* what core may warn of is for the log: the client is told all in one */
+	client_min_messages = ERROR;
 	pooler_pins_clear();
+	client_min_messages = min_messages;
 	pooler_pins_set(POOLER_PIN_NONE);
 	tell_limit(pin, limit);
 }

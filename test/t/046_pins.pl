@@ -220,7 +220,7 @@ my @states = (
 		[q{SELECT pg_create_physical_replication_slot('s', true, true)}],
 		[q{SELECT pg_drop_replication_slot('s')}] ],
 	[ 'temporary slots', 'a temporary logical slot',
-		[q{SELECT pg_create_logical_replication_slot('s', 'test_decoding', true)}],
+		[q{SELECT pg_create_logical_replication_slot('s', 'pgoutput', true)}],
 		[q{SELECT pg_drop_replication_slot('s')}] ],
 	[ 'temporary slots', 'a temporary slot, which core drops after an error',
 		[q{SELECT pg_create_physical_replication_slot('s', true, true)}],

@@ -269,6 +269,8 @@ $admin->until(q{SELECT min(size) FROM pooler.pools}, 2);
 			my $what = sprintf($lock, join(', ', @$names));
 
 			next if $lock =~ /ALTER/ && @$names > 1;
+			# there core insists on a lock (find_sequence() in sequences.c)
+			next if $lock !~ /ALTER/ && $admin->value('SHOW debug_assertions') eq 'on';
 			$_->query('DISCARD ALL') for $p, $q;
 			$p->query("SELECT nextval('w_n_seq')");
 			$p->query("SELECT nextval('w_n_seq')" . (@$names > 1 ? ", nextval('w_m_seq')" : ''));
