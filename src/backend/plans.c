@@ -434,51 +434,65 @@ drop_query(CachedPlanSource *source)
 	source->num_generic_plans = 0;
 }
 
-/*
- * All of the new parts lie in a context of their own, so that filling the same
- * source again and again takes no more memory.
- */
+/* What a source is filled with. */
+typedef struct Filling
+{
+	MemoryContext cxt;			/* all of it lies there */
+	PoolerAnalysis *analysis;
+	char	   *text;
+	TupleDesc	desc;
+	Oid		   *params;
+	RawStmt    *raw;			/* NULL: an empty statement */
+	List	   *queries;		/* if it is not analysed */
+	bool		analyse;
+} Filling;
+
+/* The context is the source's own, so that it goes with it, whatever happens. */
+static Filling
+make_filling(const Content *c, MemoryContext parent)
+{
+	Filling		f = {0};
+	MemoryContext old;
+
+	f.cxt = AllocSetContextCreate(parent, "pooler statement", ALLOCSET_START_SMALL_SIZES);
+	old = MemoryContextSwitchTo(f.cxt);
+	f.text = pstrdup(c->text);
+	f.desc = make_desc(c);
+	f.params = make_params(c);
+	f.analysis = pooler_analysis_from(c->analysis, c->header.analysis_len);
+	f.raw = make_raw(c, f.analysis, f.cxt);
+	f.analyse = f.raw != NULL && stmt_requires_parse_analysis(f.raw);
+	if (f.raw != NULL && !f.analyse)
+		f.queries = wrap_utility(f.raw, f.text);
+	MemoryContextSwitchTo(old);
+	return f;
+}
+
+/* What was filled in before goes, so that doing it often takes no more memory. */
 void
 pooler_plan_fill(PoolerPlan *plan, const char *content)
 {
 	CachedPlanSource *source = plan->source;
 	Content		c = read_content(content);
-	PoolerAnalysis *analysis = pooler_analysis_from(c.analysis, c.header.analysis_len);
 	MemoryContext filled = plan->filling;
-	MemoryContext cxt = AllocSetContextCreate(scratch(), "pooler statement",
-											  ALLOCSET_START_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
-	char	   *text = pstrdup(c.text);
-	TupleDesc	desc = make_desc(&c);
-	Oid		   *params = make_params(&c);
-	RawStmt    *raw;
-	List	   *queries = NIL;
-	bool		analyse;
-
-	/* from here on, until the scratch context is used again */
-	MemoryContextSetParent(cxt, source->context);
-	raw = make_raw(&c, analysis, cxt);
-	analyse = raw != NULL && stmt_requires_parse_analysis(raw);
-	if (raw != NULL && !analyse)
-		queries = wrap_utility(raw, text);
-	MemoryContextSwitchTo(old);
+	Filling		f = make_filling(&c, source->context);
 
 	/* nothing is raised from here on */
 	drop_query(source);
-	source->raw_parse_tree = raw;
-	source->query_string = text;
-	source->commandTag = raw ? CreateCommandTag(raw->stmt) : CMDTAG_UNKNOWN;
-	source->param_types = params;
+	source->raw_parse_tree = f.raw;
+	source->query_string = f.text;
+	source->commandTag = f.raw ? CreateCommandTag(f.raw->stmt) : CMDTAG_UNKNOWN;
+	source->param_types = f.params;
 	source->num_params = c.header.nparams;
-	source->resultDesc = desc;
+	source->resultDesc = f.desc;
 	source->parserSetup = begin_analysis;
 	source->parserSetupArg = plan;
-	source->query_list = queries;
-	source->is_valid = !analyse;
-	MemoryContextSetIdentifier(source->context, text);
+	source->query_list = f.queries;
+	source->is_valid = !f.analyse;
+	MemoryContextSetIdentifier(source->context, f.text);
 	pooler_analysis_drop(plan->analysis);
-	plan->analysis = analysis;
-	plan->filling = cxt;
+	plan->analysis = f.analysis;
+	plan->filling = f.cxt;
 	if (filled != NULL)
 		MemoryContextDelete(filled);
 }
@@ -564,13 +578,9 @@ pooler_plan_adopt(PoolerPlan *plan, dsa_pointer statement, uint32 copy)
 PoolerPlan *
 pooler_plan_make(dsa_pointer statement, uint32 copy)
 {
-	MemoryContext old = MemoryContextSwitchTo(scratch());
 	CachedPlanSource *source = pooler_plan_make_empty();
-	PoolerPlan *plan;
+	PoolerPlan *plan = pooler_plan_watch(source);
 
-	MemoryContextSetParent(source->context, old);
-	MemoryContextSwitchTo(old);
-	plan = pooler_plan_watch(source);
 	pooler_plan_fill(plan, pooler_registry_get(statement)->content);
 	pooler_plan_adopt(plan, statement, copy);
 	SaveCachedPlan(source);
