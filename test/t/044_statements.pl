@@ -589,6 +589,7 @@ $hog->quit;
 # Unnamed statements that are too long keep their client, too.
 $node->append_conf('postgresql.conf', "pooler.session_memory = '1MB'");
 $node->reload;
+$two->until('SHOW pooler.session_memory', '1MB');
 $two->put(m_parse("SELECT length('" . 'x' x 100_000 . "')") . m_sync());
 $two->reply;
 ok($admin->until($pinned, 'prepared statements'), 'a very long unnamed statement');

@@ -11,7 +11,7 @@ use lib $FindBin::RealBin;
 
 use IPC::Run qw(start);
 use Leftovers qw(nothing_left own_descriptors);
-use PoolerTest qw(pooler_connstr start_node wait_for_pooler wait_until);
+use PoolerTest qw(log_size logged pooler_connstr start_node wait_for_pooler wait_until);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -460,9 +460,13 @@ for my $round (1 .. 2)
 	my $client = WireClient->new($node);
 	my $pid = $client->value('SELECT pg_backend_pid()');
 	$client->query(q{BEGIN; INSERT INTO journal VALUES ('lost')});
+	my $log = log_size($node);
 	kill 'KILL', $pid;
 	like($client->reply, qr/eof$/, 'the connection has ended');
 	$admin->close;
+	# until the server has noticed, it lets people in
+	logged($node, $log, qr/all server processes terminated; reinitializing/,
+		'a backend has crashed: all have to go');
 	ok(wait_until('the server is back', sub {
 			my $sock = RawClient->open($node, port => $node->port, from => 'local') or return 0;
 			my $answer = $sock->login;
