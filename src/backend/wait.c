@@ -218,7 +218,8 @@ serve_interrupts(void)
 	MemoryContext cxt = CurrentMemoryContext;
 
 	QueryCancelPending = false;
-	IdleSessionTimeoutPending = false;
+	if (my_state() != POOLER_BACKEND_PINNED)
+		IdleSessionTimeoutPending = false;
 	CheckClientConnectionPending = false;
 	ClientConnectionLost = false;
 	if (IdleStatsUpdateTimeoutPending)
@@ -866,13 +867,16 @@ linger(void)
 
 /*
  * The client can't be taken away, and nobody can claim us: we wait for it as
- * any session does, and serve its notifications.  Part of a message is core's
+ * any session does, under the same timeout, and serve its notifications.
+ * PostgresMain stops the timer when it has the command.  Part of a message is core's
  * to wait for; only the end of the connection, which would end this process
  * there, and nonsense are for the pooler.
  */
 static Next
 stay_pinned(void)
 {
+	if (IdleSessionTimeout > 0)
+		enable_timeout_after(IDLE_SESSION_TIMEOUT, IdleSessionTimeout);
 	for (;;)
 	{
 		if (sleep_until(true, WAIT_EVENT_CLIENT_READ) == POOLER_WAIT_CONTROL)
@@ -891,6 +895,7 @@ stay_pinned(void)
 				set_word(POOLER_BACKEND_BUSY);
 				return NEXT_RUN;
 			default:
+				stop_idle_timers();
 				set_word(POOLER_BACKEND_TAKING);
 				give_back(true);
 				set_word(POOLER_BACKEND_TAKING);

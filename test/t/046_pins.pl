@@ -820,6 +820,28 @@ ok($admin->until(q{SELECT size, backends FROM pooler.pools WHERE role = 'app'}, 
 	set_conf('pooler.pin_timeout', undef);
 }
 
+# A pinned client is as idle as any other session.
+{
+	my ($client, $other) = map { client() } 1 .. 2;
+
+	$_->query(q{SET idle_session_timeout = '300ms'}) for $client, $other;
+	$client->query('LISTEN a');
+	is($client->query('SELECT pg_sleep(0.4)'), ', SELECT 1, I', 'while it works, it is not idle');
+	is($client->reply, 'FATAL 57P05: terminating connection due to idle-session timeout, eof',
+		'idle_session_timeout ends a pinned client');
+	is($other->value('SELECT 1'), 1, 'not one that is not pinned');
+	$other->query(q{LISTEN a});
+	$other->query('RESET idle_session_timeout; UNLISTEN *; LISTEN b');
+	$admin->query('SELECT pg_sleep(0.5)');
+	is($other->value('SELECT 1'), 1, 'nor one that has changed its mind');
+	$other->query(q{SET idle_session_timeout = '300ms'});
+	is_pinned($other, 'listen', 'before it leaves');
+	$other->quit;
+	is($two->value('SELECT pg_sleep(0.5)'), '', 'the timer is not left to the next one');
+	$admin->query('SELECT pg_sleep(0.4)');
+	is($two->query('SELECT 1'), '1, SELECT 1, I', 'nor to its pauses');
+}
+
 #----------------------------------------------------------------------------
 # pooler.pool_mode
 #----------------------------------------------------------------------------
