@@ -31,6 +31,7 @@ OBJS = \
 	src/backend/pins.o \
 	src/backend/placeholders.o \
 	src/backend/plans.o \
+	src/backend/procedures.o \
 	src/backend/reported.o \
 	src/backend/sequences.o \
 	src/backend/session.o \

@@ -318,6 +318,11 @@ pooler_auth_file_free(PoolerAuthFile *f)
 #define pooler_md5_salt(salt) ((const char *) (salt))
 #endif
 
+/* All procedural languages share a cache of functions since 18. */
+#if PG_VERSION_NUM >= 180000
+#define POOLER_HAVE_FUNCCACHE 1
+#endif
+
 /* Event triggers on login came with 17. */
 #if PG_VERSION_NUM >= 170000
 #define pooler_form_has_login_triggers(form) ((form)->dathasloginevt)

@@ -32,9 +32,12 @@
 #include "postmaster/postmaster.h"
 #include "shared/birth_option.h"
 #include "shared/guc.h"
+#include "tcop/pquery.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
 PoolerMe	pooler_me = {.slot = -1,.control = -1,.pooler_epoll = -1,.client = -1};
@@ -55,6 +58,8 @@ static enum
 	BATCH_DESCRIBES,			/* Parse, Describe of statements, Close */
 	BATCH_OTHER
 }			batch = BATCH_OTHER;
+
+static bool waiting;			/* between two commands */
 static bool begun;				/* the first ReadyForQuery was seen */
 
 /*---------------------------------------------------------------------------
@@ -341,7 +346,9 @@ pool_putmessage(char type, const char *s, size_t len)
 {
 	if (pooler_unnamed_preparing)
 	{
-		/* the answer to a command of ours */
+		/* the answer to a command of ours; core thinks that a report is told */
+		if (type == PqMsg_ParameterStatus)
+			pooler_reported_miss(s, s + strlen(s) + 1);
 		if (type == PqMsg_ParseComplete)
 			pooler_statements_see_parse();
 		if (type == PqMsg_ReadyForQuery)
@@ -389,14 +396,28 @@ pool_putmessage_noblock(char type, const char *s, size_t len)
  * Some drivers prepare a statement with Parse, Describe and Flush, and send no
  * Sync before they execute something.  Outside a transaction block nothing has
  * been done then that the client would miss in another transaction: so the one
- * that core has begun ends here, and the backend is free for others.
+ * that core has begun ends here, and the backend is free for others.  Reports
+ * that are made while we wait flush, too.
  */
 static bool
 ends_with_flush(void)
 {
-	return begun && pooler_me.client >= 0 && batch == BATCH_DESCRIBES &&
-		IsTransactionState() && !IsTransactionBlock() &&
-		!pooler_recv_buffer_has_data();
+	if (!begun || waiting || pooler_me.client < 0 || batch == BATCH_OTHER ||
+		pooler_recv_buffer_has_data())
+		return false;
+	if (!IsTransactionState())
+		return true;			/* Close, or nothing at all */
+	return batch == BATCH_DESCRIBES && !IsTransactionBlock() &&
+		ActivePortal == NULL && !ActiveSnapshotSet();
+}
+
+static void
+wait_for_command(bool lost)
+{
+	waiting = true;
+	pooler_wait_next_command(lost);
+	waiting = false;
+	batch = BATCH_EMPTY;
 }
 
 /*
@@ -406,15 +427,22 @@ ends_with_flush(void)
 static void
 wait_after_flush(bool lost)
 {
-	disable_timeout(STATEMENT_TIMEOUT, false);
+	bool		in_transaction = IsTransactionState();
+
 	pooler_unnamed_see_ready();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(MessageContext);
+	if (in_transaction)
+	{
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(MessageContext);
+	}
 	pgstat_report_activity(STATE_IDLE, NULL);
-	pooler_wait_next_command(lost);
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	batch = BATCH_EMPTY;
+	wait_for_command(lost);
+	if (in_transaction)
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+	}
 }
 
 /*
@@ -430,11 +458,10 @@ pool_flush(void)
 	if (after_flush == FLUSH_THEN_WAIT)
 	{
 		after_flush = FLUSH_ONLY;
-		pooler_wait_next_command(result != 0);
-		batch = BATCH_EMPTY;
+		wait_for_command(result != 0);
 		return 0;
 	}
-	if (batch == BATCH_DESCRIBES && ends_with_flush())
+	if (ends_with_flush())
 	{
 		wait_after_flush(result != 0);
 		return 0;

@@ -243,6 +243,9 @@ extern void pooler_statements_forget(void);
  */
 extern bool pooler_reported_see(const char *name, const char *value);
 
+/* The same for a report that nobody can be sent. */
+extern void pooler_reported_miss(const char *name, const char *value);
+
 /* While on, what core reports is no news for a client but what we do to it. */
 extern bool pooler_reported_mute;
 
@@ -271,6 +274,15 @@ extern void pooler_sequences_restore(const char *part, int len);
  * the next restore starts from scratch.
  */
 extern void pooler_sequences_forget(void);
+
+/*---------------------------------------------------------------------------
+ * plans.c, procedures.c: what functions have kept
+ *---------------------------------------------------------------------------
+ */
+
+/* Their statements, and they themselves, depend on settings that are others. */
+extern void pooler_plans_analyse_again(void);
+extern void pooler_procedures_compile_again(void);
 
 /*---------------------------------------------------------------------------
  * notify.c: NotificationResponse

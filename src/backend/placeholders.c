@@ -283,6 +283,9 @@ pooler_placeholder_remove(struct config_generic *gconf)
 	move(pooler_setting_position(gconf->name, visible), GetNumConfigOptions() - 1);
 	gconf->name = h->alias;
 	gconf->flags &= ~GUC_CUSTOM_PLACEHOLDER;
+	/* a name in double quotes may be any, so it can be guessed */
+	gconf->flags |= GUC_SUPERUSER_ONLY;
+	gconf->context = PGC_INTERNAL;
 	pooler_placeholders_hidden++;
 }
 
@@ -304,6 +307,8 @@ bring_back(const char *name)
 		move(visible + i, pooler_setting_position(name, visible));
 		gconf->name = hidden[i].name;
 		gconf->flags |= GUC_CUSTOM_PLACEHOLDER;
+		gconf->flags &= ~GUC_SUPERUSER_ONLY;
+		gconf->context = PGC_USERSET;
 		pooler_placeholders_hidden--;
 		memmove(&hidden[i], &hidden[i + 1],
 				(pooler_placeholders_hidden - i) * sizeof(Hidden));

@@ -107,8 +107,8 @@ pooler_plan_set_use(PoolerPlan *plan, PoolerPlanUse use)
  * Core's list of saved sources is private, but its links are not: behind a
  * source that has just been saved comes the list's head.
  */
-CachedPlanSource *
-pooler_plan_newest(void)
+static dlist_node *
+list_head_of_core(void)
 {
 	static dlist_node *head = NULL;
 
@@ -120,6 +120,14 @@ pooler_plan_newest(void)
 		head = last->node.next;
 		DropCachedPlan(last);
 	}
+	return head;
+}
+
+CachedPlanSource *
+pooler_plan_newest(void)
+{
+	dlist_node *head = list_head_of_core();
+
 	if (head->prev == head)
 		return NULL;
 	return dlist_container(CachedPlanSource, node, head->prev);
@@ -495,6 +503,55 @@ pooler_plan_fill(PoolerPlan *plan, const char *content)
 	plan->filling = f.cxt;
 	if (filled != NULL)
 		MemoryContextDelete(filled);
+}
+
+static void
+refuse_analysis(ParseState *pstate, void *arg)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_PSTATEMENT),
+			 errmsg("unnamed prepared statement does not exist")));
+}
+
+void
+pooler_plan_forbid(PoolerPlan *plan)
+{
+	CachedPlanSource *source = plan->source;
+	MemoryContext old = MemoryContextSwitchTo(source->context);
+	RawStmt    *raw = linitial_node(RawStmt, raw_parser("SELECT", RAW_PARSE_DEFAULT));
+
+	MemoryContextSwitchTo(old);
+	drop_query(source);
+	source->raw_parse_tree = raw;
+	source->query_string = "";
+	source->commandTag = CMDTAG_SELECT;
+	source->num_params = 0;
+	source->resultDesc = NULL;
+	source->parserSetup = refuse_analysis;
+	source->is_valid = false;
+}
+
+/*
+ * A plan that another function's SPI has saved was analysed under the settings
+ * of an earlier client.
+ */
+void
+pooler_plans_analyse_again(void)
+{
+	dlist_node *head = list_head_of_core();
+
+	for (dlist_node *node = head->next; node != head; node = node->next)
+	{
+		CachedPlanSource *source = dlist_container(CachedPlanSource, node, node);
+
+		if (plan_of(source) != NULL || !source->is_valid ||
+			source->raw_parse_tree == NULL ||
+			!stmt_requires_parse_analysis(source->raw_parse_tree))
+			continue;
+		source->is_valid = false;
+		if (source->gplan != NULL)
+			source->gplan->is_valid = false;
+	}
 }
 
 /*

@@ -112,4 +112,7 @@ extern void pooler_plan_set_use(PoolerPlan *plan, PoolerPlanUse use);
 /* Drops some of the KEPT ones if there are too many. */
 extern void pooler_plans_trim(void);
 
+/* From now on it is a statement that does not exist.  It keeps its context. */
+extern void pooler_plan_forbid(PoolerPlan *plan);
+
 #endif							/* POOLER_BACKEND_PLANS_H */

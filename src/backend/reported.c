@@ -106,6 +106,14 @@ pooler_reported_see(const char *name, const char *value)
 }
 
 void
+pooler_reported_miss(const char *name, const char *value)
+{
+	pooler_reported_mute = true;
+	(void) pooler_reported_see(name, value);
+	pooler_reported_mute = false;
+}
+
+void
 pooler_reported_catch_up(void)
 {
 	if (!pending)

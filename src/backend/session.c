@@ -15,6 +15,7 @@
  *-------------------------------------------------------------------------
  */
 #include "backend/internal.h"
+#include "backend/analysis.h"
 
 #include "portability/instr_time.h"
 #include "shared/session.h"
@@ -160,6 +161,7 @@ pooler_session_reset(void)
 		in_force[i] = UNKNOWN;
 	startup_in_force = UNKNOWN;
 	owner = -1;
+	pooler_reported_mute = false;
 	pooler_settings_forget();
 	pooler_statements_forget();
 	pooler_sequences_forget();
@@ -177,8 +179,18 @@ restore_settings(const PoolerClient *c, const char *startup, int startup_len)
 {
 	int			len;
 	const char *part = pooler_session_part(c, POOLER_PART_SETTINGS, &len);
+	PoolerAnalysis *before = pooler_analysis_now();
+	PoolerAnalysis *now;
 
 	pooler_settings_restore(startup, startup_len, part, len);
+	now = pooler_analysis_now();
+	if (now->len != before->len || memcmp(now->data, before->data, now->len) != 0)
+	{
+		pooler_plans_analyse_again();
+		pooler_procedures_compile_again();
+	}
+	pooler_analysis_drop(now);
+	pooler_analysis_drop(before);
 	pooler_reported_mute = true;
 	ReportChangedGUCOptions();
 	pooler_reported_mute = false;

@@ -31,7 +31,7 @@ typedef struct Applied
 	char	   *name;
 	char	   *value;			/* as the client has it; NULL: not quite */
 	struct config_generic *gconf;	/* for comparing: may have been replaced */
-	TimestampTz since;			/* the last reload when it was applied */
+	uint32		since;			/* number of the last reload then */
 
 	/* the reset value from before; owned by us as long as it is here */
 	union config_var_val original;
@@ -315,22 +315,42 @@ stays(const Applied *a, const char *pairs, int len)
 	return !is_custom(a->name) || (a->value != NULL && strcmp(a->value, value) == 0);
 }
 
+/* Counts reloads, but for those that are only ours. */
+static TimestampTz seen_reload;
+
+static uint32
+reload_number(void)
+{
+	static uint32 number = 0;
+
+	if (PgReloadTime != seen_reload)
+	{
+		seen_reload = PgReloadTime;
+		number++;
+	}
+	return number;
+}
+
 void
 pooler_startup_undo(const char *pairs, int len)
 {
 	bool		outdated = false;
 
+	(void) reload_number();
 	for (int i = napplied - 1; i >= 0; i--)
 	{
 		if (stays(&applied[i], pairs, len))
 			continue;
-		if (applied[i].since != PgReloadTime)
+		if (applied[i].since != reload_number())
 			outdated = true;
 		undo(&applied[i]);
 		applied[i] = applied[--napplied];
 	}
 	if (outdated)
+	{
 		ProcessConfigFile(PGC_SIGHUP);
+		seen_reload = PgReloadTime;
+	}
 }
 
 /*---------------------------------------------------------------------------
@@ -452,7 +472,7 @@ apply_first(const char *name, const char *value, int elevel)
 	a.gconf = pooler_find_setting(name);
 	a.name = MemoryContextStrdup(TopMemoryContext, name);
 	a.value = MemoryContextStrdup(TopMemoryContext, value);
-	a.since = PgReloadTime;
+	a.since = reload_number();
 	a.original = pooler_setting_reset_value(a.gconf);
 	a.extra = reset_extra_of(a.gconf);
 	a.source = a.gconf->reset_source;

@@ -30,6 +30,7 @@
 
 #include "common/hashfn.h"
 #include "shared/guc.h"
+#include "shared/session.h"
 
 bool		pooler_unnamed_preparing = false;
 
@@ -82,11 +83,37 @@ pooler_unnamed_see_gone(PoolerPlan *plan)
 		state = OWN_SOON;
 }
 
+/*
+ * A first message that was to replace what is there has failed before it did.
+ * More may have been sent behind it, so that the client can't be given back.
+ */
+static void
+take_foreign(void)
+{
+	const PoolerClient *client = &pooler_clients[pooler_me.client];
+	int			len;
+	const char *part = pooler_session_part(client, POOLER_PART_UNNAMED, &len);
+
+	if (part != NULL)
+	{
+		fill = true;
+		pooler_unnamed_restore(client->digest[POOLER_PART_UNNAMED], part, len);
+		state = OWN;
+	}
+	else
+	{
+		pooler_plan_forbid(there);	/* and stays nobody's */
+		digest = 0;
+	}
+}
+
 void
 pooler_unnamed_see_ready(void)
 {
 	if (state == OWN_SOON)
 		state = OWN;
+	if (state == FOREIGN_UNTIL_GONE && there != NULL && pooler_me.client >= 0)
+		take_foreign();
 }
 
 bool

@@ -431,6 +431,8 @@ give_back(bool gone)
 		give_back_with(POOLER_CONTROL_FAILED, failure.bytes, failure.len);
 		return;
 	}
+	if (worker_has_ended())
+		end_without_pooler();	/* saving may have taken long */
 	let_go();
 	pg_atomic_write_u64(&pooler_clients[slot].word,
 						pooler_client_word(POOLER_CLIENT_IDLE, 0, gen,

@@ -49,3 +49,28 @@ pooler_area(void)
 	MemoryContextSwitchTo(old);
 	return area;
 }
+
+dsa_pointer
+pooler_area_allocate(Size size)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	uint32		holdoff = InterruptHoldoffCount;
+	uint32		cancel_holdoff = QueryCancelHoldoffCount;
+	dsa_area   *area = pooler_area();
+	volatile dsa_pointer result = InvalidDsaPointer;
+
+	PG_TRY();
+	{
+		result = dsa_allocate_extended(area, size, DSA_ALLOC_NO_OOM);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(cxt);
+		FlushErrorState();
+		LWLockReleaseAll();
+		InterruptHoldoffCount = holdoff;
+		QueryCancelHoldoffCount = cancel_holdoff;
+	}
+	PG_END_TRY();
+	return result;
+}

@@ -22,4 +22,11 @@ extern dsa_area *pooler_area_create(void *place, int tranche);
 /* The area, attached.  Never NULL; raises FATAL if it can't be attached. */
 extern dsa_area *pooler_area(void);
 
+/*
+ * InvalidDsaPointer if there is no memory, of whatever kind: also if the
+ * system gives none, for which dsa.c raises an error although it is asked not
+ * to.  Nothing is logged.
+ */
+extern dsa_pointer pooler_area_allocate(Size size);
+
 #endif							/* POOLER_AREA_H */

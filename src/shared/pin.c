@@ -24,7 +24,7 @@ static const struct
 	[POOLER_PIN_ORIGIN] = {"replication origin", gettext_noop("a replication origin")},
 	[POOLER_PIN_SLOTS] = {"temporary slots", gettext_noop("temporary replication slots")},
 	[POOLER_PIN_MODE] = {"pool_mode", gettext_noop("pooler.pool_mode = session")},
-	[POOLER_PIN_STATEMENTS] = {"prepared statements", gettext_noop("prepared statements that exceed pooler.prepared_statements_memory")},
+	[POOLER_PIN_STATEMENTS] = {"prepared statements", gettext_noop("prepared statements that do not fit into shared memory")},
 	[POOLER_PIN_PIPELINE] = {"pipelining", gettext_noop("commands sent before the results of earlier ones were there")},
 };
 

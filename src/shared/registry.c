@@ -21,6 +21,7 @@
 #include "shared/guc.h"
 #include "shared/shmem.h"
 #include "storage/lwlock.h"
+#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 
 /* What the table keeps. */
@@ -304,7 +305,7 @@ find(const PoolerStatementKey *key, const char *content, uint32 len)
 static dsa_pointer
 make(const PoolerStatementKey *key, const char *content, uint32 len, Size size)
 {
-	dsa_pointer result = dsa_allocate_extended(pooler_area(), size, DSA_ALLOC_NO_OOM);
+	dsa_pointer result = pooler_area_allocate(size);
 	PoolerStatement *s;
 
 	if (result == InvalidDsaPointer)
@@ -334,6 +335,17 @@ add(const PoolerStatementKey *key, const char *content, uint32 len)
 	if (!reserve(size + ENTRY_SIZE))
 		return InvalidDsaPointer;
 	new = result = make(key, content, len, size);
+	/* the system may give less than the limit allows */
+	for (int i = 0; new == InvalidDsaPointer && i < MAX_EVICTIONS; i++)
+	{
+		PoolerStatementKey oldest;
+		uint64		id;
+
+		if (!find_oldest(&oldest, &id))
+			break;
+		(void) evict(&oldest, id);
+		new = result = make(key, content, len, size);
+	}
 	if (new != InvalidDsaPointer)
 	{
 		entry = dshash_find_or_insert(registry(), key, &found);
@@ -391,8 +403,12 @@ pooler_registry_intern(const char *content, uint32 len)
 	}
 	PG_CATCH();
 	{
+		CommandDest dest = whereToSendOutput;
+
 		MemoryContextSwitchTo(cxt);
+		whereToSendOutput = DestNone;	/* its client keeps the backend */
 		EmitErrorReport();
+		whereToSendOutput = dest;
 		FlushErrorState();
 		LWLockReleaseAll();
 		InterruptHoldoffCount = holdoff;

@@ -93,7 +93,7 @@ allocate(Size size)
 
 	if (reserve(size))
 	{
-		result = dsa_allocate_extended(pooler_area(), size, DSA_ALLOC_NO_OOM);
+		result = pooler_area_allocate(size);
 		if (result == InvalidDsaPointer)
 			pg_atomic_fetch_sub_u64(&pooler_shared->session_bytes, size);
 	}

@@ -276,6 +276,24 @@ my @startup_cases = (
 
 my @statement_cases = (
 	{
+		# what a function has analysed and compiled is as good as its settings
+		name => 'functions under the settings of others',
+		steps => [
+			[ 0, q{CREATE SCHEMA IF NOT EXISTS kind_a; CREATE SCHEMA IF NOT EXISTS kind_b;
+				CREATE TABLE IF NOT EXISTS kind_a.kind AS SELECT 1 AS i;
+				CREATE TABLE IF NOT EXISTS kind_b.kind AS SELECT text 'x' AS t;
+				SET check_function_bodies = off;
+				CREATE OR REPLACE FUNCTION public.midnight() RETURNS timestamptz LANGUAGE plpgsql
+				AS $$BEGIN RETURN '2020-01-01 00:00'::timestamptz; END$$;
+				CREATE OR REPLACE FUNCTION public.kind_of() RETURNS text LANGUAGE plpgsql
+				AS $$DECLARE r kind%ROWTYPE; BEGIN SELECT * INTO r FROM kind; RETURN r; END$$;
+				RESET check_function_bodies} ],
+			[ 1, q{SET TIME ZONE 'America/New_York'; SET search_path = kind_a, public} ],
+			[ 2, q{SET TIME ZONE 'Asia/Tokyo'; SET search_path = kind_b, public} ],
+			map { ([ $_, 'SELECT midnight(), kind_of()' ]) } 1, 2, 1, 2
+		]
+	},
+	{
 		# no Sync between preparing and running: nobody waits for it
 		name => 'Parse, Describe and Flush',
 		pool => [ 1, 2 ],
@@ -285,7 +303,8 @@ my @statement_cases = (
 			[ 1, [ B => '', 's1', [1] ], [ E => '' ], ['S'] ],
 			[ 2, [ B => '', '', ['x'] ], [ E => '' ], ['S'] ],
 			[ 1, [ P => '', 'SELECT 3 AS three' ], [ D => 'S', '' ], ['H'], [ await => 'T' ] ], [ 2, 'SELECT 4' ],
-			[ 1, 'SELECT 5' ],
+			[ 1, 'SELECT 5' ], [ 1, ['H'], [ C => 'S', 's1' ], ['H'], [ await => '3' ] ], [ 2, 'SELECT 5' ],
+			[ 1, ['S'] ],
 			[ 1, 'BEGIN' ], [ 1, [ P => 's2', 'SELECT 6 AS six' ], [ D => 'S', 's2' ], ['H'], [ await => 'T' ] ],
 			[ 1, [ B => '', 's2', [] ], [ E => '' ], ['S'] ], [ 1, 'COMMIT' ], [ 2, 'SELECT 7' ],
 		]
