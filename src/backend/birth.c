@@ -403,12 +403,11 @@ static bool
 ends_with_flush(void)
 {
 	if (!begun || waiting || pooler_me.client < 0 || batch == BATCH_OTHER ||
-		pooler_recv_buffer_has_data())
+		TransactionBlockStatusCode() != 'I' || pooler_recv_buffer_has_data())
 		return false;
 	if (!IsTransactionState())
 		return true;			/* Close, or nothing at all */
-	return batch == BATCH_DESCRIBES && !IsTransactionBlock() &&
-		ActivePortal == NULL && !ActiveSnapshotSet();
+	return batch == BATCH_DESCRIBES && ActivePortal == NULL && !ActiveSnapshotSet();
 }
 
 static void
