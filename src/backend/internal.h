@@ -299,6 +299,10 @@ extern int	pooler_notify_put(const char *s, size_t len);
  */
 extern void pooler_pins_init(void);
 
+/* A utility command of any depth is about to be run.  Raises what forbids it. */
+struct Node;
+extern void pooler_pins_see_utility(struct Node *stmt);
+
 /*
  * Why the client can't leave this backend, now that its transaction has ended.
  * May start a transaction, and raise.

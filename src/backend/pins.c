@@ -38,8 +38,6 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 
-static ProcessUtility_hook_type prev_ProcessUtility_hook;
-
 /* What the last look into catalogs and lists found, and whether it is stale. */
 static bool has_temp_objects;
 static bool temp_touched;
@@ -347,7 +345,6 @@ pooler_pins_limit(void)
  *---------------------------------------------------------------------------
  */
 
-/* Called for a command of any depth, before it is run. */
 static void
 check_mode(const Node *stmt)
 {
@@ -380,27 +377,16 @@ may_touch_temp_objects(Node *stmt)
 }
 
 /* There is no other way to LISTEN than the statement. */
-static void
-see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-			ProcessUtilityContext context, ParamListInfo params,
-			QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+void
+pooler_pins_see_utility(Node *stmt)
 {
-	Node	   *stmt = pstmt->utilityStmt;
-
-	if (pooler_me.slot >= 0)
-		check_mode(stmt);
-	if (pooler_me.slot >= 0 && may_touch_temp_objects(stmt))
+	check_mode(stmt);
+	if (may_touch_temp_objects(stmt))
 		temp_touched = true;
 	if (IsA(stmt, DiscardStmt))
 		pooler_sequences_forget();
 	if (IsA(stmt, ListenStmt) || IsA(stmt, UnlistenStmt) || IsA(stmt, DiscardStmt))
 		listen_touched = true;
-	if (prev_ProcessUtility_hook)
-		prev_ProcessUtility_hook(pstmt, queryString, readOnlyTree, context,
-								 params, queryEnv, dest, qc);
-	else
-		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
-								params, queryEnv, dest, qc);
 }
 
 /* The flag is core's, and reset when the next transaction starts. */
@@ -414,7 +400,5 @@ see_transaction_end(XactEvent event, void *arg)
 void
 pooler_pins_init(void)
 {
-	prev_ProcessUtility_hook = ProcessUtility_hook;
-	ProcessUtility_hook = see_utility;
 	RegisterXactCallback(see_transaction_end, NULL);
 }

@@ -176,6 +176,8 @@ void
 pooler_reported_restore(uint64 digest, const char *pairs, int len)
 {
 	const char *end = pairs + len;
+	const char *name;
+	const char *value;
 
 	if (digest == told_digest && !pending)
 		return;
@@ -183,9 +185,8 @@ pooler_reported_restore(uint64 digest, const char *pairs, int len)
 	told_digest = current_digest();
 	if (digest == told_digest)
 		return;
-	for (const char *name = pairs; name < end;)
+	while (pooler_next_pair(&pairs, end, &name, &value))
 	{
-		const char *value = name + strlen(name) + 1;
 		Reported   *r = find(name);
 
 		if (r != NULL && r->current != NULL && strcmp(r->current, value) != 0)
@@ -194,6 +195,5 @@ pooler_reported_restore(uint64 digest, const char *pairs, int len)
 			replace(&r->told, value);
 			pending = true;
 		}
-		name = value + strlen(value) + 1;
 	}
 }

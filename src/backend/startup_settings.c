@@ -115,18 +115,6 @@ find_applied(const char *name)
 	return NULL;
 }
 
-/* The next (name, value) after *p; false at the end. */
-static bool
-next_pair(const char **p, const char *end, const char **name, const char **value)
-{
-	if (*p >= end)
-		return false;
-	*name = *p;
-	*value = *name + strlen(*name) + 1;
-	*p = *value + strlen(*value) + 1;
-	return true;
-}
-
 static const char *
 find_pair(const char *pairs, int len, const char *wanted)
 {
@@ -134,7 +122,7 @@ find_pair(const char *pairs, int len, const char *wanted)
 	const char *name;
 	const char *value;
 
-	while (next_pair(&p, pairs + len, &name, &value))
+	while (pooler_next_pair(&p, pairs + len, &name, &value))
 	{
 		if (strcmp(name, wanted) == 0)
 			return value;
@@ -182,7 +170,7 @@ pooler_startup_in_force(const char *pairs, int len)
 	const char *name;
 	const char *value;
 
-	while (next_pair(&p, pairs + len, &name, &value))
+	while (pooler_next_pair(&p, pairs + len, &name, &value))
 	{
 		if (!is_in_force(name, value) && is_for_us(name))
 			return false;
@@ -510,7 +498,7 @@ apply_all(const char *pairs, int len, int elevel, bool *progress)
 	int			refused = 0;
 
 	*progress = false;
-	while (next_pair(&p, pairs + len, &name, &value))
+	while (pooler_next_pair(&p, pairs + len, &name, &value))
 	{
 		Applied    *a = find_applied(name);
 		int			level = is_custom(name) ? DEBUG5 : elevel;

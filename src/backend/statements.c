@@ -639,6 +639,8 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	Utility		u = {pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc};
 	bool		prepare = IsA(pstmt->utilityStmt, PrepareStmt);
 
+	if (pooler_me.slot >= 0)
+		pooler_pins_see_utility(pstmt->utilityStmt);
 	if (pooler_me.slot >= 0 && table != NULL && drops_statements(pstmt->utilityStmt))
 	{
 		int			n;

@@ -50,12 +50,30 @@ pooler_area(void)
 	return area;
 }
 
+PoolerAreaGuard
+pooler_area_guard(void)
+{
+	PoolerAreaGuard guard = {
+		CurrentMemoryContext, InterruptHoldoffCount, QueryCancelHoldoffCount
+	};
+
+	return guard;
+}
+
+void
+pooler_area_recover(const PoolerAreaGuard *guard)
+{
+	MemoryContextSwitchTo(guard->cxt);
+	FlushErrorState();
+	LWLockReleaseAll();
+	InterruptHoldoffCount = guard->holdoff;
+	QueryCancelHoldoffCount = guard->cancel_holdoff;
+}
+
 dsa_pointer
 pooler_area_allocate(Size size)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	uint32		holdoff = InterruptHoldoffCount;
-	uint32		cancel_holdoff = QueryCancelHoldoffCount;
+	PoolerAreaGuard guard = pooler_area_guard();
 	dsa_area   *area = pooler_area();
 	volatile dsa_pointer result = InvalidDsaPointer;
 
@@ -65,11 +83,7 @@ pooler_area_allocate(Size size)
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(cxt);
-		FlushErrorState();
-		LWLockReleaseAll();
-		InterruptHoldoffCount = holdoff;
-		QueryCancelHoldoffCount = cancel_holdoff;
+		pooler_area_recover(&guard);
 	}
 	PG_END_TRY();
 	return result;

@@ -23,6 +23,21 @@ extern dsa_area *pooler_area_create(void *place, int tranche);
 extern dsa_area *pooler_area(void);
 
 /*
+ * What dsa.c and dshash.c raise may come with their locks held, which outside
+ * of a transaction nobody would release.  To be taken before PG_TRY, and given
+ * back in PG_CATCH, by callers who hold no LWLock themselves.
+ */
+typedef struct PoolerAreaGuard
+{
+	MemoryContext cxt;
+	uint32		holdoff;
+	uint32		cancel_holdoff;
+} PoolerAreaGuard;
+
+extern PoolerAreaGuard pooler_area_guard(void);
+extern void pooler_area_recover(const PoolerAreaGuard *guard);
+
+/*
  * InvalidDsaPointer if there is no memory, of whatever kind: also if the
  * system gives none, for which dsa.c raises an error although it is asked not
  * to.  Nothing is logged.

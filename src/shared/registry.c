@@ -233,6 +233,19 @@ evict(const PoolerStatementKey *key, uint64 id)
 	return size;
 }
 
+/* False if all are used; that somebody else was faster counts as 0 bytes. */
+static bool
+evict_oldest(Size *freed)
+{
+	PoolerStatementKey key;
+	uint64		id;
+
+	if (!find_oldest(&key, &id))
+		return false;
+	*freed += evict(&key, id);
+	return true;
+}
+
 /*
  * Accounts for so many bytes; false if they are too many.  When the limit has
  * been lowered it is enough if as much is freed as is added: what is above the
@@ -244,14 +257,9 @@ reserve(Size size)
 	uint64		limit = (uint64) pooler_prepared_statements_memory * 1024;
 	uint64		used = pg_atomic_add_fetch_u64(&pooler_shared->statements_bytes, size);
 	Size		freed = 0;
-	PoolerStatementKey key;
-	uint64		id;
 
-	for (int i = 0; used > limit && i < MAX_EVICTIONS && find_oldest(&key, &id); i++)
-	{
-		freed += evict(&key, id);
+	for (int i = 0; used > limit && i < MAX_EVICTIONS && evict_oldest(&freed); i++)
 		used = pg_atomic_read_u64(&pooler_shared->statements_bytes);
-	}
 	if (used <= limit || freed >= size)
 		return true;
 	pg_atomic_fetch_sub_u64(&pooler_shared->statements_bytes, size);
@@ -329,6 +337,7 @@ add(const PoolerStatementKey *key, const char *content, uint32 len)
 	Size		size = offsetof(PoolerStatement, content) + len;
 	dsa_pointer new;
 	dsa_pointer result;
+	Size		freed = 0;
 	Entry	   *entry;
 	bool		found;
 
@@ -336,16 +345,8 @@ add(const PoolerStatementKey *key, const char *content, uint32 len)
 		return InvalidDsaPointer;
 	new = result = make(key, content, len, size);
 	/* the system may give less than the limit allows */
-	for (int i = 0; new == InvalidDsaPointer && i < MAX_EVICTIONS; i++)
-	{
-		PoolerStatementKey oldest;
-		uint64		id;
-
-		if (!find_oldest(&oldest, &id))
-			break;
-		(void) evict(&oldest, id);
+	for (int i = 0; new == InvalidDsaPointer && i < MAX_EVICTIONS && evict_oldest(&freed); i++)
 		new = result = make(key, content, len, size);
-	}
 	if (new != InvalidDsaPointer)
 	{
 		entry = dshash_find_or_insert(registry(), key, &found);
@@ -384,17 +385,14 @@ find_or_add(const PoolerStatementKey *key, const char *content, uint32 len)
 }
 
 /*
- * dshash raises an error if it finds no room to grow.  It happens with its
- * locks held, which outside of a transaction nobody would release; those and
- * no others are held by us here.  The bytes stay accounted for.
+ * dshash raises an error if it finds no room to grow.  The bytes stay accounted
+ * for.
  */
 dsa_pointer
 pooler_registry_intern(const char *content, uint32 len)
 {
 	PoolerStatementKey key = key_of(content, len);
-	MemoryContext cxt = CurrentMemoryContext;
-	uint32		holdoff = InterruptHoldoffCount;
-	uint32		cancel_holdoff = QueryCancelHoldoffCount;
+	PoolerAreaGuard guard = pooler_area_guard();
 	volatile dsa_pointer result = InvalidDsaPointer;
 
 	PG_TRY();
@@ -405,14 +403,11 @@ pooler_registry_intern(const char *content, uint32 len)
 	{
 		CommandDest dest = whereToSendOutput;
 
-		MemoryContextSwitchTo(cxt);
+		MemoryContextSwitchTo(guard.cxt);
 		whereToSendOutput = DestNone;	/* its client keeps the backend */
 		EmitErrorReport();
 		whereToSendOutput = dest;
-		FlushErrorState();
-		LWLockReleaseAll();
-		InterruptHoldoffCount = holdoff;
-		QueryCancelHoldoffCount = cancel_holdoff;
+		pooler_area_recover(&guard);
 	}
 	PG_END_TRY();
 	return result;

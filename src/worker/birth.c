@@ -114,19 +114,16 @@ build_startup(PoolerWriter *w, int backend, const char *database, const char *ro
 {
 	char		option[POOLER_BIRTH_OPTION_LEN];
 	const char *end = settings + settings_len;
+	const char *name;
+	const char *value;
 	size_t		begin;
 
 	pooler_birth_option_format(option, backend, pooler_backends[backend].token);
 	begin = pooler_build_startup_begin(w, POOLER_PROTO_VERSION_3_0);
 	pooler_build_startup_pair(w, "user", role);
 	pooler_build_startup_pair(w, "database", database);
-	for (const char *p = settings; p < end;)
-	{
-		const char *value = p + strlen(p) + 1;
-
-		pooler_build_startup_pair(w, p, value);
-		p = value + strlen(value) + 1;
-	}
+	while (pooler_next_pair(&settings, end, &name, &value))
+		pooler_build_startup_pair(w, name, value);
 	pooler_build_startup_pair(w, option, "");
 	pooler_build_startup_end(w, begin);
 	return pooler_writer_fits(w);

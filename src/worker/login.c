@@ -395,6 +395,9 @@ keep_payload(int slot, const char *payload, int len)
 	static const char mark[] = POOLER_NEEDS_OWN_BACKEND "\0";
 	WorkerClient *wc = &pooler_worker_clients[slot];
 	const char *end = payload + len;
+	const char *pair;
+	const char *name;
+	const char *value;
 	uint64		told = 0;
 
 	wc->own_backend = len > (int) sizeof(mark) &&
@@ -410,13 +413,9 @@ keep_payload(int slot, const char *payload, int len)
 	memcpy(wc->settings, payload, len);
 	wc->payload_len = len;
 	wc->settings_len = pooler_startup_length(payload, len);
-	for (const char *name = payload + wc->settings_len + 1; name < end;)
-	{
-		const char *value = name + strlen(name) + 1;
-
+	pair = payload + wc->settings_len + 1;
+	while (pooler_next_pair(&pair, end, &name, &value))
 		told += pooler_reported_digest(name, value);
-		name = value + strlen(value) + 1;
-	}
 	pooler_clients[slot].digest[POOLER_PART_REPORTED] = told;
 }
 

@@ -120,18 +120,6 @@ pooler_parameters_store(const char *key, size_t key_len,
 	entry->len = len;
 }
 
-/* Walks the pairs of a settings list; false at its end. */
-static bool
-next_pair(const char **p, const char *end, const char **name, const char **value)
-{
-	if (*p >= end)
-		return false;
-	*name = *p;
-	*value = *name + strlen(*name) + 1;
-	*p = *value + strlen(*value) + 1;
-	return true;
-}
-
 char *
 pooler_parameters_key(MemoryContext cxt, const PoolerIdentity *who,
 					  const char *settings, size_t settings_len, size_t *key_len)
@@ -147,7 +135,7 @@ pooler_parameters_key(MemoryContext cxt, const PoolerIdentity *who,
 	appendBinaryStringInfo(&buf, (const char *) &who->dbid, sizeof(Oid));
 	appendBinaryStringInfo(&buf, (const char *) &who->roleid, sizeof(Oid));
 	Assert(buf.len == KEY_HEADER);
-	while (next_pair(&p, settings + settings_len, &name, &value))
+	while (pooler_next_pair(&p, settings + settings_len, &name, &value))
 	{
 		if (strcmp(name, "application_name") == 0)
 			continue;
@@ -174,7 +162,7 @@ pooler_settings_trivial(const char *settings, size_t len)
 	const char *name;
 	const char *value;
 
-	while (next_pair(&p, settings + len, &name, &value))
+	while (pooler_next_pair(&p, settings + len, &name, &value))
 	{
 		if (strcmp(name, "application_name") != 0)
 			return false;
