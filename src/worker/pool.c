@@ -182,7 +182,11 @@ count_backends(Oid dbid)
 	return n;
 }
 
-/* Backends of the pool that have not been told to go. */
+/*
+ * Backends of the pool that have not been told to go.  One that is born to
+ * answer a login's question stays only if there is room: it must not push out
+ * another.
+ */
 static int
 count_staying(int index)
 {
@@ -191,7 +195,10 @@ count_staying(int index)
 
 	dlist_foreach(iter, &pooler_worker_pools[index].backends)
 	{
-		if (dlist_container(WorkerBackend, pool_node, iter.cur)->exiting)
+		WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
+
+		if (wb->exiting ||
+			(wb->birth != NULL && wb->birth->kind == WORKER_BIRTH_PROBE))
 			n--;
 	}
 	return n;

@@ -25,7 +25,8 @@ my $backend = $one->value('SELECT pg_backend_pid()');
 
 # sessions
 my $sessions = q{SELECT sessions FROM pg_stat_database WHERE datname = 'postgres'};
-# those that are sessions have been counted by then
+# those that are sessions have been counted by then: who has made the node, too
+$admin->until(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'}, 2);
 $_->query('SELECT pg_stat_force_next_flush()') for $admin, $two;
 my $before = $two->value($sessions);
 WireClient->new($node, role => 'app')->quit for 1 .. 3;

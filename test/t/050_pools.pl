@@ -7,7 +7,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
-use PoolerTest qw(log_size logged new_node start_node wait_for_pooler);
+use PoolerTest qw(log_size logged new_node pooler_psql start_node wait_for_pooler);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -490,6 +490,30 @@ ok( $admin->until(
 		  WHERE pools.database = 'postgres'}, '3|3'),
 	'is filled up again');
 leave($clerk);
+
+#----------------------------------------------------------------------------
+# a backend that answers a login's question
+#----------------------------------------------------------------------------
+
+# Such a one belongs to the pool while it starts, but is no reason to send
+# another away: a tick came in between, and the pool was one too many.
+{
+	my $asker = role('asker');
+	settings('pooler.default_pool_size' => 1, 'pooler.server_connect_timeout' => '3s');
+	my ($client) = clients(1, $asker);
+	my $backend = $client->value('SELECT pg_backend_pid()');
+
+	# it can't start for as long as this is locked: some ticks
+	$admin->query('BEGIN; LOCK pg_db_role_setting IN ACCESS EXCLUSIVE MODE');
+	my (undef, undef, $error) = pooler_psql($node, 'SELECT 1', role => $asker,
+		options => '-c datestyle=German');
+	like($error, qr/the pooler could not start a backend/,
+		'a backend for a login does not get ready');
+	$admin->query('COMMIT');
+	is($client->value('SELECT pg_backend_pid()'), $backend, 'and that of the pool has stayed');
+	$client->quit;
+	reset_settings();
+}
 
 #----------------------------------------------------------------------------
 # more pools than backends

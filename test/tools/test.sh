@@ -109,6 +109,7 @@ run_unit_tests()
 	if run_make "${unit_tests[@]/#/.build/unit/}"; then
 		cp "${unit_tests[@]/#/.build/unit/}" "$work/src/test/unit"
 		run_prove timeout -k 30 900 prove --exec '' "${unit_tests[@]}"
+		mv "$work/prove.log" "$work/prove-unit.log"
 	else
 		failed=$((failed + 1))
 		echo "FAILED: the unit tests do not compile"
@@ -176,6 +177,18 @@ show_logs()
 	done
 }
 
+# show_failures: what each failed test has said of itself.
+show_failures()
+{
+	local prove
+
+	for prove in "$work"/prove*.log; do
+		[ -f "$prove" ] || continue
+		grep -E -A 6 '^# +Failed test|^test/.*Wstat:|^Bail out' "$prove" | tail -n 60 || true
+	done
+	grep -E '^(not ok|test .* FAILED)' "$work/regress.log" 2>/dev/null || true
+}
+
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -213,7 +226,11 @@ esac
 [ ${#regress_tests[@]} -eq 0 ] || run_regress_tests
 [ ${#tap_tests[@]} -eq 0 ] || run_tap_tests
 
-[ "$failed" -eq 0 ] || headline "kept for inspection: $work"
+if [ "$failed" -gt 0 ]; then
+	headline "kept for inspection: $work"
+	# again, for those who see the end only
+	show_failures
+fi
 echo
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
