@@ -27,6 +27,7 @@
  *-------------------------------------------------------------------------
  */
 #include "backend/internal.h"
+#include "backend/settings.h"
 
 #include <signal.h>
 #include <sys/socket.h>
@@ -196,7 +197,7 @@ check_pin_timeout(void)
 
 	if (pooler_pin_timeout == 0 || pooler_pool_mode == POOLER_MODE_SESSION ||
 		!TimestampDifferenceExceeds(shared->pinned_since, GetCurrentTimestamp(),
-									pooler_pin_timeout * 1000))
+									pooler_ms(pooler_pin_timeout)))
 		return;
 	pg_atomic_write_u32(&shared->end_reason, POOLER_END_PIN_TIMEOUT);
 	end_client();
@@ -1165,6 +1166,32 @@ pooler_wait_next_command(bool lost)
 	MemoryContextSwitchTo(cxt);
 }
 
+/* What ALTER ROLE and ALTER DATABASE say of our pool; nobody else can read it. */
+static void
+report_overrides(void)
+{
+	PoolerOverrides *overrides = &pooler_me.shared->overrides;
+
+	memset(overrides, 0, sizeof(*overrides));
+	for (int i = 0; i < POOLER_NPOOL_SETTINGS; i++)
+	{
+		struct config_generic *gconf = pooler_find_setting(pooler_pool_setting_name(i));
+
+		switch (gconf->source)
+		{
+			case PGC_S_GLOBAL:
+			case PGC_S_DATABASE:
+			case PGC_S_USER:
+			case PGC_S_DATABASE_USER:
+				overrides->given |= 1U << i;
+				overrides->value[i] = pooler_pool_setting_here(i);
+				break;
+			default:
+				break;
+		}
+	}
+}
+
 /* The pooler reads it before ReadyForQuery. */
 static void
 report_settings(void)
@@ -1201,6 +1228,7 @@ pooler_wait_begin(void)
 	shared->dbid = MyDatabaseId;
 	shared->roleid = GetAuthenticatedUserId();
 	shared->born_at = MyStartTimestamp;
+	report_overrides();
 	on_shmem_exit(on_exit_report, (Datum) 0);
 	prev_emit_log_hook = emit_log_hook;
 	emit_log_hook = report_end_reason;

@@ -23,26 +23,95 @@ char	   *pooler_unix_socket_directories;
 
 int			pooler_max_client_conn;
 int			pooler_max_backends;
-int			pooler_default_pool_size;
-int			pooler_min_pool_size;
-int			pooler_reserve_pool_size;
-int			pooler_max_db_connections;
 char	   *pooler_prefork;
 
-int			pooler_reserve_pool_timeout;
-int			pooler_server_idle_timeout;
-int			pooler_server_lifetime;
-int			pooler_server_connect_timeout;
-int			pooler_server_login_retry;
-int			pooler_query_wait_timeout;
-int			pooler_client_login_timeout;
-int			pooler_client_read_timeout;
-int			pooler_client_write_timeout;
+double		pooler_server_connect_timeout;
+double		pooler_server_login_retry;
+double		pooler_client_login_timeout;
+double		pooler_client_read_timeout;
+double		pooler_client_write_timeout;
+double		pooler_cancel_wait_timeout;
+double		pooler_pool_idle_timeout;
+double		pooler_stats_period;
+double		pooler_pin_timeout;
 int			pooler_session_memory;
 int			pooler_pool_mode;
 int			pooler_pin_limit;
-int			pooler_pin_timeout;
 int			pooler_prepared_statements_memory;
+
+char	   *pooler_admin_roles;
+char	   *pooler_aliases;
+char	   *pooler_ignore_startup_parameters;
+char	   *pooler_login_notify_message;
+
+int			pooler_log_connections;
+int			pooler_log_disconnections;
+bool		pooler_log_pooler_errors;
+bool		pooler_log_stats;
+
+bool		pooler_tcp_keepalive;
+int			pooler_tcp_keepcnt;
+int			pooler_tcp_keepidle;
+int			pooler_tcp_keepintvl;
+int			pooler_tcp_user_timeout;
+
+/* the server-wide values of what a pool may have of its own */
+static int	default_pool_size;
+static int	min_pool_size;
+static int	reserve_pool_size;
+static int	max_db_connections;
+static int	max_user_connections;
+static int	max_db_client_connections;
+static int	max_user_client_connections;
+static double reserve_pool_timeout;
+static double server_idle_timeout;
+static double server_lifetime;
+static double query_timeout;
+static double query_wait_timeout;
+static double query_wait_notify;
+static double client_idle_timeout;
+static double idle_transaction_timeout;
+static double transaction_timeout;
+
+typedef struct PoolSettingPlace
+{
+	const char *name;
+	int		   *count;			/* one of these */
+	double	   *seconds;
+} PoolSettingPlace;
+
+static const PoolSettingPlace pool_settings[POOLER_NPOOL_SETTINGS] = {
+	[POOLER_DEFAULT_POOL_SIZE] = {"pooler.default_pool_size", .count = &default_pool_size},
+	[POOLER_MIN_POOL_SIZE] = {"pooler.min_pool_size", .count = &min_pool_size},
+	[POOLER_RESERVE_POOL_SIZE] = {"pooler.reserve_pool_size", .count = &reserve_pool_size},
+	[POOLER_MAX_DB_CONNECTIONS] = {"pooler.max_db_connections", .count = &max_db_connections},
+	[POOLER_MAX_USER_CONNECTIONS] = {"pooler.max_user_connections", .count = &max_user_connections},
+	[POOLER_MAX_DB_CLIENT_CONNECTIONS] = {"pooler.max_db_client_connections", .count = &max_db_client_connections},
+	[POOLER_MAX_USER_CLIENT_CONNECTIONS] = {"pooler.max_user_client_connections", .count = &max_user_client_connections},
+	[POOLER_RESERVE_POOL_TIMEOUT] = {"pooler.reserve_pool_timeout", .seconds = &reserve_pool_timeout},
+	[POOLER_SERVER_IDLE_TIMEOUT] = {"pooler.server_idle_timeout", .seconds = &server_idle_timeout},
+	[POOLER_SERVER_LIFETIME] = {"pooler.server_lifetime", .seconds = &server_lifetime},
+	[POOLER_QUERY_TIMEOUT] = {"pooler.query_timeout", .seconds = &query_timeout},
+	[POOLER_QUERY_WAIT_TIMEOUT] = {"pooler.query_wait_timeout", .seconds = &query_wait_timeout},
+	[POOLER_QUERY_WAIT_NOTIFY] = {"pooler.query_wait_notify", .seconds = &query_wait_notify},
+	[POOLER_CLIENT_IDLE_TIMEOUT] = {"pooler.client_idle_timeout", .seconds = &client_idle_timeout},
+	[POOLER_IDLE_TRANSACTION_TIMEOUT] = {"pooler.idle_transaction_timeout", .seconds = &idle_transaction_timeout},
+	[POOLER_TRANSACTION_TIMEOUT] = {"pooler.transaction_timeout", .seconds = &transaction_timeout},
+};
+
+const char *
+pooler_pool_setting_name(PoolerPoolSetting setting)
+{
+	return pool_settings[setting].name;
+}
+
+double
+pooler_pool_setting_here(PoolerPoolSetting setting)
+{
+	const PoolSettingPlace *place = &pool_settings[setting];
+
+	return place->count ? *place->count : *place->seconds;
+}
 
 int
 pooler_max_backends_in_force(void)
@@ -165,6 +234,19 @@ check_listen_addresses(char **newval, void **extra, GucSource source)
 }
 
 static bool
+check_names(char **newval, void **extra, GucSource source)
+{
+	char	   *raw = pstrdup(*newval);
+	List	   *names;
+
+	if (SplitIdentifierString(raw, ',', &names))
+		return true;
+	GUC_check_errdetail("List syntax is invalid.");
+	GUC_check_errhint("Give names separated by commas; quote those with capital letters.");
+	return false;
+}
+
+static bool
 check_socket_directories(char **newval, void **extra, GucSource source)
 {
 	char	   *raw;
@@ -195,7 +277,7 @@ check_max_backends(int *newval, void **extra, GucSource source)
 	return false;
 }
 
-/* The integer settings in one table; see struct config_int. */
+/* The settings that are numbers, in two tables; see struct config_int. */
 typedef struct PoolerIntSetting
 {
 	const char *name;
@@ -236,76 +318,56 @@ static const PoolerIntSetting int_settings[] = {
 	{
 		.name = "pooler.default_pool_size",
 		.short_desc = "Maximum number of backends of a pool.",
-		.variable = &pooler_default_pool_size,
-		.boot = 20, .min = 1, .max = 32767,
-		.context = PGC_SIGHUP
+		.long_desc = "0 means as many as pooler.max_backends.",
+		.variable = &default_pool_size,
+		.boot = 20, .min = 0, .max = 32767,
+		.context = PGC_SUSET
 	},
 	{
 		.name = "pooler.min_pool_size",
 		.short_desc = "Number of backends that a pool in use keeps open.",
-		.variable = &pooler_min_pool_size,
+		.variable = &min_pool_size,
 		.boot = 0, .min = 0, .max = 32767,
-		.context = PGC_SIGHUP
+		.context = PGC_SUSET
 	},
 	{
 		.name = "pooler.reserve_pool_size",
 		.short_desc = "Number of additional backends of a pool whose clients wait too long.",
-		.variable = &pooler_reserve_pool_size,
+		.variable = &reserve_pool_size,
 		.boot = 0, .min = 0, .max = 32767,
-		.context = PGC_SIGHUP
+		.context = PGC_SUSET
 	},
 	{
 		.name = "pooler.max_db_connections",
 		.short_desc = "Maximum number of backends in all pools of one database.",
 		.long_desc = "0 means no limit.",
-		.variable = &pooler_max_db_connections,
+		.variable = &max_db_connections,
 		.boot = 0, .min = 0, .max = 262143,
-		.context = PGC_SIGHUP
+		.context = PGC_SUSET
 	},
 	{
-		.name = "pooler.reserve_pool_timeout",
-		.short_desc = "Time a client waits before the reserve of its pool is used.",
-		.variable = &pooler_reserve_pool_timeout,
-		.boot = 5, .min = 0, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+		.name = "pooler.max_user_connections",
+		.short_desc = "Maximum number of backends in all pools of one role.",
+		.long_desc = "0 means no limit.",
+		.variable = &max_user_connections,
+		.boot = 0, .min = 0, .max = 262143,
+		.context = PGC_SUSET
 	},
 	{
-		.name = "pooler.server_idle_timeout",
-		.short_desc = "Time after which an idle backend is closed.",
-		.long_desc = "0 means never.",
-		.variable = &pooler_server_idle_timeout,
-		.boot = 600, .min = 0, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+		.name = "pooler.max_db_client_connections",
+		.short_desc = "Maximum number of clients of one database.",
+		.long_desc = "0 means no limit.",
+		.variable = &max_db_client_connections,
+		.boot = 0, .min = 0, .max = 400000,
+		.context = PGC_SUSET
 	},
 	{
-		.name = "pooler.server_lifetime",
-		.short_desc = "Age after which a backend is closed when it becomes idle.",
-		.long_desc = "0 means never.",
-		.variable = &pooler_server_lifetime,
-		.boot = 3600, .min = 0, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
-	},
-	{
-		.name = "pooler.server_connect_timeout",
-		.short_desc = "Time a new backend may take to get ready.",
-		.variable = &pooler_server_connect_timeout,
-		.boot = 15, .min = 1, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
-	},
-	{
-		.name = "pooler.server_login_retry",
-		.short_desc = "Time to wait after a backend could not be started.",
-		.variable = &pooler_server_login_retry,
-		.boot = 15, .min = 0, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
-	},
-	{
-		.name = "pooler.query_wait_timeout",
-		.short_desc = "Time a client may wait for a backend.",
-		.long_desc = "0 means without limit.",
-		.variable = &pooler_query_wait_timeout,
-		.boot = 120, .min = 0, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+		.name = "pooler.max_user_client_connections",
+		.short_desc = "Maximum number of clients of one role.",
+		.long_desc = "0 means no limit.",
+		.variable = &max_user_client_connections,
+		.boot = 0, .min = 0, .max = 400000,
+		.context = PGC_SUSET
 	},
 	{
 		.name = "pooler.pin_limit",
@@ -313,15 +375,7 @@ static const PoolerIntSetting int_settings[] = {
 		.long_desc = "In percent of the pool's size.",
 		.variable = &pooler_pin_limit,
 		.boot = 100, .min = 0, .max = 100,
-		.context = PGC_SIGHUP
-	},
-	{
-		.name = "pooler.pin_timeout",
-		.short_desc = "Time a session may keep its backend between transactions.",
-		.long_desc = "0 means without limit.",
-		.variable = &pooler_pin_timeout,
-		.boot = 0, .min = 0, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+		.context = PGC_SUSET
 	},
 	{
 		.name = "pooler.session_memory",
@@ -340,33 +394,202 @@ static const PoolerIntSetting int_settings[] = {
 		.context = PGC_SIGHUP, .flags = GUC_UNIT_KB
 	},
 	{
+		.name = "pooler.tcp_keepcnt",
+		.short_desc = "Number of TCP keepalive probes that a client may leave unanswered.",
+		.long_desc = "0 means the server's tcp_keepalives_count.",
+		.variable = &pooler_tcp_keepcnt,
+		.boot = 0, .min = 0, .max = INT_MAX,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.tcp_keepidle",
+		.short_desc = "Time without traffic before TCP sends a keepalive probe to a client.",
+		.long_desc = "0 means the server's tcp_keepalives_idle.",
+		.variable = &pooler_tcp_keepidle,
+		.boot = 0, .min = 0, .max = INT_MAX,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.tcp_keepintvl",
+		.short_desc = "Time between TCP keepalive probes to a client.",
+		.long_desc = "0 means the server's tcp_keepalives_interval.",
+		.variable = &pooler_tcp_keepintvl,
+		.boot = 0, .min = 0, .max = INT_MAX,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+	},
+	{
+		.name = "pooler.tcp_user_timeout",
+		.short_desc = "Time that data sent to a client may go unacknowledged by TCP.",
+		.long_desc = "0 means the server's tcp_user_timeout.",
+		.variable = &pooler_tcp_user_timeout,
+		.boot = 0, .min = 0, .max = INT_MAX,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_MS
+	},
+};
+
+/*
+ * Times are in seconds, of which PgBouncer allows fractions.  TimestampTz
+ * arithmetic counts milliseconds in an int.
+ */
+#define MAX_SECONDS		(INT_MAX / 1000)
+
+typedef struct PoolerTimeSetting
+{
+	const char *name;
+	const char *short_desc;
+	const char *long_desc;
+	double	   *variable;
+	double		boot;
+	double		min;
+	double		max;
+	GucContext	context;
+} PoolerTimeSetting;
+
+static const PoolerTimeSetting time_settings[] = {
+	{
+		.name = "pooler.reserve_pool_timeout",
+		.short_desc = "Time a client waits before the reserve of its pool is used.",
+		.variable = &reserve_pool_timeout,
+		.boot = 5, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.server_idle_timeout",
+		.short_desc = "Time after which an idle backend is closed.",
+		.long_desc = "0 means never.",
+		.variable = &server_idle_timeout,
+		.boot = 600, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.server_lifetime",
+		.short_desc = "Age after which a backend is closed when it becomes idle.",
+		.long_desc = "0 means never.",
+		.variable = &server_lifetime,
+		.boot = 3600, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.query_timeout",
+		.short_desc = "Time a command may take.",
+		.long_desc = "0 means without limit.",
+		.variable = &query_timeout,
+		.boot = 0, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.query_wait_timeout",
+		.short_desc = "Time a client may wait for a backend.",
+		.long_desc = "0 means without limit.",
+		.variable = &query_wait_timeout,
+		.boot = 120, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.query_wait_notify",
+		.short_desc = "Time after which a client that waits for a backend is told so.",
+		.long_desc = "0 means never.",
+		.variable = &query_wait_notify,
+		.boot = 5, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.client_idle_timeout",
+		.short_desc = "Time a client may be idle outside a transaction.",
+		.long_desc = "0 means without limit.",
+		.variable = &client_idle_timeout,
+		.boot = 0, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.idle_transaction_timeout",
+		.short_desc = "Time a client may be idle in a transaction.",
+		.long_desc = "0 means without limit.",
+		.variable = &idle_transaction_timeout,
+		.boot = 0, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.transaction_timeout",
+		.short_desc = "Time a transaction may take.",
+		.long_desc = "0 means without limit.",
+		.variable = &transaction_timeout,
+		.boot = 0, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.pin_timeout",
+		.short_desc = "Time a session may keep its backend between transactions.",
+		.long_desc = "0 means without limit.",
+		.variable = &pooler_pin_timeout,
+		.boot = 0, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.server_connect_timeout",
+		.short_desc = "Time a new backend may take to get ready.",
+		.variable = &pooler_server_connect_timeout,
+		.boot = 15, .min = 0.001, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.server_login_retry",
+		.short_desc = "Time to wait after a backend could not be started.",
+		.variable = &pooler_server_login_retry,
+		.boot = 15, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
+	},
+	{
 		.name = "pooler.client_login_timeout",
 		.short_desc = "Time a client may take to log in.",
 		.long_desc = "0 means without limit.",
 		.variable = &pooler_client_login_timeout,
-		.boot = 60, .min = 0, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+		.boot = 60, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
 	},
 	{
 		.name = "pooler.client_read_timeout",
 		.short_desc = "Time a client may leave a message unfinished while others wait for its backend.",
 		.long_desc = "0 means without limit.",
 		.variable = &pooler_client_read_timeout,
-		.boot = 30, .min = 0, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+		.boot = 30, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
 	},
 	{
 		.name = "pooler.client_write_timeout",
 		.short_desc = "Time a client may leave its result unread while others wait for its backend.",
 		.long_desc = "0 means without limit.",
 		.variable = &pooler_client_write_timeout,
-		.boot = 30, .min = 0, .max = INT_MAX / 1000,
-		.context = PGC_SIGHUP, .flags = GUC_UNIT_S
+		.boot = 30, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.cancel_wait_timeout",
+		.short_desc = "Time a cancel request may wait for the command that it is meant for.",
+		.long_desc = "0 means without limit.",
+		.variable = &pooler_cancel_wait_timeout,
+		.boot = 10, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.pool_idle_timeout",
+		.short_desc = "Time after which a pool without clients and backends is forgotten.",
+		.long_desc = "0 means never.",
+		.variable = &pooler_pool_idle_timeout,
+		.boot = 0, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.stats_period",
+		.short_desc = "Time over which averages are taken.",
+		.variable = &pooler_stats_period,
+		.boot = 60, .min = 1, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
 	},
 };
 
 static void
-define_int_settings(void)
+define_number_settings(void)
 {
 	for (int i = 0; i < (int) lengthof(int_settings); i++)
 	{
@@ -378,6 +601,15 @@ define_int_settings(void)
 								 /* assign_hook = */ NULL,
 								 /* show_hook = */ NULL);
 	}
+	for (int i = 0; i < (int) lengthof(time_settings); i++)
+	{
+		const PoolerTimeSetting *s = &time_settings[i];
+
+		DefineCustomRealVariable(s->name, s->short_desc, s->long_desc,
+								 s->variable, s->boot, s->min, s->max,
+								 s->context, GUC_UNIT_S,
+								 NULL, NULL, NULL);
+	}
 }
 
 static const struct config_enum_entry pool_modes[] = {
@@ -387,9 +619,49 @@ static const struct config_enum_entry pool_modes[] = {
 	{NULL, 0, false}
 };
 
+static const struct config_enum_entry log_choices[] = {
+	{"server", POOLER_LOG_SERVER, false},
+	{"on", POOLER_LOG_ON, false},
+	{"off", POOLER_LOG_OFF, false},
+	{"true", POOLER_LOG_ON, true},
+	{"false", POOLER_LOG_OFF, true},
+	{"yes", POOLER_LOG_ON, true},
+	{"no", POOLER_LOG_OFF, true},
+	{"1", POOLER_LOG_ON, true},
+	{"0", POOLER_LOG_OFF, true},
+	{NULL, 0, false}
+};
+
+static void
+define_bool_settings(void)
+{
+	DefineCustomBoolVariable("pooler.log_pooler_errors",
+							 "Logs the errors that the pooler itself sends to clients.",
+							 NULL, &pooler_log_pooler_errors, true,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pooler.log_stats",
+							 "Logs statistics of all pools once in each pooler.stats_period.",
+							 NULL, &pooler_log_stats, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pooler.tcp_keepalive",
+							 "Has TCP find out whether clients are still there.",
+							 NULL, &pooler_tcp_keepalive, true,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
 static void
 define_enum_settings(void)
 {
+	DefineCustomEnumVariable("pooler.log_connections",
+							 "Logs clients that connect to the pooler.",
+							 "server: as the server's log_connections says.",
+							 &pooler_log_connections, POOLER_LOG_SERVER,
+							 log_choices, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("pooler.log_disconnections",
+							 "Logs clients that leave the pooler.",
+							 "server: as the server's log_disconnections says.",
+							 &pooler_log_disconnections, POOLER_LOG_SERVER,
+							 log_choices, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("pooler.pool_mode",
 							 "When a client gives its backend to others.",
 							 "transaction: between transactions; session: when it leaves; statement: as transaction, but transaction blocks are refused.",
@@ -427,12 +699,45 @@ define_string_settings(void)
 							   PGC_SIGHUP,
 							    /* flags = */ 0,
 							   check_prefork, NULL, NULL);
+	DefineCustomStringVariable("pooler.admin_roles",
+							   "Roles that may use all commands of the console.",
+							   "Superusers may in any case, members of pg_monitor may read.",
+							   &pooler_admin_roles,
+							    /* bootValue = */ "",
+							   PGC_SIGHUP,
+							    /* flags = */ GUC_LIST_INPUT,
+							   check_names, NULL, NULL);
+	DefineCustomStringVariable("pooler.aliases",
+							   "Other names for databases, as \"alias = database [role]\".",
+							   "Clients that connect to the alias get the database, and the role if one is given.",
+							   &pooler_aliases,
+							    /* bootValue = */ "",
+							   PGC_SIGHUP,
+							    /* flags = */ 0,
+							   NULL, NULL, NULL);
+	DefineCustomStringVariable("pooler.ignore_startup_parameters",
+							   "Startup parameters of clients that are accepted and have no effect.",
+							   NULL,
+							   &pooler_ignore_startup_parameters,
+							    /* bootValue = */ "",
+							   PGC_SIGHUP,
+							    /* flags = */ GUC_LIST_INPUT,
+							   check_names, NULL, NULL);
+	DefineCustomStringVariable("pooler.login_notify_message",
+							   "Notice that each client gets when it has logged in.",
+							   NULL,
+							   &pooler_login_notify_message,
+							    /* bootValue = */ "",
+							   PGC_SIGHUP,
+							    /* flags = */ 0,
+							   NULL, NULL, NULL);
 }
 
 void
 pooler_guc_init(void)
 {
-	define_int_settings();
+	define_number_settings();
+	define_bool_settings();
 	define_enum_settings();
 	define_string_settings();
 	MarkGUCPrefixReserved("pooler");

@@ -21,11 +21,63 @@ extern char *pooler_unix_socket_directories;	/* NULL: the server's */
 /* limits */
 extern int	pooler_max_client_conn;
 extern int	pooler_max_backends;	/* 0: four fifths of max_connections */
-extern int	pooler_default_pool_size;
-extern int	pooler_min_pool_size;
-extern int	pooler_reserve_pool_size;
-extern int	pooler_max_db_connections;	/* 0: no limit */
 extern char *pooler_prefork;
+
+/*
+ * What a pool may have of its own, by ALTER ROLE or ALTER DATABASE ... SET.
+ * The pooler has no database and can't read those: a backend tells it what it
+ * was born with (PoolerOverrides).  Counts, and times in seconds; 0 mostly
+ * means no limit.  Ask pooler_pool_count() and pooler_pool_ms().
+ */
+typedef enum PoolerPoolSetting
+{
+	POOLER_DEFAULT_POOL_SIZE,
+	POOLER_MIN_POOL_SIZE,
+	POOLER_RESERVE_POOL_SIZE,
+	POOLER_MAX_DB_CONNECTIONS,
+	POOLER_MAX_USER_CONNECTIONS,
+	POOLER_MAX_DB_CLIENT_CONNECTIONS,
+	POOLER_MAX_USER_CLIENT_CONNECTIONS,
+	POOLER_RESERVE_POOL_TIMEOUT,
+	POOLER_SERVER_IDLE_TIMEOUT,
+	POOLER_SERVER_LIFETIME,
+	POOLER_QUERY_TIMEOUT,
+	POOLER_QUERY_WAIT_TIMEOUT,
+	POOLER_QUERY_WAIT_NOTIFY,
+	POOLER_CLIENT_IDLE_TIMEOUT,
+	POOLER_IDLE_TRANSACTION_TIMEOUT,
+	POOLER_TRANSACTION_TIMEOUT,
+	POOLER_NPOOL_SETTINGS
+} PoolerPoolSetting;
+
+/* Those that differ from the server's, and how. */
+typedef struct PoolerOverrides
+{
+	uint32		given;			/* a bit for each setting */
+	double		value[POOLER_NPOOL_SETTINGS];
+} PoolerOverrides;
+
+extern const char *pooler_pool_setting_name(PoolerPoolSetting setting);
+
+/* The value in force in this process: in the pooler, the server's. */
+extern double pooler_pool_setting_here(PoolerPoolSetting setting);
+
+static inline double
+pooler_pool_setting(const PoolerOverrides *overrides, PoolerPoolSetting setting)
+{
+	if (overrides->given & (1U << setting))
+		return overrides->value[setting];
+	return pooler_pool_setting_here(setting);
+}
+
+/* Seconds as milliseconds; what is not 0 does not become 0. */
+static inline int
+pooler_ms(double seconds)
+{
+	int			ms = (int) (seconds * 1000);
+
+	return ms == 0 && seconds > 0 ? 1 : ms;
+}
 
 /* when a client keeps its backend */
 typedef enum PoolerPoolMode
@@ -37,22 +89,47 @@ typedef enum PoolerPoolMode
 
 extern int	pooler_pool_mode;	/* a PoolerPoolMode */
 extern int	pooler_pin_limit;	/* percent of a pool */
-extern int	pooler_pin_timeout; /* seconds, 0 = none */
+extern double pooler_pin_timeout;	/* seconds, 0 = none */
 
 /* memory: kB */
 extern int	pooler_session_memory;
 extern int	pooler_prepared_statements_memory;
 
-/* timeouts: seconds unless the name says otherwise, 0 = none */
-extern int	pooler_reserve_pool_timeout;
-extern int	pooler_server_idle_timeout;
-extern int	pooler_server_lifetime;
-extern int	pooler_server_connect_timeout;
-extern int	pooler_server_login_retry;
-extern int	pooler_query_wait_timeout;
-extern int	pooler_client_login_timeout;
-extern int	pooler_client_read_timeout;
-extern int	pooler_client_write_timeout;
+/* times: seconds, 0 = none; see pooler_ms() */
+extern double pooler_server_connect_timeout;
+extern double pooler_server_login_retry;
+extern double pooler_client_login_timeout;
+extern double pooler_client_read_timeout;
+extern double pooler_client_write_timeout;
+extern double pooler_cancel_wait_timeout;
+extern double pooler_pool_idle_timeout;
+extern double pooler_stats_period;
+
+/* who and what */
+extern char *pooler_admin_roles;	/* list of names */
+extern char *pooler_aliases;
+extern char *pooler_ignore_startup_parameters;	/* list of names */
+extern char *pooler_login_notify_message;
+
+/* logging */
+typedef enum PoolerLogChoice
+{
+	POOLER_LOG_SERVER,			/* as the server's own setting */
+	POOLER_LOG_ON,
+	POOLER_LOG_OFF
+} PoolerLogChoice;
+
+extern int	pooler_log_connections; /* a PoolerLogChoice */
+extern int	pooler_log_disconnections;
+extern bool pooler_log_pooler_errors;
+extern bool pooler_log_stats;
+
+/* TCP; 0: the server's setting */
+extern bool pooler_tcp_keepalive;
+extern int	pooler_tcp_keepcnt;
+extern int	pooler_tcp_keepidle;
+extern int	pooler_tcp_keepintvl;
+extern int	pooler_tcp_user_timeout;
 
 /* pooler.max_backends, or what 0 stands for */
 extern int	pooler_max_backends_in_force(void);

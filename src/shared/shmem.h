@@ -20,6 +20,7 @@
 #include "lib/dshash.h"
 #include "libpq/pqcomm.h"
 #include "port/atomics.h"
+#include "shared/guc.h"
 #include "shared/pin.h"
 #include "shared/state.h"
 #include "shared/stats.h"
@@ -128,6 +129,7 @@ typedef struct PoolerBackend
 	Oid			dbid;
 	Oid			roleid;
 	TimestampTz born_at;
+	PoolerOverrides overrides;	/* what ALTER ROLE and ALTER DATABASE say */
 
 	/* backend */
 	TimestampTz state_since;
@@ -197,10 +199,23 @@ typedef struct PoolerPool
 	int32		owner;			/* client slot for which alone it is there,
 								 * because of its startup settings; else
 								 * POOLER_NO_OWNER or POOLER_OWNER_GONE */
+	PoolerOverrides overrides;	/* as the last backend that was born told */
 	TimestampTz created_at;
 	PoolerCounters counters;	/* of backends that have gone, and of the
 								 * worker itself */
 } PoolerPool;
+
+static inline int
+pooler_pool_count(const PoolerPool *pool, PoolerPoolSetting setting)
+{
+	return (int) pooler_pool_setting(&pool->overrides, setting);
+}
+
+static inline int
+pooler_pool_ms(const PoolerPool *pool, PoolerPoolSetting setting)
+{
+	return pooler_ms(pooler_pool_setting(&pool->overrides, setting));
+}
 
 /* A database that idle pool backends have to leave; see evict.h. */
 #define POOLER_MAX_EVICTIONS	32

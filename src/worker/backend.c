@@ -261,6 +261,7 @@ delegated_login_done(int backend, const char *settings, size_t len)
 	b->login_client = -1;
 	pooler_pools[pool].nbackends++;
 	pooler_pools[pool].counters.births++;
+	pooler_pool_learn(pool, backend, has_settings);
 	dlist_push_tail(&pooler_worker_pools[pool].backends, &wb->pool_node);
 
 	pooler_client_set_state(client, POOLER_CLIENT_IDLE, 0);

@@ -264,7 +264,7 @@ pooler_birth_start(WorkerBirthKind kind, int pool, const char *database,
 	birth->has_settings = settings_len > 0 &&
 		(pool < 0 || pooler_pools[pool].owner == POOLER_NO_OWNER);
 	birth->deadline = TimestampTzPlusMilliseconds(pooler_worker.now,
-												  pooler_server_connect_timeout * INT64CONST(1000));
+												  pooler_ms(pooler_server_connect_timeout));
 	cxt = MemoryContextSwitchTo(cxt);
 	initStringInfo(&birth->in);
 	initStringInfo(&birth->parameters);
@@ -377,6 +377,7 @@ ready(int backend)
 		return;
 	}
 	pool->counters.births++;
+	pooler_pool_learn(birth->pool, backend, birth->has_settings);
 	if (birth->key != NULL)
 		pooler_login_parameters_known(birth);
 	if (birth->kind == WORKER_BIRTH_PROBE)

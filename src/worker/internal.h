@@ -198,6 +198,7 @@ typedef struct WorkerPool
 								 * that have not gone yet */
 	TimestampTz asked_at;		/* the last of them */
 	bool		prefork;		/* named in pooler.prefork */
+	bool		learnt;			/* PoolerPool.overrides are up to date */
 } WorkerPool;
 
 extern WorkerPool *pooler_worker_pools;
@@ -208,6 +209,12 @@ extern void pooler_pool_startup(void);
 extern int	pooler_pool_find(Oid dbid, Oid roleid, const char *database,
 							 const char *role, int owner);
 extern void pooler_pool_client_left(int pool);
+
+/*
+ * A backend that was born for this pool, perhaps with a client's settings, has
+ * told what the pool has of its own.
+ */
+extern void pooler_pool_learn(int pool, int backend, bool has_settings);
 
 /* Starts backends for those who wait, or makes room for them elsewhere. */
 extern void pooler_pool_grow(int pool);
@@ -241,7 +248,10 @@ extern bool pooler_pool_recheck(void);
 /* Sends idle backends away from databases that somebody wants for himself. */
 extern void pooler_pool_evict(void);
 
-/* Has all backends replaced as soon as they are idle. */
+/*
+ * ALTER ROLE or ALTER DATABASE ... SET: has all backends replaced as soon as
+ * they are idle, and asks anew what pools have of their own.
+ */
 extern void pooler_pool_replace_all(void);
 
 /* Sends all backends away as soon as nobody waits for them. */

@@ -57,7 +57,7 @@ pooler_login_begin(int slot)
 	login->step = LOGIN_STARTUP;
 	if (pooler_client_login_timeout > 0)
 		login->deadline = TimestampTzPlusMilliseconds(pooler_worker.now,
-													  pooler_client_login_timeout * INT64CONST(1000));
+													  pooler_ms(pooler_client_login_timeout));
 	login->port.sock = PGINVALID_SOCKET;
 	login->port.raddr = client->raddr;
 	login->port.laddr = client->laddr;

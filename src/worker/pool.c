@@ -62,9 +62,14 @@ pooler_pool_startup(void)
 static int
 size_of(const PoolerPool *pool)
 {
+	int			size;
+
 	if (pool->owner == POOLER_OWNER_GONE)
 		return 0;
-	return pool->owner >= 0 ? 1 : pooler_default_pool_size;
+	if (pool->owner >= 0)
+		return 1;
+	size = pooler_pool_count(pool, POOLER_DEFAULT_POOL_SIZE);
+	return size > 0 ? size : pooler_max_backends_in_force();
 }
 
 static void
@@ -81,11 +86,13 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 	strlcpy(pool->database, database, NAMEDATALEN);
 	strlcpy(pool->role, role, NAMEDATALEN);
 	pool->owner = owner;
+	pool->overrides.given = 0;
 	pool->size = size_of(pool);
 	pool->created_at = pooler_worker.now;
 	memset(&pool->counters, 0, sizeof(pool->counters));
 	pooler_worker_pools[index].retry_at = 0;
 	pooler_worker_pools[index].prefork = false;
+	pooler_worker_pools[index].learnt = false;
 	pooler_worker_pools[index].asked = 0;
 	pg_atomic_write_u32(&pool->surplus, 0);
 	pg_write_barrier();
@@ -204,30 +211,38 @@ count_staying(int index)
 	return n;
 }
 
+static int
+reserve_of(PoolerPool *pool)
+{
+	if (pool->owner != POOLER_NO_OWNER)
+		return 0;
+	return pooler_pool_count(pool, POOLER_RESERVE_POOL_SIZE);
+}
+
 /* The pool's size, with the reserve once somebody has waited long enough. */
 static int
 pool_limit(PoolerPool *pool)
 {
+	int			reserve = reserve_of(pool);
 	TimestampTz since;
 
-	if (pooler_reserve_pool_size == 0 || pool->owner != POOLER_NO_OWNER ||
-		pooler_queue_first(pool, &since) < 0 ||
+	if (reserve == 0 || pooler_queue_first(pool, &since) < 0 ||
 		!TimestampDifferenceExceeds(since, pooler_worker.now,
-									pooler_reserve_pool_timeout * 1000))
+									pooler_pool_ms(pool, POOLER_RESERVE_POOL_TIMEOUT)))
 		return pool->size;
-	return pool->size + pooler_reserve_pool_size;
+	return pool->size + reserve;
 }
 
 bool
 pooler_pool_has_room(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
+	int			max_db = pooler_pool_count(pool, POOLER_MAX_DB_CONNECTIONS);
 
 	/* the backend in question is counted already */
 	return pool->nbackends <= pool->size &&
 		count_backends(InvalidOid) <= pooler_max_backends_in_force() &&
-		(pooler_max_db_connections == 0 ||
-		 count_backends(pool->dbid) <= pooler_max_db_connections);
+		(max_db == 0 || count_backends(pool->dbid) <= max_db);
 }
 
 static void
@@ -354,7 +369,7 @@ find_victim(int for_pool, Oid dbid)
 
 		if (i == for_pool || pool->nbackends == 0 ||
 			(dbid != InvalidOid && pool->dbid != dbid) ||
-			count_staying(i) <= pooler_min_pool_size)
+			count_staying(i) <= pooler_pool_count(pool, POOLER_MIN_POOL_SIZE))
 			continue;
 		b = longest_idle(i, &since);
 		if (b >= 0 && (victim < 0 || since < longest))
@@ -402,7 +417,8 @@ ask_richest(int for_pool, Oid dbid)
 			return;				/* wait for the one that is about to go */
 		staying = count_staying(i);
 		if (i == for_pool || pooler_worker_pools[i].asked > 0 ||
-			staying <= pooler_min_pool_size || staying <= most)
+			staying <= pooler_pool_count(&pooler_pools[i], POOLER_MIN_POOL_SIZE) ||
+			staying <= most)
 			continue;
 		most = staying;
 		richest = i;
@@ -519,7 +535,7 @@ refresh_names(int index)
 }
 
 static int
-start_shared(int index)
+start_shared(int index, WorkerBirthKind kind)
 {
 	PoolerPool *pool = &pooler_pools[index];
 	PoolerIdentity who = {0};
@@ -530,7 +546,7 @@ start_shared(int index)
 	who.dbid = pool->dbid;
 	who.roleid = pool->roleid;
 	key = pooler_parameters_key(CurrentMemoryContext, &who, NULL, 0, &key_len);
-	backend = pooler_birth_start(WORKER_BIRTH_POOL, index, pool->database,
+	backend = pooler_birth_start(kind, index, pool->database,
 								 pool->role, NULL, 0, key, key_len, -1);
 	pfree(key);
 	return backend;
@@ -558,7 +574,7 @@ give_birth(int index)
 	}
 	refresh_names(index);
 	return (pooler_pools[index].owner >= 0 ? start_own(index) :
-			start_shared(index)) >= 0;
+			start_shared(index, WORKER_BIRTH_POOL)) >= 0;
 }
 
 /* Room for one more, within the pool and among all? */
@@ -566,6 +582,7 @@ static bool
 may_grow(int index, bool needed)
 {
 	PoolerPool *pool = &pooler_pools[index];
+	int			max_db = pooler_pool_count(pool, POOLER_MAX_DB_CONNECTIONS);
 
 	if (pooler_worker.draining || pool->nbackends >= pool_limit(pool) ||
 		pooler_evict_wanted(pool->dbid))
@@ -573,8 +590,7 @@ may_grow(int index, bool needed)
 	if (pool->nbackends > 0 &&
 		pooler_worker_pools[index].retry_at > pooler_worker.now)
 		return false;
-	if (pooler_max_db_connections > 0 &&
-		!has_room(index, pool->dbid, pooler_max_db_connections, needed))
+	if (max_db > 0 && !has_room(index, pool->dbid, max_db, needed))
 		return false;
 	return has_room(index, InvalidOid, pooler_max_backends_in_force(), needed);
 }
@@ -616,7 +632,7 @@ pooler_pool_birth_failed(int index, const void *message, size_t len)
 
 	pooler_worker_pools[index].retry_at =
 		TimestampTzPlusMilliseconds(pooler_worker.now,
-									pooler_server_login_retry * INT64CONST(1000));
+									pooler_ms(pooler_server_login_retry));
 	if (pool->nbackends > 1)	/* the failed one still counts */
 		return;
 	while ((client = pooler_queue_first(pool, &since)) >= 0)
@@ -647,29 +663,71 @@ pooler_pool_backend_left(int index)
 }
 
 /*---------------------------------------------------------------------------
+ * what a pool has of its own
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * What a client has asked for when it connected hides what the pool has, but
+ * is better than nothing.
+ */
+void
+pooler_pool_learn(int index, int backend, bool has_settings)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	if (has_settings && pooler_worker_pools[index].learnt)
+		return;
+	pool->overrides = pooler_backends[backend].overrides;
+	pool->size = size_of(pool);
+	if (!has_settings)
+		pooler_worker_pools[index].learnt = true;
+}
+
+/*
+ * Something has changed and no backend is born that would tell: clients may be
+ * idle for long.
+ */
+static void
+ask_if_outdated(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	if (pooler_worker_pools[index].learnt || pool->owner != POOLER_NO_OWNER ||
+		pool->nclients == 0 || pool->nstarting > 0 || pooler_worker.draining ||
+		pooler_worker_pools[index].retry_at > pooler_worker.now ||
+		pooler_evict_wanted(pool->dbid) || !take_birth_token())
+		return;
+	(void) start_shared(index, WORKER_BIRTH_PROBE);
+}
+
+/*---------------------------------------------------------------------------
  * by the clock
  *---------------------------------------------------------------------------
  */
 
 static bool
-outlived(int backend)
+outlived(int index, int backend)
 {
-	return pooler_server_lifetime > 0 &&
+	int			lifetime = pooler_pool_ms(&pooler_pools[index], POOLER_SERVER_LIFETIME);
+
+	return lifetime > 0 &&
 		TimestampDifferenceExceeds(pooler_backends[backend].born_at,
-								   pooler_worker.now,
-								   pooler_server_lifetime * 1000);
+								   pooler_worker.now, lifetime);
 }
 
 static bool
 too_old(int index, int backend, TimestampTz idle_since)
 {
-	if (pooler_backends[backend].drain_gen !=
-		pg_atomic_read_u32(&pooler_pools[index].drain_gen) || outlived(backend))
+	PoolerPool *pool = &pooler_pools[index];
+	int			timeout = pooler_pool_ms(pool, POOLER_SERVER_IDLE_TIMEOUT);
+
+	if (pooler_backends[backend].drain_gen != pg_atomic_read_u32(&pool->drain_gen) ||
+		outlived(index, backend))
 		return true;
-	return pooler_server_idle_timeout > 0 &&
-		TimestampDifferenceExceeds(idle_since, pooler_worker.now,
-								   pooler_server_idle_timeout * 1000) &&
-		count_staying(index) > pooler_min_pool_size;
+	return timeout > 0 &&
+		TimestampDifferenceExceeds(idle_since, pooler_worker.now, timeout) &&
+		count_staying(index) > pooler_pool_count(pool, POOLER_MIN_POOL_SIZE);
 }
 
 /*
@@ -697,7 +755,8 @@ retire_old(int index)
 			if (too_old(index, b, since))
 				retire(b);
 		}
-		else if (!busy_one && pooler_backends[b].drain_gen == drain_gen && outlived(b))
+		else if (!busy_one && pooler_backends[b].drain_gen == drain_gen &&
+				 outlived(index, b))
 		{
 			pooler_backends[b].drain_gen = drain_gen - 1;
 			busy_one = true;
@@ -710,8 +769,7 @@ static void
 retire_surplus(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
-	int			n = count_staying(index) - pool->size -
-		(pool->owner == POOLER_NO_OWNER ? pooler_reserve_pool_size : 0);
+	int			n = count_staying(index) - pool->size - reserve_of(pool);
 
 	for (; n > 0; n--)
 	{
@@ -729,7 +787,7 @@ static void
 keep_minimum(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
-	int			minimum = Min(pooler_min_pool_size, pool->size);
+	int			minimum = Min(pooler_pool_count(pool, POOLER_MIN_POOL_SIZE), pool->size);
 
 	if (pool->nclients == 0 && !pooler_worker_pools[index].prefork)
 		return;
@@ -797,6 +855,7 @@ pooler_pool_tick(void)
 		retire_old(i);
 		retire_surplus(i);
 		keep_minimum(i);
+		ask_if_outdated(i);
 		if (pg_atomic_read_u32(&pool->nwaiting) > 0)
 		{
 			pooler_pool_grow(i);
@@ -842,7 +901,10 @@ void
 pooler_pool_replace_all(void)
 {
 	for (int i = 0; i < npools; i++)
+	{
+		pooler_worker_pools[i].learnt = false;
 		drain(i);
+	}
 }
 
 /* Who waits is still served, by the backends that there are. */

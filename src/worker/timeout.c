@@ -55,7 +55,7 @@ end_longest_waiting(int pool_index)
 	error.detail = _("pooler.query_wait_timeout has passed.");
 	while ((client = pooler_queue_first(pool, &since)) >= 0 &&
 		   TimestampDifferenceExceeds(since, pooler_worker.now,
-									  pooler_query_wait_timeout * 1000))
+									  pooler_pool_ms(pool, POOLER_QUERY_WAIT_TIMEOUT)))
 	{
 		if (!pooler_queue_remove(pool, client,
 								 pooler_client_gen(&pooler_clients[client])))
@@ -149,7 +149,7 @@ check_backend(int backend)
 	uint64		w = pg_atomic_read_u64(&pooler_backends[backend].word);
 	uint32		client = pooler_backend_word_client(w);
 	uint32		wait_event = 0;
-	int			limit;
+	double		limit;
 	uint64		progress;
 
 	if (pooler_backend_word_state(w) == POOLER_BACKEND_BUSY &&
@@ -180,7 +180,7 @@ check_backend(int backend)
 	limit = wait_event == WAIT_EVENT_CLIENT_WRITE ?
 		pooler_client_write_timeout : pooler_client_read_timeout;
 	if (limit > 0 &&
-		TimestampDifferenceExceeds(stall->since, pooler_worker.now, limit * 1000))
+		TimestampDifferenceExceeds(stall->since, pooler_worker.now, pooler_ms(limit)))
 		end_client(backend, client,
 				   wait_event == WAIT_EVENT_CLIENT_WRITE ?
 				   POOLER_END_WRITE_TIMEOUT : POOLER_END_READ_TIMEOUT);
@@ -198,7 +198,7 @@ pinned_too_long(PoolerBackend *b)
 		return false;
 	pg_read_barrier();
 	return TimestampDifferenceExceeds(b->pinned_since, pooler_worker.now,
-									  pooler_pin_timeout * 1000);
+									  pooler_ms(pooler_pin_timeout));
 }
 
 /*
@@ -249,7 +249,7 @@ pooler_timeout_tick(void)
 		if (!pooler_pools[i].in_use ||
 			pg_atomic_read_u32(&pooler_pools[i].nwaiting) == 0)
 			continue;
-		if (pooler_query_wait_timeout > 0)
+		if (pooler_pool_ms(&pooler_pools[i], POOLER_QUERY_WAIT_TIMEOUT) > 0)
 			end_longest_waiting(i);
 		check_stalls(i);
 	}
