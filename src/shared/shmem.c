@@ -143,6 +143,8 @@ shmem_startup(void)
 		pg_atomic_init_u32(&pooler_shared->defaults_gen, 0);
 		pg_atomic_init_u32(&pooler_shared->clients_gone, 0);
 		SpinLockInit(&pooler_shared->evict_mutex);
+		for (int i = 0; i < POOLER_SET_REQUESTS; i++)
+			SpinLockInit(&pooler_shared->set_requests[i].mutex);
 		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
 		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)
 			pg_atomic_init_u32(&pooler_shared->debug_waiting[i], 0);

@@ -20,7 +20,8 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "shared/guc.h"
-#include "sql/snapshot.h"
+#include "shared/pool_count.h"
+#include "shared/snapshot.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
@@ -42,9 +43,10 @@ static const char *const activity_names[] = {
 	[POOLER_ACTIVITY_PINNED] = "pinned",
 	[POOLER_ACTIVITY_ACTIVE] = "active",
 	[POOLER_ACTIVITY_LOST] = "lost",
+	[POOLER_ACTIVITY_CONSOLE] = "console",
 };
 
-StaticAssertDecl(lengthof(activity_names) == POOLER_ACTIVITY_LOST + 1,
+StaticAssertDecl(lengthof(activity_names) == POOLER_ACTIVITY_CONSOLE + 1,
 				 "each activity of a client needs a name");
 
 static const char *const backend_state_names[] = {
@@ -297,7 +299,8 @@ client_row(Row *row, int32 slot, const PoolerClientSnapshot *snap,
 	add_count(row, snap->id);
 	add_int_or_null(row, snap->backend_pid);
 	/* told at login */
-	add_int_or_null(row, snap->pool < 0 ? 0 : (int32) pooler_client_pid(slot));
+	add_int_or_null(row, pooler_snapshot_logged_in(snap) ?
+					(int32) pooler_client_pid(slot) : 0);
 	add_oid(row, snap->dbid);
 	add_oid(row, snap->roleid);
 	add_name(row, snap->database);
@@ -387,108 +390,8 @@ pooler_get_backends(PG_FUNCTION_ARGS)
  *---------------------------------------------------------------------------
  */
 
-/*
- * Counted from the slots of clients and backends, and not taken from the
- * pool's own numbers, so that the columns of one row add up.
- */
-typedef struct PoolCount
-{
-	int32		clients_idle;
-	int32		clients_waiting;
-	int32		clients_active;
-	TimestampTz first_queued_at;	/* 0: nobody waits */
-	int32		backends_starting;
-	int32		backends_free;
-	int32		backends_lingering;
-	int32		backends_pinned;
-	int32		backends_busy;
-	int32		backends_ending;
-} PoolCount;
-
 static void
-count_client(PoolCount *count, const PoolerClientSnapshot *snap)
-{
-	switch (snap->activity)
-	{
-		case POOLER_ACTIVITY_LOGIN:
-			break;				/* in no pool yet */
-		case POOLER_ACTIVITY_IDLE:
-		case POOLER_ACTIVITY_PINNED:
-			count->clients_idle++;
-			break;
-		case POOLER_ACTIVITY_WAITING:
-			count->clients_waiting++;
-			if (count->first_queued_at == 0 ||
-				snap->queued_at < count->first_queued_at)
-				count->first_queued_at = snap->queued_at;
-			break;
-		case POOLER_ACTIVITY_HANDOVER:
-		case POOLER_ACTIVITY_ACTIVE:
-		case POOLER_ACTIVITY_LOST:
-			count->clients_active++;
-			break;
-	}
-}
-
-static void
-count_backend(PoolCount *count, const PoolerBackendSnapshot *snap)
-{
-	switch (snap->state)
-	{
-		case POOLER_BACKEND_UNUSED:
-			break;
-		case POOLER_BACKEND_STARTING:
-			count->backends_starting++;
-			break;
-		case POOLER_BACKEND_FREE:
-			count->backends_free++;
-			break;
-		case POOLER_BACKEND_LINGERING:
-			count->backends_lingering++;
-			break;
-		case POOLER_BACKEND_PINNED:
-			count->backends_pinned++;
-			break;
-		case POOLER_BACKEND_BUSY:
-		case POOLER_BACKEND_TAKING:
-		case POOLER_BACKEND_CLAIMED:
-		case POOLER_BACKEND_CANCELLING:
-			count->backends_busy++;
-			break;
-		case POOLER_BACKEND_DEAD:
-			count->backends_ending++;
-			break;
-	}
-}
-
-static PoolCount *
-count_pools(void)
-{
-	Size		size = mul_size(pooler_shared->npools, sizeof(PoolCount));
-	PoolCount  *counts = MemoryContextAllocExtended(CurrentMemoryContext, size,
-													MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-
-	for (int32 i = 0; i < pooler_shared->nclients; i++)
-	{
-		PoolerClientSnapshot snap;
-
-		CHECK_FOR_INTERRUPTS();
-		if (pooler_snapshot_client(i, &snap) && snap.pool >= 0)
-			count_client(&counts[snap.pool], &snap);
-	}
-	for (int32 i = 0; i < pooler_shared->nbackends; i++)
-	{
-		PoolerBackendSnapshot snap;
-
-		CHECK_FOR_INTERRUPTS();
-		if (pooler_snapshot_backend(i, &snap) && snap.pool >= 0)
-			count_backend(&counts[snap.pool], &snap);
-	}
-	return counts;
-}
-
-static void
-pool_row(Row *row, const PoolerPoolSnapshot *snap, const PoolCount *count,
+pool_row(Row *row, const PoolerPoolSnapshot *snap, const PoolerPoolCount *count,
 		 const PoolerCounters *c, TimestampTz now)
 {
 	add_oid(row, snap->dbid);
@@ -521,12 +424,12 @@ pooler_get_pools(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result;
 	TimestampTz now = GetCurrentTimestamp();
-	PoolCount  *counts;
+	PoolerPoolCount *counts;
 	Row			row = {0};
 
 	pooler_require_shmem();
 	result = begin_rows(fcinfo);
-	counts = count_pools();
+	counts = pooler_count_pools();
 	for (int32 i = 0; i < pooler_shared->npools; i++)
 	{
 		PoolerPoolSnapshot snap;

@@ -299,7 +299,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	WorkerClient *wc = &pooler_worker_clients[slot];
 	PoolerClient *client = &pooler_clients[slot];
 	uint64		w = pg_atomic_read_u64(&client->word);
-	bool		logged_in = client->pool >= 0;
+	bool		logged_in = client->pool >= 0 || wc->console != NULL;
 
 	Assert(pooler_client_word_state(w) != POOLER_CLIENT_FREE);
 
@@ -320,6 +320,8 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 
 	if (wc->login)
 		pooler_login_free(slot);
+	else if (wc->console)
+		pooler_console_free(slot);
 	else if (wc->node.next != NULL)
 		dlist_delete(&wc->node);	/* from half_sent */
 	wc->node.next = wc->node.prev = NULL;
@@ -385,6 +387,7 @@ can_be_told(int slot)
 			return false;
 		case POOLER_CLIENT_LOGIN:
 		case POOLER_CLIENT_IDLE:
+		case POOLER_CLIENT_CONSOLE:
 			return true;
 		case POOLER_CLIENT_QUEUED:
 			return pooler_queue_remove(&pooler_pools[pooler_clients[slot].pool],
@@ -438,6 +441,7 @@ pooler_client_close_idle(void)
 				/* FALLTHROUGH */
 			case POOLER_CLIENT_LOGIN:
 			case POOLER_CLIENT_IDLE:
+			case POOLER_CLIENT_CONSOLE:
 				pooler_client_close(i, &shutdown_error, NULL);
 				break;
 			default:
@@ -670,6 +674,9 @@ pooler_client_event(int slot, uint32 gen, uint32 events)
 			break;
 		case POOLER_CLIENT_QUEUED:
 			queued_event(slot, gen, events);
+			break;
+		case POOLER_CLIENT_CONSOLE:
+			pooler_console_event(slot, events);
 			break;
 		case POOLER_CLIENT_FREE:
 		case POOLER_CLIENT_CLAIMED:

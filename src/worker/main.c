@@ -328,6 +328,8 @@ tick(void)
 	pooler_birth_tick();
 	pooler_timeout_tick();
 	pooler_pool_tick();
+	pooler_console_tick();
+	pooler_averages_tick();
 	if (pooler_worker.draining)
 	{
 		pooler_client_close_idle();
@@ -365,6 +367,7 @@ handle_interrupts(void)
 		ProcessConfigFile(PGC_SIGHUP);
 		load_rules(LOG);
 		pooler_parameters_forget();
+		pooler_worker.reloads++;
 	}
 	if (catchupInterruptPending)
 		ProcessCatchupInterrupt();

@@ -14,7 +14,7 @@
  */
 #include "compat.h"
 
-#include "sql/snapshot.h"
+#include "shared/snapshot.h"
 
 #define MAX_TRIES	10
 
@@ -269,6 +269,8 @@ client_activity(int32 slot, uint64 word, uint64 backend_word)
 			return POOLER_ACTIVITY_WAITING;
 		case POOLER_CLIENT_CLAIMED:
 			return POOLER_ACTIVITY_HANDOVER;
+		case POOLER_CLIENT_CONSOLE:
+			return POOLER_ACTIVITY_CONSOLE;
 		case POOLER_CLIENT_BACKEND:
 			/* core logs it in: it has no pool before that has succeeded */
 			if (pooler_clients[slot].pool < 0)
@@ -325,7 +327,7 @@ copy_client(const PoolerClient *client, PoolerClientState state,
 	snap->pool = client->pool;
 	if (snap->pool >= pooler_shared->npools)
 		snap->pool = -1;
-	if (snap->pool < 0)
+	if (snap->pool < 0 && state != POOLER_CLIENT_CONSOLE)
 		return;					/* core is still carrying the login out */
 	copy_pool_oids(snap->pool, &snap->dbid, &snap->roleid);
 	copy_string(snap->application_name, client->application_name,
