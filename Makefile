@@ -53,20 +53,25 @@ OBJS = \
 	src/shared/debug_point.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/hold.o \
 	src/shared/pin.o \
 	src/shared/queue.o \
 	src/shared/registry.o \
+	src/shared/request.o \
 	src/shared/session.o \
 	src/shared/shmem.o \
 	src/shared/stats.o \
+	src/sql/control.o \
 	src/sql/ddl.o \
 	src/sql/snapshot.o \
 	src/sql/views.o \
+	src/worker/admin.o \
 	src/worker/backend.o \
 	src/worker/birth.o \
 	src/worker/cancel.o \
 	src/worker/client.o \
 	src/worker/dispatch.o \
+	src/worker/end.o \
 	src/worker/listener.o \
 	src/worker/login.o \
 	src/worker/login_io.o \
@@ -75,6 +80,7 @@ OBJS = \
 	src/worker/parameters.o \
 	src/worker/pool.o \
 	src/worker/report.o \
+	src/worker/requests.o \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o
 
