@@ -55,17 +55,21 @@ OBJS = \
 	src/shared/debug_point.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/hold.o \
 	src/shared/pin.o \
 	src/shared/pool_count.o \
 	src/shared/queue.o \
 	src/shared/registry.o \
+	src/shared/request.o \
 	src/shared/session.o \
 	src/shared/setting_list.o \
 	src/shared/shmem.o \
 	src/shared/snapshot.o \
 	src/shared/stats.o \
+	src/sql/control.o \
 	src/sql/ddl.o \
 	src/sql/views.o \
+	src/worker/admin.o \
 	src/worker/averages.o \
 	src/worker/backend.o \
 	src/worker/birth.o \
@@ -80,6 +84,7 @@ OBJS = \
 	src/worker/console_sockets.o \
 	src/worker/console_stats.o \
 	src/worker/dispatch.o \
+	src/worker/end.o \
 	src/worker/listener.o \
 	src/worker/login.o \
 	src/worker/login_console.o \
@@ -89,6 +94,7 @@ OBJS = \
 	src/worker/parameters.o \
 	src/worker/pool.o \
 	src/worker/report.o \
+	src/worker/requests.o \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o
 

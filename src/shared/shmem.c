@@ -90,6 +90,7 @@ init_slots(void)
 		pg_atomic_init_u32(&backend->notifier, 0);
 		pg_atomic_init_u32(&backend->in_transaction, 0);
 		pg_atomic_init_u32(&backend->end_reason, POOLER_END_NONE);
+		pg_atomic_init_u64(&backend->end_word, 0);
 		backend->taking = backend->pool = backend->login_client = -1;
 	}
 	for (int i = 0; i < pooler_shared->npools; i++)
@@ -145,6 +146,13 @@ shmem_startup(void)
 		SpinLockInit(&pooler_shared->evict_mutex);
 		for (int i = 0; i < POOLER_SET_REQUESTS; i++)
 			SpinLockInit(&pooler_shared->set_requests[i].mutex);
+		SpinLockInit(&pooler_shared->request_mutex);
+		pg_atomic_init_u32(&pooler_shared->nrequests, 0);
+		pg_atomic_init_u32(&pooler_shared->nholds, 0);
+		pg_atomic_init_u32(&pooler_shared->hold_all, 0);
+		for (int i = 0; i < POOLER_MAX_HOLDS; i++)
+			pg_atomic_init_u64(&pooler_shared->holds[i], 0);
+		pg_atomic_init_u32(&pooler_shared->stats_gen, 0);
 		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
 		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)
 			pg_atomic_init_u32(&pooler_shared->debug_waiting[i], 0);

@@ -22,6 +22,7 @@
 #include "port/atomics.h"
 #include "shared/guc.h"
 #include "shared/pin.h"
+#include "shared/request.h"
 #include "shared/set_request.h"
 #include "shared/state.h"
 #include "shared/stats.h"
@@ -143,6 +144,10 @@ typedef struct PoolerBackend
 										 * transaction block */
 	pg_atomic_uint32 end_reason;	/* a PoolerEndReason for the attached
 									 * client; worker, but for PIN_TIMEOUT */
+	pg_atomic_uint64 end_word;	/* worker: if the word is just this one,
+								 * which is PINNED, the client has to go */
+	uint32		max_gen;		/* backend: stats_gen under which the maxima of
+								 * its counters were taken */
 	uint32		swept;			/* backend: clients_gone when it last closed
 								 * descriptors of those */
 	uint64		messages;		/* backend: rows sent, to see that it gets on */
@@ -183,7 +188,8 @@ typedef struct PoolerPool
 
 	/*
 	 * Odd while the counters of a backend that has gone are being moved from
-	 * its slot to this one, so that a reader can look again.  Worker.
+	 * its slot to this one, or all are being reset, so that a reader can look
+	 * again.  Worker.
 	 */
 	pg_atomic_uint32 folding;
 
@@ -204,6 +210,7 @@ typedef struct PoolerPool
 	TimestampTz created_at;
 	PoolerCounters counters;	/* of backends that have gone, and of the
 								 * worker itself */
+	PoolerCounters counted_before;	/* at the last reset: readers subtract it */
 } PoolerPool;
 
 static inline int
@@ -220,6 +227,9 @@ pooler_pool_ms(const PoolerPool *pool, PoolerPoolSetting setting)
 
 /* A database that idle pool backends have to leave; see evict.h. */
 #define POOLER_MAX_EVICTIONS	32
+
+/* Databases that are paused or disabled; see hold.h. */
+#define POOLER_MAX_HOLDS		256
 
 #define POOLER_MAX_DEBUG_POINTS 32
 
@@ -251,6 +261,15 @@ typedef struct PoolerShared
 	PoolerEviction evictions[POOLER_MAX_EVICTIONS];
 	pg_atomic_uint32 nevictions;	/* readable without it as a hint */
 	Latch	   *worker_latch;	/* worker; NULL: none */
+
+	/* worker; see hold.h */
+	pg_atomic_uint64 holds[POOLER_MAX_HOLDS];	/* database and its flags */
+	pg_atomic_uint32 nholds;	/* how many are in use */
+	pg_atomic_uint32 hold_all;	/* flags for all databases */
+
+	slock_t		request_mutex;	/* protects the following; see request.h */
+	PoolerRequest requests[POOLER_MAX_REQUESTS];
+	pg_atomic_uint32 nrequests; /* readable without it as a hint */
 
 	/* counts ALTER ROLE and ALTER DATABASE ... SET; any backend */
 	pg_atomic_uint32 defaults_gen;
@@ -293,6 +312,8 @@ typedef struct PoolerShared
 	/* worker, counted over all its lives */
 	PoolerWorkerCounters counters;
 	PoolerCounters gone_pools;	/* of pools whose slot was used again */
+	TimestampTz stats_reset;	/* when they were reset last; 0: never */
+	pg_atomic_uint32 stats_gen; /* how often */
 	uint64		next_client_id;
 } PoolerShared;
 

@@ -69,6 +69,8 @@ fold_counters(PoolerBackend *b)
 
 		pg_atomic_fetch_add_u32(&pool->folding, 1);
 		pool->counters.ends++;
+		if (b->max_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
+			pooler_stats_forget_maxima(&b->counters);
 		pooler_stats_add(&pool->counters, &b->counters);
 		memset(&b->counters, 0, sizeof(b->counters));
 		pg_atomic_fetch_add_u32(&pool->folding, 1);
@@ -219,6 +221,15 @@ pooler_backend_release(int backend)
 	send_frame(backend, &frame, NULL, -1);
 }
 
+/* It gives the client back on which it lingers, and looks for another. */
+void
+pooler_backend_detach(int backend)
+{
+	PoolerControl frame = {.type = POOLER_CONTROL_DETACH};
+
+	send_frame(backend, &frame, NULL, -1);
+}
+
 void
 pooler_backend_exit(int backend)
 {
@@ -266,7 +277,8 @@ delegated_login_done(int backend, const char *settings, size_t len)
 
 	pooler_client_set_state(client, POOLER_CLIENT_IDLE, 0);
 	pooler_client_arm(client);
-	if (!has_settings && pooler_pool_has_room(pool))
+	if (!has_settings && pooler_pool_has_room(pool) &&
+		(pooler_pools[pool].flags & POOLER_POOL_PAUSED) == 0)
 		pooler_backend_welcome(backend);
 	else
 		pooler_backend_exit(backend);

@@ -480,22 +480,9 @@ void
 pooler_console_cancel(int slot)
 {
 	WorkerConsole *console = pooler_worker_clients[slot].console;
-	uint64		id = console->id;
 
 	if (console->state != CONSOLE_WAITING)
 		return;
-	if (console->wait == CONSOLE_WAIT_ADMIN &&
-		(console->admin_command.verb == POOLER_ADMIN_PAUSE ||
-		 console->admin_command.verb == POOLER_ADMIN_SUSPEND))
-	{
-		PoolerAdminCommand undo = {.verb = POOLER_ADMIN_RESUME};
-		PoolerAdminResult result;
-
-		undo.dbid = console->admin_command.dbid;
-		(void) pooler_admin_begin(&undo, &result);
-		if (!still_there(slot, id))
-			return;
-	}
 	pooler_console_error(console, "57014",
 						 _("canceling statement due to user request"), NULL, NULL);
 	console_run(console);

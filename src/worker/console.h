@@ -218,6 +218,7 @@ struct WorkerConsole
 	TimestampTz wait_until;		/* RELOAD only */
 	uint32		reloads;		/* WAIT_RELOAD: before it */
 	PoolerAdminCommand admin_command;
+	bool		admin_over;		/* it needs not be taken back */
 	Oid			set_dbid;		/* where it is carried out */
 	int			set_slot;		/* WAIT_SET */
 	bool		set_restart;	/* the setting needs a restart */

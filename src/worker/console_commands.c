@@ -295,6 +295,7 @@ administer(WorkerConsole *console)
 	over = pooler_admin_begin(admin, &result);
 	if (!still_there(slot, id))
 		return;
+	console->admin_over = over;
 	if (over)
 		report_result(console, &result);
 	else
@@ -379,9 +380,11 @@ pooler_console_poll(WorkerConsole *console)
 			pooler_console_execute(console);
 			break;
 		case CONSOLE_WAIT_ADMIN:
-			if (pooler_admin_poll(&console->admin_command, &result) &&
-				still_there(slot, id))
-				report_result(console, &result);
+			if (!pooler_admin_poll(&console->admin_command, &result) ||
+				!still_there(slot, id))
+				break;
+			console->admin_over = true;
+			report_result(console, &result);
 			break;
 		case CONSOLE_WAIT_SET:
 			pooler_console_poll_set(console);
@@ -406,4 +409,8 @@ pooler_console_stop_waiting(WorkerConsole *console)
 	if (console->set_slot >= 0)
 		pooler_console_abandon_set(console->set_slot);
 	console->set_slot = -1;
+	if (console->state == CONSOLE_WAITING && console->wait == CONSOLE_WAIT_ADMIN &&
+		!console->admin_over)
+		pooler_admin_abandon(&console->admin_command);
+	console->admin_over = true;
 }

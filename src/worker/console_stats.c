@@ -69,10 +69,11 @@ add_counts(Group *group, const PoolerPoolCount *count)
 static Group *
 group_of(HTAB *groups, const PoolerPoolSnapshot *snap, int pool, GroupBy by)
 {
-	GroupKey	key = {{0}};
+	GroupKey	key;
 	Group	   *group;
 	bool		found;
 
+	memset(&key, 0, sizeof(key));
 	if (by != BY_ROLE)
 		strlcpy(key.database, snap->database, NAMEDATALEN);
 	if (by != BY_DATABASE)

@@ -27,6 +27,7 @@
 #include "proto/frame.h"
 #include "proto/password.h"
 #include "proto/startup.h"
+#include "shared/admin.h"
 #include "shared/control.h"
 #include "shared/guc.h"
 #include "shared/queue.h"
@@ -64,7 +65,10 @@ typedef struct WorkerState
 	TimestampTz now;			/* at the start of this turn of the loop */
 	const PoolerHbaRules *rules;	/* NULL: pg_hba.conf could not be loaded */
 	uint32		reloads;		/* how often the settings were read again */
-	bool		draining;		/* a smart shutdown is under way */
+	bool		draining;		/* a smart shutdown is under way, or a SHUTDOWN
+								 * that ends clients */
+	bool		closed;			/* SHUTDOWN: the port is closed for good */
+	PoolerShutdownMode shutdown_mode;	/* if so */
 } WorkerState;
 
 extern WorkerState pooler_worker;
@@ -111,6 +115,8 @@ typedef struct WorkerClient
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
 	uint8		half_looks;		/* how often half a message was seen */
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
+	bool		ending;			/* an administrator wants it to go: end.c */
+	TimestampTz end_asked_at;	/* when its backend was signalled; 0: not yet */
 	dlist_node	node;			/* free, logging in, or half-sent */
 } WorkerClient;
 
@@ -201,6 +207,8 @@ typedef struct WorkerPool
 	int			asked;			/* backends asked to go by PoolerPool.surplus,
 								 * that have not gone yet */
 	TimestampTz asked_at;		/* the last of them */
+	TimestampTz resumed_at;		/* after the last PAUSE; who has waited for
+								 * longer was not let down before */
 	bool		prefork;		/* named in pooler.prefork */
 	bool		learnt;			/* PoolerPool.overrides are up to date */
 } WorkerPool;
@@ -257,6 +265,9 @@ extern void pooler_pool_evict(void);
  * they are idle, and asks anew what pools have of their own.
  */
 extern void pooler_pool_replace_all(void);
+
+/* Has the backends of a pool replaced as soon as they are idle. */
+extern void pooler_pool_drain(int pool);
 
 /* Sends all backends away as soon as nobody waits for them. */
 extern void pooler_pool_drain_all(void);
@@ -344,6 +355,7 @@ extern bool pooler_backend_idle(int backend, TimestampTz *since);
 /* Messages to a claimed backend. */
 extern void pooler_backend_give(int backend, int client);
 extern void pooler_backend_release(int backend);
+extern void pooler_backend_detach(int backend);
 extern void pooler_backend_exit(int backend);
 
 /* Puts a newly born backend to work in its pool. */
@@ -402,6 +414,22 @@ extern void pooler_console_tick(void);
  *---------------------------------------------------------------------------
  */
 extern void pooler_averages_tick(void);
+
+/*---------------------------------------------------------------------------
+ * end.c: clients that an administrator wants to go
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Ends a client as soon as possible, by the next tick if it does nothing; with
+ * 57P01, if it can be told.
+ */
+extern void pooler_end_client(int slot);
+extern bool pooler_end_pending(int slot);
+
+/* It has gone. */
+extern void pooler_end_forget(int slot);
+extern void pooler_end_tick(void);
 
 /*---------------------------------------------------------------------------
  * timeout.c: clients that wait too long, or let others wait

@@ -54,7 +54,8 @@ end_longest_waiting(int pool_index)
 	error.message = _("terminating connection because no backend became free in time");
 	error.detail = _("pooler.query_wait_timeout has passed.");
 	while ((client = pooler_queue_first(pool, &since)) >= 0 &&
-		   TimestampDifferenceExceeds(since, pooler_worker.now,
+		   TimestampDifferenceExceeds(Max(since, pooler_worker_pools[pool_index].resumed_at),
+									  pooler_worker.now,
 									  pooler_pool_ms(pool, POOLER_QUERY_WAIT_TIMEOUT)))
 	{
 		if (!pooler_queue_remove(pool, client,
@@ -249,7 +250,9 @@ pooler_timeout_tick(void)
 		if (!pooler_pools[i].in_use ||
 			pg_atomic_read_u32(&pooler_pools[i].nwaiting) == 0)
 			continue;
-		if (pooler_pool_ms(&pooler_pools[i], POOLER_QUERY_WAIT_TIMEOUT) > 0)
+		/* a pause must not cost anybody his connection */
+		if (pooler_pool_ms(&pooler_pools[i], POOLER_QUERY_WAIT_TIMEOUT) > 0 &&
+			(pooler_pools[i].flags & POOLER_POOL_PAUSED) == 0)
 			end_longest_waiting(i);
 		check_stalls(i);
 	}
