@@ -366,6 +366,19 @@ pooler_console_execute(WorkerConsole *console)
 	}
 }
 
+static void
+finish_reload(WorkerConsole *console)
+{
+	const PoolerConsoleCommand *command = &console->portal->command;
+
+	if (command->verb == POOLER_CONSOLE_SET)
+		pooler_console_complete(console,
+								psprintf("SET %s=%s", command->key,
+										 command->to_default ? "DEFAULT" : command->value));
+	else
+		pooler_console_complete(console, "RELOAD");
+}
+
 void
 pooler_console_poll(WorkerConsole *console)
 {
@@ -393,12 +406,7 @@ pooler_console_poll(WorkerConsole *console)
 			if (pooler_worker.reloads == console->reloads &&
 				pooler_worker.now < console->wait_until)
 				break;
-			if (console->portal->command.verb == POOLER_CONSOLE_SET)
-				pooler_console_complete(console,
-										psprintf("SET %s=%s", console->portal->command.key,
-												 console->portal->command.value));
-			else
-				pooler_console_complete(console, "RELOAD");
+			finish_reload(console);
 			break;
 	}
 }
