@@ -61,16 +61,46 @@ void
 pooler_console_abandon_set(int set_slot)
 {
 	processes[set_slot].abandoned = true;
-	pooler_worker_tick_within(1000);
+	pooler_worker_tick_within(100);
 }
 
+static PoolerSetRequest
+read_answer(int i)
+{
+	PoolerSetRequest *request = &pooler_shared->set_requests[i];
+	PoolerSetRequest answer;
+
+	SpinLockAcquire(&request->mutex);
+	answer = *request;
+	SpinLockRelease(&request->mutex);
+	return answer;
+}
+
+static bool
+has_succeeded(const PoolerSetRequest *answer)
+{
+	return answer->answered && strcmp(answer->sqlstate, "00000") == 0;
+}
+
+/* What was asked for is done, also if who asked has gone. */
 void
 pooler_console_set_tick(void)
 {
 	for (int i = 0; i < POOLER_SET_REQUESTS; i++)
 	{
-		if (processes[i].handle && processes[i].abandoned && has_ended(i))
-			free_slot(i);
+		PoolerSetRequest answer;
+
+		if (processes[i].handle == NULL || !processes[i].abandoned)
+			continue;
+		if (!has_ended(i))
+		{
+			pooler_worker_tick_within(100);
+			continue;
+		}
+		answer = read_answer(i);
+		free_slot(i);
+		if (has_succeeded(&answer))
+			(void) kill(PostmasterPid, SIGHUP);
 	}
 }
 
@@ -241,7 +271,7 @@ report_set(WorkerConsole *console, const PoolerSetRequest *answer)
 		pooler_console_error(console, "XX000",
 							 _("SET could not be carried out"), NULL,
 							 _("The server log says why."));
-	else if (strcmp(answer->sqlstate, "00000") != 0)
+	else if (!has_succeeded(answer))
 		pooler_console_error(console, answer->sqlstate, answer->message,
 							 answer->detail[0] ? answer->detail : NULL,
 							 answer->hint[0] ? answer->hint : NULL);
@@ -259,14 +289,11 @@ void
 pooler_console_poll_set(WorkerConsole *console)
 {
 	int			slot = console->set_slot;
-	PoolerSetRequest *request = &pooler_shared->set_requests[slot];
 	PoolerSetRequest answer;
 
 	if (!has_ended(slot))
 		return;
-	SpinLockAcquire(&request->mutex);
-	answer = *request;
-	SpinLockRelease(&request->mutex);
+	answer = read_answer(slot);
 	free_slot(slot);
 	console->set_slot = -1;
 	report_set(console, &answer);

@@ -158,6 +158,14 @@ for my $name (sort keys %columns)
 		$columns{$name}, '... with the same columns');
 	$admin->replies;
 }
+# The manual names them all.
+my ($manual) = slurp_file("$FindBin::Bin/../../README.md") =~ /^## Console\n(.*?)^## /ms;
+for my $name (sort keys %columns)
+{
+	my @missing = grep { $manual !~ /`$_`/ } map { (split)[0] } split /, /, $columns{$name};
+	is("@missing", '', "README.md has the columns of SHOW $name");
+}
+
 like($admin->query('SHOW HELP'),
 	qr/^NOTICE 00000: Console usage DETAIL: .*SHOW HELP\|CONFIG.*, SHOW, I$/s, 'SHOW HELP');
 like($admin->query('SELECT version'), qr/^PgBouncer 1\.26\.0.*, SHOW, I$/,
