@@ -962,6 +962,7 @@ count_transaction(void)
 	pooler_clients[pooler_me.client].state_since = now;
 	pooler_clients[pooler_me.client].idle_session_timeout = own_idle_session_timeout();
 	pooler_me.shared->state_since = now;
+	pooler_me.shared->first_command = pg_atomic_read_u32(&pooler_me.shared->command);
 	busy_since = now;
 }
 
@@ -1184,6 +1185,7 @@ pooler_wait_begin(void)
 	shared->dbid = MyDatabaseId;
 	shared->roleid = GetAuthenticatedUserId();
 	shared->born_at = MyStartTimestamp;
+	shared->first_command = pg_atomic_read_u32(&shared->command);
 	report_overrides();
 	idle_session_timeout = pooler_find_setting("idle_session_timeout");
 	shared->idle_session_timeout = own_idle_session_timeout();

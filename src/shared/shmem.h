@@ -156,6 +156,8 @@ typedef struct PoolerBackend
 										 * transaction block */
 	TimestampTz idle_since;		/* if so */
 	pg_atomic_uint32 command;	/* changes whenever a command ends */
+	uint32		first_command;	/* of the transaction that began, or will
+								 * begin, at state_since */
 	int32		idle_session_timeout;	/* once, as pid: what it was born with;
 										 * POOLER_SERVERS_OWN */
 

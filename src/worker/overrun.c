@@ -103,10 +103,13 @@ check_query(int backend, uint64 w, int timeout)
 	}
 	if (watch->since == 0 || watch->command != command)
 	{
-		/* of a transaction that is new its beginning is known */
 		watch->command = command;
-		watch->since = begun > watch->looked_at ? begun : pooler_worker.now;
+		watch->since = pooler_worker.now;
+		if (command == b->first_command && begun > watch->looked_at)
+			watch->since = begun;
 	}
+	else if (command == b->first_command && begun > watch->since)
+		watch->since = begun;	/* it was idle in between */
 	if (pooler_timeout_passed(watch->since, timeout))
 		demand(backend, w, POOLER_END_QUERY_TIMEOUT, command, 0, timeout);
 }
