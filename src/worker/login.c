@@ -585,7 +585,7 @@ step_delegate(int slot)
 	PoolerClient *client = &pooler_clients[slot];
 	int			backend;
 
-	if (pooler_admin_holds_login(login->startup.database))
+	if (pooler_admin_holds_login(client->database))
 		return;					/* until RESUME, or client_login_timeout */
 	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
 	{

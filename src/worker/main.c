@@ -339,7 +339,8 @@ tick(void)
 	{
 		pooler_client_close_idle();
 		pooler_pool_drain_all();
-		pooler_worker_tick_within(TICK_SHORT);
+		if (!pooler_admin_is_shut_down())
+			pooler_worker_tick_within(TICK_SHORT);
 	}
 
 	if (!TimestampDifferenceExceeds(last_long_tick, pooler_worker.now, TICK_LONG))
