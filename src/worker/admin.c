@@ -434,6 +434,12 @@ go_on_shutting_down(void)
 	}
 }
 
+bool
+pooler_admin_is_shut_down(void)
+{
+	return pooler_worker.closed && !any_client() && !any_backend(InvalidOid, false);
+}
+
 /*---------------------------------------------------------------------------
  * RESET_STATS
  *---------------------------------------------------------------------------

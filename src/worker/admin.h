@@ -50,6 +50,9 @@ extern bool pooler_admin_suspended(void);
 extern void pooler_admin_startup(void);
 extern void pooler_admin_tick(void);
 
+/* Has a SHUTDOWN come to its end, so that there is nothing to look after? */
+extern bool pooler_admin_is_shut_down(void);
+
 /*
  * ... and when a database may have been dropped.  False if the catalogs were
  * locked: try again.

@@ -198,7 +198,6 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	pg_atomic_write_u32(&b->notifier, 0);
 	pg_atomic_write_u32(&b->in_transaction, 0);
 	pg_atomic_write_u32(&b->end_reason, POOLER_END_NONE);
-	pg_atomic_write_u64(&b->end_word, 0);
 	b->max_gen = pg_atomic_read_u32(&pooler_shared->stats_gen);
 	if (!pg_strong_random(b->token, sizeof(b->token)))
 		return false;

@@ -218,6 +218,8 @@ worker_startup(void)
 	pooler_pool_startup();
 	pooler_backend_startup();
 	pooler_client_startup();
+	pooler_overrun_startup();
+	pooler_stall_startup();
 	pooler_report_startup();
 
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
@@ -339,7 +341,8 @@ tick(void)
 	{
 		pooler_client_close_idle();
 		pooler_pool_drain_all();
-		pooler_worker_tick_within(TICK_SHORT);
+		if (!pooler_admin_is_shut_down())
+			pooler_worker_tick_within(TICK_SHORT);
 	}
 
 	if (!TimestampDifferenceExceeds(last_long_tick, pooler_worker.now, TICK_LONG))

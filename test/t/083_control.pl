@@ -85,8 +85,10 @@ sub state_is
 		$state, "$name is $state");
 }
 
+# (A client that has just been let in may not be shown yet.)
 sub id_of
 {
+	$admin->until("SELECT count(*) FROM pooler.clients WHERE application_name = '$_[0]'", 1);
 	return $admin->value("SELECT id FROM pooler.clients WHERE application_name = '$_[0]'");
 }
 
