@@ -304,7 +304,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 
 	Assert(pooler_client_word_state(w) != POOLER_CLIENT_FREE);
 
-	if (len > 0)
+	if (len > 0 && pooler_console_at_border(slot))
 	{
 		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		discard_input(wc->fd);
@@ -391,8 +391,9 @@ can_be_told(int slot)
 			return false;
 		case POOLER_CLIENT_LOGIN:
 		case POOLER_CLIENT_IDLE:
-		case POOLER_CLIENT_CONSOLE:
 			return true;
+		case POOLER_CLIENT_CONSOLE:
+			return pooler_console_at_border(slot);
 		case POOLER_CLIENT_QUEUED:
 			return pooler_queue_remove(&pooler_pools[pooler_clients[slot].pool],
 									   slot, pooler_client_word_gen(w));

@@ -19,8 +19,12 @@
 
 #include "utils/memutils.h"
 
-/* So many steps in one turn: a message each, or a buffer full of rows. */
+/*
+ * So many steps in one turn (a message each, or a buffer full of rows), and
+ * none is begun after this time.
+ */
 #define STEPS_PER_TURN	64
+#define TURN_US			2000
 
 #define READ_SIZE		4096
 
@@ -413,11 +417,14 @@ console_run(WorkerConsole *console)
 {
 	int			slot = console->slot;
 	uint64		id = console->id;
+	TimestampTz begin = GetCurrentTimestamp();
 
 	for (int i = 0; i < STEPS_PER_TURN; i++)
 	{
 		if (!console_step(console) || !still_there(slot, id))
 			return;
+		if (GetCurrentTimestamp() - begin > TURN_US)
+			break;
 	}
 	arm(console, EPOLLOUT);		/* goes on in the next turn */
 }
@@ -436,44 +443,65 @@ pooler_console_event(int slot, uint32 events)
 	console_run(console);
 }
 
-void
-pooler_console_tick(void)
+/* The slots of those that wait; n of them, in the turn's memory. */
+static int *
+find_waiting(uint64 **ids, int *n)
 {
-	WorkerConsole *waiting[64];
-	uint64		ids[64];
-	int			n = 0;
+	int			count = 0;
+	int		   *slots;
 	dlist_iter	iter;
 
-	/* what ends one wait may free any client, so the list is not walked then */
+	dlist_foreach(iter, &consoles)
+		count++;
+	slots = palloc(sizeof(int) * Max(count, 1));
+	*ids = palloc(sizeof(uint64) * Max(count, 1));
+	*n = 0;
 	dlist_foreach(iter, &consoles)
 	{
 		WorkerConsole *console = dlist_container(WorkerConsole, node, iter.cur);
 
-		if (console->state != CONSOLE_WAITING || n >= (int) lengthof(waiting))
+		if (console->state != CONSOLE_WAITING)
 			continue;
-		ids[n] = console->id;
-		waiting[n++] = console;
+		(*ids)[*n] = console->id;
+		slots[(*n)++] = console->slot;
 	}
+	return slots;
+}
+
+/* What ends one wait may free any client, so the list is not walked then. */
+void
+pooler_console_tick(void)
+{
+	uint64	   *ids;
+	int			n;
+	int		   *slots = find_waiting(&ids, &n);
+
 	for (int i = 0; i < n; i++)
 	{
-		int			slot = -1;
+		WorkerConsole *console = pooler_worker_clients[slots[i]].console;
 
-		dlist_foreach(iter, &consoles)
-		{
-			WorkerConsole *console = dlist_container(WorkerConsole, node, iter.cur);
-
-			if (console == waiting[i] && console->id == ids[i])
-				slot = console->slot;
-		}
-		if (slot < 0)
+		if (!still_there(slots[i], ids[i]))
 			continue;
-		pooler_console_poll(waiting[i]);
-		if (still_there(slot, ids[i]) && waiting[i]->state != CONSOLE_WAITING)
-			console_run(waiting[i]);
+		pooler_console_poll(console);
+		if (!still_there(slots[i], ids[i]))
+			continue;
+		if (console->state != CONSOLE_WAITING)
+			console_run(console);
 		else
 			pooler_worker_tick_within(50);
 	}
+	pfree(slots);
+	pfree(ids);
 	pooler_console_set_tick();
+}
+
+/* May something be sent that is not in its buffer? */
+bool
+pooler_console_at_border(int slot)
+{
+	WorkerConsole *console = pooler_worker_clients[slot].console;
+
+	return console == NULL || console->out.cursor == 0;
 }
 
 void

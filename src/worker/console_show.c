@@ -12,6 +12,7 @@
 
 #include "libpq/auth.h"
 #include "shared/setting_list.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
 /*---------------------------------------------------------------------------

@@ -260,7 +260,10 @@ static const ConsoleColumn databases_columns[] = {
 	{"current_client_connections", 'i'}, {"paused", 'i'}, {"disabled", 'i'}
 };
 
-/* All that clients may connect to, whether they have a pool or not. */
+/*
+ * All that clients may connect to, whether they have a pool or not: one that
+ * is called as the console can't be reached.
+ */
 static bool
 begin_databases(ConsoleCursor *cursor)
 {
@@ -281,7 +284,8 @@ begin_databases(ConsoleCursor *cursor)
 		const PoolerDatabase *database = lfirst(cell);
 		Group	   *group = &rows[cursor->count];
 
-		if (!database->allows_connections || database->invalid)
+		if (!database->allows_connections || database->invalid ||
+			strcmp(NameStr(database->name), "pgbouncer") == 0)
 			continue;
 		cursor->count++;
 		group->pool = -1;

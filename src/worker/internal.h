@@ -463,6 +463,9 @@ extern void pooler_console_event(int slot, uint32 events);
 extern void pooler_console_cancel(int slot);
 extern void pooler_console_free(int slot);
 
+/* Is no message sent in part?  True also if it is not on the console. */
+extern bool pooler_console_at_border(int slot);
+
 /* Looks after commands that wait. */
 extern void pooler_console_tick(void);
 

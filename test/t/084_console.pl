@@ -559,6 +559,22 @@ my ($self) = grep { $_->{application_name} eq 'own' } show($own, 'CLIENTS');
 $own->put(m_query("KILL_CLIENT $self->{id}"));
 like($own->reply, qr/eof$/, '... also itself');
 
+# While the catalogs are locked, what needs them waits, and nobody else.
+my $locker = WireClient->new($node, port => $node->port);
+$second->query('SHOW STATE');
+$locker->query('BEGIN; LOCK TABLE pg_catalog.pg_database');
+$admin->put(m_query('SHOW DATABASES; RECONNECT shop'));
+like($second->query('SHOW STATE'), qr/, SHOW, I$/, 'somebody else is served');
+is(($admin->read_message)[0], 'T', 'SHOW DATABASES begins');
+ok(!$admin->readable(0.3), '... and waits for a lock');
+$second->put(m_query('PAUSE shop'));
+wait_until('the cancel request finds it waiting',
+	sub { $second->cancel; $second->readable(0.1) });
+is($second->reply, 'ERROR 57014: canceling statement due to user request, I',
+	'... which can be cancelled');
+$locker->query('COMMIT');
+like($admin->reply, qr/template1.*, SHOW, RECONNECT, I$/, '... and goes on');
+
 #
 # SET
 #
