@@ -376,6 +376,7 @@ handle_interrupts(void)
 		load_rules(LOG);
 		pooler_parameters_forget();
 		pooler_worker.reloads++;
+		pooler_worker_tick_within(1);	/* timeouts may be shorter now */
 	}
 	if (catchupInterruptPending)
 		ProcessCatchupInterrupt();
