@@ -373,6 +373,7 @@ handle_interrupts(void)
 		ProcessConfigFile(PGC_SIGHUP);
 		load_rules(LOG);
 		pooler_parameters_forget();
+		pooler_worker_tick_within(1);	/* timeouts may be shorter now */
 	}
 	if (catchupInterruptPending)
 		ProcessCatchupInterrupt();

@@ -733,6 +733,7 @@ pooler_pool_learn(int index, int backend, bool has_settings)
 		pool->idle_session_timeout = pooler_backends[backend].idle_session_timeout;
 		pooler_worker_pools[index].learnt = true;
 	}
+	pooler_timeout_begin(index);
 }
 
 /*
