@@ -25,9 +25,8 @@
  * What is left out: logging in, descriptors and their cache (NEED stands for
  * a cache miss), sessions, the epoch of the worker and its own death, limits
  * on backends, and all time-outs (a time-out of a waiting client is what a
- * hang-up of one is: pooler_queue_remove() and close; a notice to one is a
- * PAUSE and a RESUME; a demand for what a backend does is a cancel, which the
- * backend may ignore).  A death is a FATAL:
+ * hang-up of one is: pooler_queue_remove() and close; a demand for what a
+ * backend does is a cancel, which the backend may ignore).  A death is a FATAL:
  * it happens only where a backend serves interrupts.  A crash restarts the
  * whole server.  The end of file of a backend comes after its exit callback
  * has set DEAD; only the worker sets PAUSED and raises drain_gen.
@@ -111,6 +110,9 @@
 #endif
 #ifndef PAUSES
 #define PAUSES	0			/* ... PAUSEs, each with or without a RESUME */
+#endif
+#ifndef NOTICES
+#define NOTICES	0			/* ... times a client that waits is told so */
 #endif
 #ifndef EXITS
 #define EXITS	0			/* ... backends are told to go, or go by
@@ -300,7 +302,7 @@ bit pausing;					/* PAUSE has not been answered yet */
 bit pausedone;					/* it has */
 bit gone[NB];					/* the process has ended */
 
-byte deaths, hups, kills, reuse, cancels, pauses, resumes, exits, halves;
+byte deaths, hups, kills, reuse, cancels, pauses, resumes, notices, exits, halves;
 
 hidden byte k, n;				/* scratch within one step */
 
@@ -729,6 +731,9 @@ end_loop:
 	:: atomic { resumes > 0 && paused -> resumes--; pausing = 0; pausedone = 0 }
 		goto resume
 #endif
+#if NOTICES > 0
+	:: atomic { notices > 0 && WHINT > 0 && !paused -> notices-- } goto notice
+#endif
 	od;
 
 /*----------
@@ -1090,6 +1095,28 @@ pause:
 	atomic { done() }
 	goto end_loop;
 
+#endif
+
+#if NOTICES > 0
+/*----------
+ * One that waits is spoken to: it must stay in the queue for that long, so
+ * nothing is popped.  (The flag is another one, with the same effect.)
+ *----------
+ */
+notice:
+	atomic { lock == 0 -> wdrain(); lock = 1 }
+	atomic {
+#ifdef TSO
+		wbuf = W_FLAGS; wvalue = 1
+#else
+		paused = 1; lock = 0
+#endif
+	}
+	WFENCE;
+	goto resume;
+#endif
+
+#if PAUSES > 0 || NOTICES > 0
 resume:
 	atomic { lock == 0 -> wdrain(); lock = 1 }
 	atomic {
@@ -1665,6 +1692,7 @@ init
 		UP_TO(CANCELS, cancels);
 		UP_TO(PAUSES, pauses);
 		UP_TO(PAUSES, resumes);
+		UP_TO(NOTICES, notices);
 		UP_TO(EXITS, exits);
 		UP_TO(HALVES, halves);
 		run Worker();
