@@ -620,6 +620,12 @@ ok(wait_until('it is set', sub {
 		}), 'a client that leaves at once gets it done all the same')
   or diag('reload is up to the client that waits');
 
+# More at a time than there are places for requests.
+my @setters = map { console() } 1 .. 6;
+$_->put(m_query('SET min_pool_size = 0')) for @setters;
+is_deeply([ map { $_->reply } @setters ], [ ('SET min_pool_size=0, I') x 6 ], 'several SET at once');
+$_->close for @setters;
+
 #
 # many, and slow ones
 #
