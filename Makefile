@@ -53,6 +53,7 @@ OBJS = \
 	src/shared/debug_point.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/lists.o \
 	src/shared/pin.o \
 	src/shared/queue.o \
 	src/shared/registry.o \
@@ -69,6 +70,7 @@ OBJS = \
 	src/worker/dispatch.o \
 	src/worker/listener.o \
 	src/worker/login.o \
+	src/worker/login_alias.o \
 	src/worker/login_io.o \
 	src/worker/login_startup.o \
 	src/worker/main.o \

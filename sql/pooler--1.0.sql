@@ -26,7 +26,9 @@ CREATE FUNCTION pooler.get_clients(
 	OUT connected_at timestamptz,
 	OUT transactions bigint,
 	OUT pin_reason text,
-	OUT pinned_since timestamptz)
+	OUT pinned_since timestamptz,
+	OUT login_role name,
+	OUT alias name)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_clients'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -168,6 +170,8 @@ SELECT c.id,
 	   c.client_port,
 	   c.connected_at,
 	   c.transactions,
+	   c.login_role,
+	   c.alias,
 	   c.dbid,
 	   c.roleid
 FROM pooler.get_clients() AS c
@@ -195,7 +199,7 @@ COMMENT ON COLUMN pooler.clients.pinned_since IS
 COMMENT ON COLUMN pooler.clients.database IS
 'Database; NULL until the client has logged in';
 COMMENT ON COLUMN pooler.clients.role IS
-'Role that the client logged in as; NULL until it has';
+'Role that the client works as; NULL until it has logged in';
 COMMENT ON COLUMN pooler.clients.application_name IS
 'application_name that the client gave when it connected; NULL if none';
 COMMENT ON COLUMN pooler.clients.client_addr IS
@@ -206,6 +210,10 @@ COMMENT ON COLUMN pooler.clients.connected_at IS
 'When the connection was accepted';
 COMMENT ON COLUMN pooler.clients.transactions IS
 'Transactions of this client that ended';
+COMMENT ON COLUMN pooler.clients.login_role IS
+'Role that the client logged in as, which an alias can make another one than role; NULL until it has logged in';
+COMMENT ON COLUMN pooler.clients.alias IS
+'Name by which the client called the database, if that is one of pooler.aliases; NULL if not';
 COMMENT ON COLUMN pooler.clients.dbid IS
 'OID of the database; NULL until the client has logged in';
 COMMENT ON COLUMN pooler.clients.roleid IS

@@ -50,7 +50,13 @@ extern void pooler_build_error(PoolerWriter *w,
 							   const PoolerErrorFields *fields);
 
 /*
- * The same for a client that asked for a version older than 3.0 (but not for
+ * NoticeResponse with this text, in which \n (a backslash and an n) stands for
+ * the end of a line.
+ */
+extern void pooler_build_notice(PoolerWriter *w, const char *text);
+
+/*
+ * An ErrorResponse for a client that asked for a version older than 3.0 (but not for
  * 0.0, which core answers in the new way): such a client understands only
  * "severity:  message", and only to tell it about its version.
  */

@@ -12,6 +12,7 @@
 
 #include "postmaster/postmaster.h"
 #include "shared/guc.h"
+#include "shared/lists.h"
 #include "shared/shmem.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -127,87 +128,6 @@ pooler_login_backends(void)
 	return Max(2, (MaxConnections - pooler_max_backends_in_force()) / 2);
 }
 
-/*
- * One "database/role" item: the slash that counts is the first one outside
- * double quotes, and either part may be quoted as an identifier.
- */
-static bool
-parse_prefork_item(char *item, PoolerPreforkItem *result)
-{
-	char	   *slash = NULL;
-	bool		quoted = false;
-	List	   *part;
-
-	for (char *p = item; *p && slash == NULL; p++)
-	{
-		if (*p == '"')
-			quoted = !quoted;
-		else if (*p == '/' && !quoted)
-			slash = p;
-	}
-	if (slash == NULL || slash == item || slash[1] == '\0')
-		return false;
-	if (slash[1] != '"' && strchr(slash + 1, '/') != NULL)
-		return false;			/* a name with a slash has to be quoted */
-	*slash = '\0';
-	if (!SplitIdentifierString(item, ',', &part) || list_length(part) != 1)
-		return false;
-	result->database = linitial(part);
-	if (!SplitIdentifierString(slash + 1, ',', &part) || list_length(part) != 1)
-		return false;
-	result->role = linitial(part);
-	return true;
-}
-
-/*
- * Cuts the list at commas outside double quotes, in place.  *rest is NULL after
- * the last item; what is between two commas, or behind the last, is an item
- * even if it is empty.
- */
-static char *
-next_prefork_item(char **rest)
-{
-	char	   *start = *rest;
-	bool		quoted = false;
-	char	   *p;
-
-	if (start == NULL)
-		return NULL;
-	while (isspace((unsigned char) *start))
-		start++;
-	for (p = start; *p && (quoted || *p != ','); p++)
-	{
-		if (*p == '"')
-			quoted = !quoted;
-	}
-	*rest = *p ? p + 1 : NULL;
-	while (p > start && isspace((unsigned char) p[-1]))
-		p--;
-	*p = '\0';
-	return start;
-}
-
-bool
-pooler_parse_prefork(const char *value, struct List **items)
-{
-	char	   *rest = pstrdup(value ? value : "");
-	char	   *item;
-	List	   *result = NIL;
-
-	if (strspn(rest, " \t\n\r") == strlen(rest))
-		rest = NULL;			/* an empty list */
-	while ((item = next_prefork_item(&rest)) != NULL)
-	{
-		PoolerPreforkItem *parsed = palloc(sizeof(PoolerPreforkItem));
-
-		if (!parse_prefork_item(item, parsed))
-			return false;
-		result = lappend(result, parsed);
-	}
-	*items = result;
-	return true;
-}
-
 static bool
 check_prefork(char **newval, void **extra, GucSource source)
 {
@@ -217,6 +137,30 @@ check_prefork(char **newval, void **extra, GucSource source)
 		return true;
 	GUC_check_errdetail("Each item must be a database and a role, separated by a slash.");
 	GUC_check_errhint("For example: pooler.prefork = 'app/app_user, \"Shop\"/reader'.");
+	return false;
+}
+
+static bool
+check_aliases(char **newval, void **extra, GucSource source)
+{
+	List	   *aliases;
+	const char *name = NULL;
+
+	switch (pooler_parse_aliases(*newval, &aliases, &name))
+	{
+		case POOLER_ALIASES_OK:
+			return true;
+		case POOLER_ALIASES_SYNTAX:
+			GUC_check_errdetail("Each item must be an alias, an equals sign, a database, and perhaps a role.");
+			break;
+		case POOLER_ALIASES_DUPLICATE:
+			GUC_check_errdetail("The alias \"%s\" is given twice.", name);
+			break;
+		case POOLER_ALIASES_CONSOLE:
+			GUC_check_errdetail("\"%s\" is the name of the console.", name);
+			break;
+	}
+	GUC_check_errhint("For example: pooler.aliases = 'app = app_v2, \"Reports\" = app_v2 reader'.");
 	return false;
 }
 
@@ -714,7 +658,7 @@ define_string_settings(void)
 							    /* bootValue = */ "",
 							   PGC_SIGHUP,
 							    /* flags = */ 0,
-							   NULL, NULL, NULL);
+							   check_aliases, NULL, NULL);
 	DefineCustomStringVariable("pooler.ignore_startup_parameters",
 							   "Startup parameters of clients that are accepted and have no effect.",
 							   NULL,

@@ -21,7 +21,7 @@ extern char *pooler_unix_socket_directories;	/* NULL: the server's */
 /* limits */
 extern int	pooler_max_client_conn;
 extern int	pooler_max_backends;	/* 0: four fifths of max_connections */
-extern char *pooler_prefork;
+extern char *pooler_prefork;	/* see lists.h */
 
 /*
  * What a pool may have of its own, by ALTER ROLE or ALTER DATABASE ... SET.
@@ -107,7 +107,7 @@ extern double pooler_stats_period;
 
 /* who and what */
 extern char *pooler_admin_roles;	/* list of names */
-extern char *pooler_aliases;
+extern char *pooler_aliases;	/* see lists.h */
 extern char *pooler_ignore_startup_parameters;	/* list of names */
 extern char *pooler_login_notify_message;
 
@@ -139,20 +139,6 @@ extern int	pooler_max_backends_in_force(void);
  * which have to succeed also when the pools are full.
  */
 extern int	pooler_login_backends(void);
-
-/*
- * Splits pooler.prefork into (database, role) pairs, in the memory context of
- * the caller; NIL if it is empty.  A check hook has refused what can't be
- * split.
- */
-typedef struct PoolerPreforkItem
-{
-	char	   *database;
-	char	   *role;
-} PoolerPreforkItem;
-
-struct List;
-extern bool pooler_parse_prefork(const char *value, struct List **items);
 
 /* Defines the settings; from _PG_init while the server starts. */
 extern void pooler_guc_init(void);

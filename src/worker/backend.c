@@ -241,6 +241,18 @@ pooler_backend_welcome(int backend)
 	send_frame(backend, &frame, NULL, pooler_worker.epoll_fd);
 }
 
+/* Core has authenticated a client that goes to another pool than its backend's. */
+static void
+delegated_login_only(int backend)
+{
+	int			client = pooler_worker_backends[backend].birth->client;
+
+	pooler_birth_free(backend);
+	pooler_backends[backend].login_client = -1;
+	pooler_backend_exit(backend);
+	pooler_login_delegated_go_on(client);
+}
+
 /* Core has logged a client in: its backend joins the pool if there is room. */
 static void
 delegated_login_done(int backend, const char *settings, size_t len)
@@ -320,7 +332,11 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 			client_needed(backend, frame);
 			break;
 		case POOLER_CONTROL_LOGGED_IN:
-			if (pooler_worker_backends[backend].birth != NULL)
+			if (pooler_worker_backends[backend].birth == NULL)
+				break;
+			if (pooler_backends[backend].only_login)
+				delegated_login_only(backend);
+			else
 				delegated_login_done(backend, payload, frame->payload);
 			break;
 		case POOLER_CONTROL_CANCELLED:

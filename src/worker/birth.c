@@ -186,6 +186,7 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	b->pool = pool;
 	b->drain_gen = pool >= 0 ? pg_atomic_read_u32(&pooler_pools[pool].drain_gen) : 0;
 	b->delegated = kind == WORKER_BIRTH_DELEGATED;
+	b->only_login = b->delegated && pooler_login_wants_other_role(client);
 	b->login_client = client;
 	b->pid = 0;
 	b->dbid = b->roleid = InvalidOid;

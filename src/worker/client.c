@@ -173,6 +173,7 @@ fill_slot(int slot, int fd, const SockAddr *raddr)
 	client->id = ++pooler_shared->next_client_id;
 	client->connected_at = pooler_worker.now;
 	client->application_name[0] = client->role[0] = client->database[0] = '\0';
+	client->login_role[0] = client->alias[0] = '\0';
 	client->transactions = 0;
 	client->last_backend = -1;
 	client->queued_at = 0;

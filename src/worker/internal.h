@@ -183,6 +183,12 @@ extern void pooler_login_handed_over(int slot, int backend);
 extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 										const char *settings, size_t len);
 
+/* Is core to authenticate it only, since it works as another role? */
+extern bool pooler_login_wants_other_role(int slot);
+
+/* Core has done so; the client is the pooler's again.  It may be gone after. */
+extern void pooler_login_delegated_go_on(int slot);
+
 /* A client that counted against max_client_conn has gone. */
 extern void pooler_login_uncount(void);
 

@@ -16,6 +16,7 @@
 #include "auth/catalog.h"
 #include "nodes/pg_list.h"
 #include "shared/evict.h"
+#include "shared/lists.h"
 #include "utils/memutils.h"
 #include "worker/parameters.h"
 
