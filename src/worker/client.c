@@ -266,7 +266,7 @@ log_disconnection(int slot, const char *reason)
 	ereport(LOG,
 			(errmsg("disconnection: session time: %ld:%02ld:%02ld.%03d user=%s database=%s host=%s%s%s",
 					secs / 3600, secs / 60 % 60, secs % 60, usecs / 1000,
-					client->role, client->database, client->host,
+					client->login_role, client->database, client->host,
 					client->port[0] ? " port=" : "", client->port),
 			 reason ? errdetail_internal("%s", reason) : 0));
 	pooler_client_log_end();
