@@ -42,6 +42,8 @@ OBJS = \
 	src/backend/statements.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
+	src/import/parameters.o \
+	src/import/pgbouncer.o \
 	src/pooler.o \
 	src/proto/build.o \
 	src/proto/errors.o \
@@ -61,6 +63,10 @@ OBJS = \
 	src/shared/shmem.o \
 	src/shared/stats.o \
 	src/sql/ddl.o \
+	src/sql/import.o \
+	src/sql/import_databases.o \
+	src/sql/import_parameters.o \
+	src/sql/import_rows.o \
 	src/sql/snapshot.o \
 	src/sql/views.o \
 	src/worker/backend.o \
@@ -84,15 +90,17 @@ OBJS = \
 UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_frame \
+	test/unit/test_import \
 	test/unit/test_password \
 	test/unit/test_startup
 FUZZERS = \
 	test/fuzz/fuzz_frame \
+	test/fuzz/fuzz_import \
 	test/fuzz/fuzz_startup
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/proto/%,$(OBJS))
+	$(filter src/import/% src/proto/%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
@@ -174,12 +182,16 @@ check-unit: $(unit_programs)
 list-unit-tests:
 	@echo $(UNIT_TESTS)
 
-# Not a part of make test: every fuzzer runs for FUZZ_SECONDS.
+# Not a part of make test: every fuzzer runs for FUZZ_SECONDS.  What it finds
+# is kept below .build; test/fuzz/x, if it exists, is what fuzz_x starts from.
 FUZZ_SECONDS = 60
 check-fuzz: $(fuzz_programs)
 	for fuzzer in $(fuzz_programs); do \
+		$(MKDIR_P) $${fuzzer}_found && \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-			-artifact_prefix=.build/fuzz/ || exit 1; \
+			-artifact_prefix=.build/fuzz/ $${fuzzer}_found \
+			$$(find $(srcdir)/test/fuzz/$${fuzzer##*/fuzz_} -maxdepth 0 2>/dev/null) || \
+			exit 1; \
 	done
 
 check-warnings: $(strict_objs)

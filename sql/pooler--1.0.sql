@@ -130,6 +130,20 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_totals'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 30;
 
+CREATE FUNCTION pooler.import_pgbouncer(
+	ini text,
+	userlist text DEFAULT NULL,
+	OUT source text,
+	OUT line integer,
+	OUT item text,
+	OUT kind text,
+	OUT statement text,
+	OUT reason text,
+	OUT action text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_import_pgbouncer'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 100;
+
 COMMENT ON FUNCTION pooler.get_clients() IS
 'Clients connected to the pooler; see the view pooler.clients';
 COMMENT ON FUNCTION pooler.get_backends() IS
@@ -144,6 +158,8 @@ COMMENT ON FUNCTION pooler.get_stats() IS
 'Counters of each pool, a row for each; see the view pooler.stats';
 COMMENT ON FUNCTION pooler.get_totals() IS
 'Counters over all pools, a row for each; see the view pooler.status';
+COMMENT ON FUNCTION pooler.import_pgbouncer(text, text) IS
+'Converts the text of pgbouncer.ini and userlist.txt, and executes nothing. source: the argument that the row is about (ini, userlist); line: its line, NULL if it is about all; item: parameter, database or role, with its option; kind (statement: to be run; note: has no counterpart, or needs a decision; error: can''t be converted); statement: to be run in the order of the rows; reason: why there is none, or what to know about it; action: what to do instead';
 
 /*
  * Databases and roles are shown with the names that they have now, and with
@@ -635,6 +651,7 @@ COMMENT ON COLUMN pooler.status.cancel_requests IS
 REVOKE ALL ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pooler.import_pgbouncer(text, text) FROM PUBLIC;
 REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.stats,
 	pooler.status FROM PUBLIC;
 
@@ -642,5 +659,7 @@ GRANT USAGE ON SCHEMA pooler TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals() TO pg_monitor;
+/* It shows nothing that its caller did not give it, but takes some time. */
+GRANT EXECUTE ON FUNCTION pooler.import_pgbouncer(text, text) TO pg_monitor;
 GRANT SELECT ON pooler.clients, pooler.backends, pooler.pools, pooler.stats,
 	pooler.status TO pg_monitor;
