@@ -150,11 +150,7 @@ const PoolerParameter pooler_parameters[] = {
 		.reason = "Settings are in the server's configuration.",
 		.action = "If that file is not the one converted here, convert it."
 	},
-	{
-		SETTING("default_pool_size", IN_P, INTEGER, "20"),
-		.zero_reason = "0 means no limit to PgBouncer, and a pool always has one here.",
-		.zero_action = "Set pooler.default_pool_size to the backends that one pool may take. pooler.max_backends limits all pools together."
-	},
+	{SETTING("default_pool_size", IN_P, INTEGER, "20")},
 	{
 		NOTE("disable_pqexec", IN_P, "0"),
 		.reason = "The server accepts both protocols for queries, and so does the pooler.",
@@ -165,9 +161,8 @@ const PoolerParameter pooler_parameters[] = {
 	{NOTE("dns_zone_check_period", IN_P, "0"), .reason = NO_NAMES, .action = NOTHING},
 	{SETTING("idle_transaction_timeout", IN_P | IN_U, SECONDS, "0")},
 	{
-		NOTE("ignore_startup_parameters", IN_P, ""),
-		.reason = "Whatever the server accepts when a client connects is accepted, kept for that client, and has its effect.",
-		.action = NOTHING
+		SETTING("ignore_startup_parameters", IN_P, NAMES, ""),
+		.reason = "Parameters that are not named here have the effect that they have on the server."
 	},
 	{
 		NOTE("job_name", IN_P, "pgbouncer"),
@@ -196,11 +191,7 @@ const PoolerParameter pooler_parameters[] = {
 	{SETTING("log_pooler_errors", IN_P, BOOLEAN, "1")},
 	{SETTING("log_stats", IN_P, BOOLEAN, "1")},
 	{NOTE("logfile", IN_P, ""), .reason = SERVER_LOG, .action = SERVER_LOG_DO},
-	{
-		NOTE("login_notify_message", IN_P, ""),
-		.reason = "The pooler does not greet its clients.",
-		.action = "From PostgreSQL 17 on an event trigger on login can RAISE NOTICE."
-	},
+	{SETTING("login_notify_message", IN_P, TEXT, "")},
 	{
 		SETTING("max_client_conn", IN_P, INTEGER, "100"),
 		.reason = RESTART " The server's limit on open files has to be high enough.",
@@ -408,9 +399,7 @@ const PoolerParameter pooler_parameters[] = {
 	/* what has another name for databases and users */
 	{
 		SETTING("pool_size", IN_D | IN_U, INTEGER, NULL),
-		.target = "pooler.default_pool_size",
-		.zero_reason = "0 means no limit to PgBouncer, and a pool always has one here.",
-		.zero_action = "Set pooler.default_pool_size to the backends that one pool may take. pooler.max_backends limits all pools together."
+		.target = "pooler.default_pool_size"
 	},
 	{SETTING("reserve_pool", IN_D, INTEGER, NULL), .target = "pooler.reserve_pool_size"},
 };
@@ -494,33 +483,66 @@ parse_integer(PoolerText text, int64_t *number)
 	return true;
 }
 
-/* Seconds, perhaps with a fraction, which makes one more of them. */
+/* So much of a fraction is kept; settings know no shorter times. */
+#define FRACTION_DIGITS		9
+
+/*
+ * The digits behind the point, without zeros at their end.  False if there is
+ * anything else.
+ */
 static bool
-parse_seconds(PoolerText text, int64_t *seconds, bool *rounded)
+parse_fraction(PoolerText text, char *digits)
+{
+	size_t		len = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+	{
+		if (text.bytes[i] < '0' || text.bytes[i] > '9')
+			return false;
+		if (text.bytes[i] == '0')
+			continue;
+		if (i < FRACTION_DIGITS)
+		{
+			memset(digits + len, '0', i - len);
+			len = i;
+			digits[len++] = text.bytes[i];
+		}
+		else if (len == 0)
+		{
+			/* what is not 0 must not become 0, which means something else */
+			memset(digits, '0', FRACTION_DIGITS - 1);
+			len = FRACTION_DIGITS;
+			digits[len - 1] = '1';
+		}
+	}
+	digits[len] = '\0';
+	return true;
+}
+
+/* Seconds, perhaps with a fraction. */
+static bool
+parse_seconds(PoolerText text, PoolerValue *value)
 {
 	const char *point = text.len > 0 ? memchr(text.bytes, '.', text.len) : NULL;
 	PoolerText	whole = text;
+	PoolerText	fraction = {NULL, 0};
+	int64_t		seconds = 0;
+	char		digits[FRACTION_DIGITS + 1];
 
-	*rounded = false;
 	if (point != NULL)
 	{
 		whole.len = (size_t) (point - text.bytes);
-		for (size_t i = whole.len + 1; i < text.len; i++)
-		{
-			if (text.bytes[i] < '0' || text.bytes[i] > '9')
-				return false;
-			if (text.bytes[i] != '0')
-				*rounded = true;
-		}
-		if (whole.len == 0 && text.len > 1)
-		{
-			*seconds = *rounded;
-			return true;
-		}
+		fraction.bytes = point + 1;
+		fraction.len = text.len - whole.len - 1;
 	}
-	if (!parse_digits(whole, 10, seconds))
+	if (whole.len + fraction.len == 0 ||
+		(whole.len > 0 && !parse_digits(whole, 10, &seconds)) ||
+		!parse_fraction(fraction, digits))
 		return false;
-	*seconds += *rounded;
+	value->zero = seconds == 0 && digits[0] == '\0';
+	value->literal = !value->zero;
+	snprintf(value->text, sizeof(value->text), "%lld%s%s%s", (long long) seconds,
+			 digits[0] ? "." : "", digits, value->zero ? "" : "s");
 	return true;
 }
 
@@ -551,7 +573,6 @@ bool
 pooler_parameter_value(PoolerValueType type, PoolerText text, PoolerValue *value)
 {
 	int64_t		number = 0;
-	bool		valid;
 
 	memset(value, 0, sizeof(*value));
 	if (type == POOLER_VALUE_POOL_MODE)
@@ -560,19 +581,15 @@ pooler_parameter_value(PoolerValueType type, PoolerText text, PoolerValue *value
 		return parse_pool_mode(text, value);
 	}
 	if (type == POOLER_VALUE_SECONDS)
-		valid = parse_seconds(text, &number, &value->rounded);
-	else
-		valid = parse_integer(text, &number);
-	if (!valid || number < 0)
+		return parse_seconds(text, value);
+	if (!parse_integer(text, &number) || number < 0)
 		return false;
 	value->zero = number == 0;
-	value->literal = !value->zero &&
-		(type == POOLER_VALUE_SECONDS || type == POOLER_VALUE_MILLISECONDS);
+	value->literal = !value->zero && type == POOLER_VALUE_MILLISECONDS;
 	if (type == POOLER_VALUE_BOOLEAN)
 		strcpy(value->text, value->zero ? "off" : "on");
 	else
 		snprintf(value->text, sizeof(value->text), "%lld%s", (long long) number,
-				 !value->literal ? "" :
-				 type == POOLER_VALUE_SECONDS ? "s" : "ms");
+				 value->literal ? "ms" : "");
 	return true;
 }

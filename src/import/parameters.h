@@ -32,12 +32,13 @@ typedef enum PoolerParameterHow
 typedef enum PoolerValueType
 {
 	POOLER_VALUE_STRING,
+	POOLER_VALUE_TEXT,			/* a string in which anything can stand */
 	POOLER_VALUE_INTEGER,
 	POOLER_VALUE_BOOLEAN,		/* an integer in PgBouncer */
 	POOLER_VALUE_SECONDS,		/* may have a fraction in PgBouncer */
 	POOLER_VALUE_MILLISECONDS,
 	POOLER_VALUE_POOL_MODE,
-	POOLER_VALUE_NAMES			/* names of roles */
+	POOLER_VALUE_NAMES			/* of roles, parameters */
 } PoolerValueType;
 
 /* All strings are sentences unless said otherwise; those not given are NULL. */
@@ -78,11 +79,10 @@ typedef struct PoolerValue
 	char		text[24];
 	bool		literal;		/* has to be quoted in a statement */
 	bool		zero;			/* it is 0 */
-	bool		rounded;		/* up to a whole second */
 } PoolerValue;
 
 /*
- * Convert a value of any type but STRING and NAMES.  False if PgBouncer would
+ * Convert a value of any type but STRING, TEXT and NAMES.  False if PgBouncer would
  * not accept it, or it does not fit into a setting.
  */
 extern bool pooler_parameter_value(PoolerValueType type, PoolerText text,

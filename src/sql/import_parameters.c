@@ -172,7 +172,8 @@ pooler_import_parameter(PoolerImport *import, const PoolerIniLine *line)
 	}
 	import->present[parameter - pooler_parameters] = true;
 	system.item = parameter->name;
-	comment = pooler_text_cut_comment(&value.text);
+	comment = parameter->type != POOLER_VALUE_TEXT &&
+		pooler_text_cut_comment(&value.text);
 	switch (parameter->how)
 	{
 		case POOLER_HOW_SETTING:

@@ -317,8 +317,6 @@ import_converted(PoolerImport *import, const PoolerImportTarget *target,
 								  parameter->zero, reason);
 		return;
 	}
-	if (value.rounded)
-		pooler_import_sentence(reason, "Rounded up to a whole second.");
 	if (strcmp(value.text, "session") == 0)
 		pooler_import_sentence(reason, "The mode transaction serves more clients, and takes nothing from a session that the server knows of.");
 	pooler_import_add_setting(import, target, setting,
@@ -339,6 +337,7 @@ pooler_import_setting(PoolerImport *import, const PoolerImportTarget *target,
 	if (comment)
 		pooler_import_sentence(&reason, "Without the comment behind the value, which PgBouncer takes for a part of it.");
 	if (parameter->type == POOLER_VALUE_STRING ||
+		parameter->type == POOLER_VALUE_TEXT ||
 		parameter->type == POOLER_VALUE_NAMES)
 	{
 		bare = parameter->type == POOLER_VALUE_NAMES ? name_list(value.text) :
