@@ -62,6 +62,7 @@ OBJS = \
 	src/shared/session.o \
 	src/shared/shmem.o \
 	src/shared/stats.o \
+	src/sql/advice.o \
 	src/sql/ddl.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \
