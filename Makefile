@@ -26,6 +26,7 @@ OBJS = \
 	src/backend/analysis.o \
 	src/backend/attach.o \
 	src/backend/birth.o \
+	src/backend/ending.o \
 	src/backend/hash.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
@@ -53,6 +54,7 @@ OBJS = \
 	src/shared/area.o \
 	src/shared/control.o \
 	src/shared/debug_point.o \
+	src/shared/ending.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
 	src/shared/lists.o \
@@ -75,6 +77,7 @@ OBJS = \
 	src/worker/cancel.o \
 	src/worker/client.o \
 	src/worker/dispatch.o \
+	src/worker/ending.o \
 	src/worker/listener.o \
 	src/worker/login.o \
 	src/worker/login_alias.o \
@@ -83,7 +86,9 @@ OBJS = \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
+	src/worker/overrun.o \
 	src/worker/report.o \
+	src/worker/stall.o \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o
 

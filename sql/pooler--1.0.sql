@@ -421,6 +421,11 @@ SELECT coalesce(d.datname, s.database) AS database,
 	   s.logins,
 	   s.cancels,
 	   s.wait_timeouts,
+	   s.wait_notices,
+	   s.query_timeouts,
+	   s.transaction_timeouts,
+	   s.idle_transaction_timeouts,
+	   s.client_idle_timeouts,
 	   s.dropped_waiting,
 	   s.births,
 	   s.failed_births,
@@ -443,6 +448,11 @@ FROM (SELECT dbid, roleid, database, role,
 			 sum(value) FILTER (WHERE name = 'logins')::bigint AS logins,
 			 sum(value) FILTER (WHERE name = 'cancels')::bigint AS cancels,
 			 sum(value) FILTER (WHERE name = 'wait_timeouts')::bigint AS wait_timeouts,
+			 sum(value) FILTER (WHERE name = 'wait_notices')::bigint AS wait_notices,
+			 sum(value) FILTER (WHERE name = 'query_timeouts')::bigint AS query_timeouts,
+			 sum(value) FILTER (WHERE name = 'transaction_timeouts')::bigint AS transaction_timeouts,
+			 sum(value) FILTER (WHERE name = 'idle_transaction_timeouts')::bigint AS idle_transaction_timeouts,
+			 sum(value) FILTER (WHERE name = 'client_idle_timeouts')::bigint AS client_idle_timeouts,
 			 sum(value) FILTER (WHERE name = 'dropped_waiting')::bigint AS dropped_waiting,
 			 sum(value) FILTER (WHERE name = 'births')::bigint AS births,
 			 sum(value) FILTER (WHERE name = 'failed_births')::bigint AS failed_births,
@@ -488,6 +498,16 @@ COMMENT ON COLUMN pooler.stats.cancels IS
 'Cancel requests that reached a command';
 COMMENT ON COLUMN pooler.stats.wait_timeouts IS
 'Clients ended because they waited too long';
+COMMENT ON COLUMN pooler.stats.wait_notices IS
+'Clients told that they wait for a backend';
+COMMENT ON COLUMN pooler.stats.query_timeouts IS
+'Commands canceled because they took too long';
+COMMENT ON COLUMN pooler.stats.transaction_timeouts IS
+'Clients ended because their transaction took too long';
+COMMENT ON COLUMN pooler.stats.idle_transaction_timeouts IS
+'Clients ended because they were idle in a transaction';
+COMMENT ON COLUMN pooler.stats.client_idle_timeouts IS
+'Clients ended because they were idle outside a transaction';
 COMMENT ON COLUMN pooler.stats.dropped_waiting IS
 'Clients that hung up while they waited';
 COMMENT ON COLUMN pooler.stats.births IS
@@ -531,6 +551,11 @@ SELECT s.pid,
 	   t.logins,
 	   t.cancels,
 	   t.wait_timeouts,
+	   t.wait_notices,
+	   t.query_timeouts,
+	   t.transaction_timeouts,
+	   t.idle_transaction_timeouts,
+	   t.client_idle_timeouts,
 	   t.dropped_waiting,
 	   t.births,
 	   t.failed_births,
@@ -557,6 +582,11 @@ FROM pooler.get_status() AS s,
 			 max(value) FILTER (WHERE name = 'logins') AS logins,
 			 max(value) FILTER (WHERE name = 'cancels') AS cancels,
 			 max(value) FILTER (WHERE name = 'wait_timeouts') AS wait_timeouts,
+			 max(value) FILTER (WHERE name = 'wait_notices') AS wait_notices,
+			 max(value) FILTER (WHERE name = 'query_timeouts') AS query_timeouts,
+			 max(value) FILTER (WHERE name = 'transaction_timeouts') AS transaction_timeouts,
+			 max(value) FILTER (WHERE name = 'idle_transaction_timeouts') AS idle_transaction_timeouts,
+			 max(value) FILTER (WHERE name = 'client_idle_timeouts') AS client_idle_timeouts,
 			 max(value) FILTER (WHERE name = 'dropped_waiting') AS dropped_waiting,
 			 max(value) FILTER (WHERE name = 'births') AS births,
 			 max(value) FILTER (WHERE name = 'failed_births') AS failed_births,
@@ -627,6 +657,16 @@ COMMENT ON COLUMN pooler.status.cancels IS
 'Cancel requests that reached a command';
 COMMENT ON COLUMN pooler.status.wait_timeouts IS
 'Clients ended because they waited too long';
+COMMENT ON COLUMN pooler.status.wait_notices IS
+'Clients told that they wait for a backend';
+COMMENT ON COLUMN pooler.status.query_timeouts IS
+'Commands canceled because they took too long';
+COMMENT ON COLUMN pooler.status.transaction_timeouts IS
+'Clients ended because their transaction took too long';
+COMMENT ON COLUMN pooler.status.idle_transaction_timeouts IS
+'Clients ended because they were idle in a transaction';
+COMMENT ON COLUMN pooler.status.client_idle_timeouts IS
+'Clients ended because they were idle outside a transaction';
 COMMENT ON COLUMN pooler.status.dropped_waiting IS
 'Clients that hung up while they waited';
 COMMENT ON COLUMN pooler.status.births IS
@@ -704,7 +744,7 @@ BEGIN ATOMIC
 			   WHEN backends_pinned * 2 >= size
 			   THEN alter_pool || 'pooler.pin_timeout = ''60s'';'::text
 			   WHEN in_transaction * 2 >= size
-			   THEN alter_pool || 'idle_in_transaction_session_timeout = ''60s'';'::text
+			   THEN alter_pool || 'pooler.idle_transaction_timeout = ''60s'';'::text
 			   WHEN pool.backends < size AND machine.backends >= machine.max_backends
 			   THEN pg_catalog.format('ALTER SYSTEM SET max_connections = %s;', machine.max_connections * 2)
 			   WHEN size < machine.most

@@ -49,6 +49,10 @@ extern void pooler_build_ready(PoolerWriter *w, char status);
 extern void pooler_build_error(PoolerWriter *w,
 							   const PoolerErrorFields *fields);
 
+/* The same as a message of another type: 'N' for NoticeResponse. */
+extern void pooler_build_report(PoolerWriter *w, char type,
+								const PoolerErrorFields *fields);
+
 /*
  * NoticeResponse with this text, in which \n (a backslash and an n) stands for
  * the end of a line.
@@ -56,7 +60,7 @@ extern void pooler_build_error(PoolerWriter *w,
 extern void pooler_build_notice(PoolerWriter *w, const char *text);
 
 /*
- * An ErrorResponse for a client that asked for a version older than 3.0 (but not for
+ * ErrorResponse for a client that asked for a version older than 3.0 (but not for
  * 0.0, which core answers in the new way): such a client understands only
  * "severity:  message", and only to tell it about its version.
  */

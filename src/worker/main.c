@@ -216,6 +216,8 @@ worker_startup(void)
 	pooler_pool_startup();
 	pooler_backend_startup();
 	pooler_client_startup();
+	pooler_overrun_startup();
+	pooler_stall_startup();
 	pooler_report_startup();
 
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
@@ -365,6 +367,7 @@ handle_interrupts(void)
 		ProcessConfigFile(PGC_SIGHUP);
 		load_rules(LOG);
 		pooler_parameters_forget();
+		pooler_worker_tick_within(1);	/* timeouts may be shorter now */
 	}
 	if (catchupInterruptPending)
 		ProcessCatchupInterrupt();

@@ -154,13 +154,13 @@ size_becomes('app', 1);
 $first->ask('BEGIN');
 $second->start('SELECT 1');
 advises($pool, 'critical', qr/1 of 1 backends are busy, 1 of them idle in a transaction,/,
-	"${alter}idle_in_transaction_session_timeout = '60s';", 'a client that is idle in a transaction');
+	"${alter}pooler.idle_transaction_timeout = '60s';", 'a client that is idle in a transaction');
 $first->ask('ROLLBACK');
 is($second->answer, '1', '... which was in the way');
 is_done("what = '$pool'", 'nobody in the way');
 ok( wait_until(
 		'the timeout is in force',
-		sub { pooler_psql($node, 'SHOW idle_in_transaction_session_timeout',
+		sub { pooler_psql($node, 'SHOW pooler.idle_transaction_timeout',
 				role => 'app', database => 'shop') eq '1min' }),
 	'... and nobody will be for long');
 $_->quit for $first, $second;
@@ -262,9 +262,9 @@ is_done(q{what = 'pooler.max_client_conn'}, 'not too many');
 # memory
 $node->safe_psql('postgres', q{ALTER SYSTEM SET pooler.session_memory = '1MB'});
 $node->reload;
-my @clients = map { client('app') } 1 .. 3;
+my @clients = map { client('app') } 1 .. 4;	# one of them stays attached
 $_->ask(q{SELECT set_config('app.x', repeat('x', 300000), false)}) for @clients;
-advises('pooler.session_memory', 'warning', qr/The sessions of 3 clients take [0-9]+ kB of 1024 kB, more than 80 %/,
+advises('pooler.session_memory', 'warning', qr/The sessions of 4 clients take [0-9]+ kB of 1024 kB, more than 80 %/,
 	q{ALTER SYSTEM SET pooler.session_memory = '2048 kB';}, 'memory for sessions');
 $node->reload;
 is_done(q{what = 'pooler.session_memory'}, 'there is more now');
