@@ -272,21 +272,26 @@ $_->quit for @clients;
 
 $node->safe_psql('postgres', q{ALTER SYSTEM SET pooler.prepared_statements_memory = '1MB'});
 $node->reload;
-$first = client('app');
+($first, $second) = map { client('app') } 1 .. 2;
+my $n = 0;
 ok( wait_until(
 		'statements make room for others',
 		sub {
-			my $text = 'x' x 100_000;
-			$first->ask("PREPARE s AS SELECT '$text'::text, " . int(rand(1e9)) . "; DEALLOCATE s");
+			# what is kept is what was taken to another transaction
+			$first->ask("PREPARE s AS SELECT '" . 'x' x 100_000 . "'::text, " . $n++);
+			$second->ask('SELECT 1');
+			$first->ask('DEALLOCATE s');
+			$second->ask('SELECT 1');
 			return $node->safe_psql('postgres',
 				'SELECT prepared_statements_evicted > 0 FROM pooler.status') eq 't';
-		}),
+		},
+		30),
 	'statements make room for others');
 advises('pooler.prepared_statements_memory', 'warning', qr/Prepared statements take [0-9]+ kB of 1024 kB, and [0-9]+ had to make room for others\./,
 	q{ALTER SYSTEM SET pooler.prepared_statements_memory = '2048 kB';}, 'memory for statements');
 $node->reload;
 is_done(q{what = 'pooler.prepared_statements_memory'}, 'there is more now');
-$first->quit;
+$_->quit for $first, $second;
 
 #
 # Times, and limits that contradict each other
