@@ -36,6 +36,7 @@
 #include "shared/evict.h"
 #include "shared/session.h"
 #include "utils/memutils.h"
+#include "worker/admin.h"
 #include "worker/parameters.h"
 
 /* Clients in LOGIN, oldest first. */
@@ -311,6 +312,16 @@ step_password(int slot)
  */
 
 static void
+require_enabled(const PoolerIdentity *who)
+{
+	if (!pooler_admin_enabled(who->dbid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" is disabled", NameStr(who->database)),
+				 errdetail("It takes no new clients of the pooler until an administrator enables it.")));
+}
+
+static void
 ask_parameters(int slot)
 {
 	WorkerLogin *login = login_of(slot);
@@ -336,6 +347,7 @@ authorize(int slot)
 	if (!pooler_catalog_try_lock())
 		return;
 	pooler_auth_authorize(client->role, client->database, &login->identity);
+	require_enabled(&login->identity);
 	if (login->forced_role != NULL && !login->identity.connect_unknown)
 		force_role(slot);		/* in the same transaction */
 	else
@@ -355,6 +367,7 @@ force_role(int slot)
 		return;
 	pooler_auth_force_role(client->login_role, login->forced_role,
 						   client->database, &login->identity);
+	require_enabled(&login->identity);
 	strlcpy(client->role, login->forced_role, NAMEDATALEN);
 	login->forced_role = NULL;
 	ask_parameters(slot);
@@ -632,6 +645,8 @@ step_delegate(int slot)
 	PoolerClient *client = &pooler_clients[slot];
 	int			backend;
 
+	if (pooler_admin_holds_login(client->database))
+		return;					/* until RESUME, or client_login_timeout */
 	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
 	{
 		pooler_login_fail(slot, "XX000", _("could not generate random cancel key"), NULL);

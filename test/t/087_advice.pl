@@ -313,6 +313,7 @@ $node->safe_psql('postgres', q{ALTER SYSTEM SET pooler.server_lifetime = '10s'})
 $node->reload;
 advises('pooler.server_lifetime', 'info', qr/Backends are replaced after 10 s/,
 	q{ALTER SYSTEM SET pooler.server_lifetime = '1h';}, 'backends that are soon too old');
+$node->reload;
 
 #
 # The pooler itself
