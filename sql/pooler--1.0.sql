@@ -841,7 +841,14 @@ BEGIN ATOMIC
 		   pg_catalog.format('The pool may have %s backends, and %s processors are kept busy by about %s. More of them at work take turns, and each transaction lasts longer.',
 							 size, cores, enough),
 		   pg_catalog.format('%spooler.default_pool_size = %s;', alter_pool, most)
-	FROM cause WHERE size > most;
+	FROM cause WHERE size > most
+	UNION ALL
+	SELECT 'warning', pg_catalog.format('pool %I/%I', p.database, p.role),
+		   pg_catalog.format('%s clients wait, because the database is paused.', p.clients_waiting),
+		   CASE WHEN d.paused_by_name THEN pg_catalog.format('SELECT pooler.resume(%L);', p.database)
+		   ELSE 'SELECT pooler.resume();'::text END
+	FROM pooler.pools AS p LEFT JOIN pooler.databases AS d ON d.dbid = p.dbid
+	WHERE p.paused AND p.clients_waiting > 0;
 END;
 
 CREATE FUNCTION pooler.get_server_advice(

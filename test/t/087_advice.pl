@@ -206,6 +206,20 @@ is(pooler_psql($node, 'SHOW pooler.pool_mode', role => 'app', database => 'shop'
 	'transaction', '... and will not come back');
 
 #
+# A pause
+#
+for (q{'shop'}, '')
+{
+	$node->safe_psql('postgres', "SELECT pooler.pause($_)");
+	$first = client('app');
+	$first->start('SELECT 1');
+	advises($pool, 'warning', qr/1 clients wait, because the database is paused\./,
+		"SELECT pooler.resume($_);", 'a pause');
+	is($first->answer, '1', '... which is over');
+	$first->quit;
+}
+
+#
 # Sizes
 #
 $node->safe_psql('postgres', 'ALTER ROLE "Other App" SET pooler.default_pool_size = 1000');
