@@ -67,6 +67,7 @@ OBJS = \
 	src/worker/cancel.o \
 	src/worker/client.o \
 	src/worker/dispatch.o \
+	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \
 	src/worker/login_io.o \

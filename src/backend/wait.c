@@ -139,10 +139,13 @@ report_end_reason(ErrorData *edata)
 {
 	if (edata->elevel == FATAL && edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
 	{
+		bool		ours = true;
+
 		switch ((PoolerEndReason) pg_atomic_read_u32(&pooler_me.shared->end_reason))
 		{
 			case POOLER_END_NONE:
 			case POOLER_END_SHUTDOWN:
+				ours = false;
 				break;
 			case POOLER_END_READ_TIMEOUT:
 				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
@@ -161,6 +164,8 @@ report_end_reason(ErrorData *edata)
 										 pooler_pin_words(pg_atomic_read_u32(&pooler_me.shared->pin)));
 				break;
 		}
+		if (ours && !pooler_log_pooler_errors)
+			edata->output_to_server = false;
 	}
 	if (prev_emit_log_hook)
 		prev_emit_log_hook(edata);
@@ -1186,7 +1191,19 @@ report_overrides(void)
 				overrides->given |= 1U << i;
 				overrides->value[i] = pooler_pool_setting_here(i);
 				break;
+			case PGC_S_DEFAULT:
+			case PGC_S_DYNAMIC_DEFAULT:
+			case PGC_S_ENV_VAR:
+			case PGC_S_FILE:
+			case PGC_S_ARGV:
+				break;
 			default:
+
+				/*
+				 * A superuser's own, given when he connected: no matter of
+				 * the pool, whose value is to be had by another backend only.
+				 */
+				overrides->partial = true;
 				break;
 		}
 	}

@@ -62,7 +62,8 @@ end_longest_waiting(int pool_index)
 			continue;
 		pool->counters.wait_timeouts++;
 		pooler_client_log_begin(client);
-		ereport(LOG, (errmsg("client waited for a backend longer than pooler.query_wait_timeout")));
+		if (pooler_log_pooler_errors)
+			ereport(LOG, (errmsg("client waited for a backend longer than pooler.query_wait_timeout")));
 		pooler_client_log_end();
 		pooler_client_close(client, &error, "query_wait_timeout");
 	}
@@ -131,10 +132,11 @@ end_client(int backend, int client, PoolerEndReason reason)
 	if (reason == POOLER_END_WRITE_TIMEOUT)
 	{
 		pooler_client_log_begin(client);
-		ereport(LOG,
-				(errcode(ERRCODE_IDLE_SESSION_TIMEOUT),
-				 errmsg("terminating connection because the client does not read its result"),
-				 errdetail("pooler.client_write_timeout has passed while other clients waited for the backend.")));
+		if (pooler_log_pooler_errors)
+			ereport(LOG,
+					(errcode(ERRCODE_IDLE_SESSION_TIMEOUT),
+					 errmsg("terminating connection because the client does not read its result"),
+					 errdetail("pooler.client_write_timeout has passed while other clients waited for the backend.")));
 		pooler_client_log_end();
 		(void) shutdown(pooler_worker_clients[client].fd, SHUT_RDWR);
 	}
