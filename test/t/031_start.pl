@@ -178,7 +178,7 @@ for my $row (
 	[ 'pooler.port', '0', qr/outside the valid range/ ],
 	[ 'pooler.port', '65536', qr/outside the valid range/ ],
 	[ 'pooler.max_client_conn', '0', qr/outside the valid range/ ],
-	[ 'pooler.default_pool_size', '0', qr/outside the valid range/ ],
+	[ 'pooler.default_pool_size', '-1', qr/outside the valid range/ ],
 	[ 'pooler.query_wait_timeout', '-1', qr/outside the valid range/ ],
 	[ 'pooler.query_wait_timeout', '1 parsec', qr/HINT:  Valid units/ ],
 	[ 'pooler.nonsense', '1', qr/(unrecognized configuration parameter|invalid configuration parameter name).*/ ])
@@ -190,8 +190,9 @@ for my $row (
 	like($err, $expected, "$name = '$value': with a reason");
 }
 
-# Nobody but a superuser gets at them, and nobody for a session alone.
-for my $name ('pooler.default_pool_size', 'pooler.client_read_timeout')
+# Nobody but a superuser gets at them, and at most of them nobody for a session
+# alone.
+for my $name ('pooler.prefork', 'pooler.client_read_timeout')
 {
 	my (undef, undef, $err) = pooler_psql($node, "SET $name = 5");
 	like($err, qr/parameter "$name" cannot be changed now/, "$name is the server's");

@@ -33,6 +33,7 @@ my %command_of = (
 	pg => [ 'node', "$programs/with_pg.mjs" ],
 	pgx => ["$programs/with_pgx"],
 	postgres => [ 'node', "$programs/with_postgres.mjs" ],
+	prisma => [ 'node', "$programs/with_prisma.mjs" ],
 	psql => ["$programs/with_psql.sh"],
 	psycopg => [ '/usr/bin/python3', "$programs/with_psycopg.py" ]);
 my @drivers = sort keys %command_of;

@@ -28,6 +28,16 @@ install_drivers()
 	install_missing "${packages[@]}"
 }
 
+# generate_prisma DIR: the client that with_prisma.mjs uses.
+#
+# Prisma would fetch a program for migrations from elsewhere, which neither this
+# nor the test needs.
+generate_prisma()
+{
+	(cd "$1" && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true CHECKPOINT_DISABLE=1 \
+		PRISMA_HIDE_UPDATE_MESSAGE=1 npx --no-install prisma generate --no-hints >/dev/null)
+}
+
 # build_drivers DIR: copies of the programs, ready to run.
 #
 # Called as a condition, where bash ignores set -e.
@@ -38,6 +48,7 @@ build_drivers()
 	cp -r "$topdir/test/drivers" "$dir" &&
 		(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund \
 			--prefer-offline --loglevel=error) &&
+		generate_prisma "$dir" &&
 		gcc -std=gnu99 -O2 -Wall -Wextra -Wno-unused-parameter -Werror \
 			-I"$("$PG_CONFIG" --includedir)" -o "$dir/with_libpq" \
 			"$dir/with_libpq.c" -pthread -lpq &&
