@@ -344,6 +344,8 @@ struct WorkerBirth
 								 * serve anybody else */
 	bool		client_sent;	/* delegated: socket handed over */
 	uint32		defaults_gen;	/* when it began */
+	bool		unsure;			/* then it was not known whether the pool may
+								 * have it */
 	StringInfoData in;			/* what it has sent so far */
 	StringInfoData parameters;	/* its ParameterStatus messages */
 	MemoryContext cxt;
