@@ -461,6 +461,9 @@ extern void pooler_report_startup(void);
  */
 extern void pooler_log_error_as_fatal(bool on);
 
+/* Logs an error that was caught, as FATAL; edata is a copy of it. */
+extern void pooler_report_error(const ErrorData *edata);
+
 /*
  * After a reload: the server's log_connections and log_disconnections, which
  * core changes in processes that start later only.

@@ -161,9 +161,7 @@ run_step(int slot, void (*step) (int slot))
 	{
 		MemoryContextSwitchTo(login->cxt);
 		edata = CopyErrorData();
-		pooler_log_error_as_fatal(true);
-		EmitErrorReport();
-		pooler_log_error_as_fatal(false);
+		pooler_report_error(edata);
 		FlushErrorState();
 		AbortCurrentTransaction();
 	}

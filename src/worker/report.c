@@ -24,10 +24,40 @@ set_severity(ErrorData *edata)
 		prev_emit_log_hook(edata);
 }
 
+/*
+ * Whether a message goes to the log is decided by the level with which it is
+ * raised: what is meant to be FATAL must not be held back as a LOG would be.
+ */
 void
 pooler_log_error_as_fatal(bool on)
 {
+	static int	threshold;
+
+	if (on && !as_fatal)
+	{
+		threshold = log_min_messages;
+		if (threshold == LOG || threshold == FATAL)
+			log_min_messages = ERROR;
+	}
+	else if (!on && as_fatal)
+		log_min_messages = threshold;
 	as_fatal = on;
+}
+
+void
+pooler_report_error(const ErrorData *edata)
+{
+	pooler_log_error_as_fatal(true);
+	if (edata->output_to_server)
+		EmitErrorReport();
+	else
+		ereport(LOG,
+				(errcode(edata->sqlerrcode),
+				 errmsg_internal("%s", edata->message),
+				 edata->detail_log ? errdetail_log("%s", edata->detail_log) : 0,
+				 edata->detail ? errdetail_internal("%s", edata->detail) : 0,
+				 edata->hint ? errhint("%s", edata->hint) : 0));
+	pooler_log_error_as_fatal(false);
 }
 
 void

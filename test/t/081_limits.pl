@@ -35,7 +35,7 @@ sub settings
 {
 	my (%settings) = @_;
 
-	$size = $size == 20 ? 19 : 20;
+	$size++;
 	$settings{'pooler.default_pool_size'} //= $size;
 	$admin->query('ALTER SYSTEM RESET ALL');
 	$admin->query("ALTER SYSTEM SET $_ = '$settings{$_}'") for sort keys %settings;
