@@ -26,6 +26,7 @@ OBJS = \
 	src/backend/analysis.o \
 	src/backend/attach.o \
 	src/backend/birth.o \
+	src/backend/ending.o \
 	src/backend/hash.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
@@ -51,6 +52,7 @@ OBJS = \
 	src/shared/area.o \
 	src/shared/control.o \
 	src/shared/debug_point.o \
+	src/shared/ending.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
 	src/shared/pin.o \
@@ -67,6 +69,7 @@ OBJS = \
 	src/worker/cancel.o \
 	src/worker/client.o \
 	src/worker/dispatch.o \
+	src/worker/ending.o \
 	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \
@@ -75,7 +78,9 @@ OBJS = \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
+	src/worker/overrun.o \
 	src/worker/report.o \
+	src/worker/stall.o \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o
 

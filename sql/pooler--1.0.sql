@@ -392,6 +392,11 @@ SELECT coalesce(d.datname, s.database) AS database,
 	   s.logins,
 	   s.cancels,
 	   s.wait_timeouts,
+	   s.wait_notices,
+	   s.query_timeouts,
+	   s.transaction_timeouts,
+	   s.idle_transaction_timeouts,
+	   s.client_idle_timeouts,
 	   s.dropped_waiting,
 	   s.births,
 	   s.failed_births,
@@ -414,6 +419,11 @@ FROM (SELECT dbid, roleid, database, role,
 			 sum(value) FILTER (WHERE name = 'logins')::bigint AS logins,
 			 sum(value) FILTER (WHERE name = 'cancels')::bigint AS cancels,
 			 sum(value) FILTER (WHERE name = 'wait_timeouts')::bigint AS wait_timeouts,
+			 sum(value) FILTER (WHERE name = 'wait_notices')::bigint AS wait_notices,
+			 sum(value) FILTER (WHERE name = 'query_timeouts')::bigint AS query_timeouts,
+			 sum(value) FILTER (WHERE name = 'transaction_timeouts')::bigint AS transaction_timeouts,
+			 sum(value) FILTER (WHERE name = 'idle_transaction_timeouts')::bigint AS idle_transaction_timeouts,
+			 sum(value) FILTER (WHERE name = 'client_idle_timeouts')::bigint AS client_idle_timeouts,
 			 sum(value) FILTER (WHERE name = 'dropped_waiting')::bigint AS dropped_waiting,
 			 sum(value) FILTER (WHERE name = 'births')::bigint AS births,
 			 sum(value) FILTER (WHERE name = 'failed_births')::bigint AS failed_births,
@@ -459,6 +469,16 @@ COMMENT ON COLUMN pooler.stats.cancels IS
 'Cancel requests that reached a command';
 COMMENT ON COLUMN pooler.stats.wait_timeouts IS
 'Clients ended because they waited too long';
+COMMENT ON COLUMN pooler.stats.wait_notices IS
+'Clients told that they wait for a backend';
+COMMENT ON COLUMN pooler.stats.query_timeouts IS
+'Commands canceled because they took too long';
+COMMENT ON COLUMN pooler.stats.transaction_timeouts IS
+'Clients ended because their transaction took too long';
+COMMENT ON COLUMN pooler.stats.idle_transaction_timeouts IS
+'Clients ended because they were idle in a transaction';
+COMMENT ON COLUMN pooler.stats.client_idle_timeouts IS
+'Clients ended because they were idle outside a transaction';
 COMMENT ON COLUMN pooler.stats.dropped_waiting IS
 'Clients that hung up while they waited';
 COMMENT ON COLUMN pooler.stats.births IS
@@ -502,6 +522,11 @@ SELECT s.pid,
 	   t.logins,
 	   t.cancels,
 	   t.wait_timeouts,
+	   t.wait_notices,
+	   t.query_timeouts,
+	   t.transaction_timeouts,
+	   t.idle_transaction_timeouts,
+	   t.client_idle_timeouts,
 	   t.dropped_waiting,
 	   t.births,
 	   t.failed_births,
@@ -528,6 +553,11 @@ FROM pooler.get_status() AS s,
 			 max(value) FILTER (WHERE name = 'logins') AS logins,
 			 max(value) FILTER (WHERE name = 'cancels') AS cancels,
 			 max(value) FILTER (WHERE name = 'wait_timeouts') AS wait_timeouts,
+			 max(value) FILTER (WHERE name = 'wait_notices') AS wait_notices,
+			 max(value) FILTER (WHERE name = 'query_timeouts') AS query_timeouts,
+			 max(value) FILTER (WHERE name = 'transaction_timeouts') AS transaction_timeouts,
+			 max(value) FILTER (WHERE name = 'idle_transaction_timeouts') AS idle_transaction_timeouts,
+			 max(value) FILTER (WHERE name = 'client_idle_timeouts') AS client_idle_timeouts,
 			 max(value) FILTER (WHERE name = 'dropped_waiting') AS dropped_waiting,
 			 max(value) FILTER (WHERE name = 'births') AS births,
 			 max(value) FILTER (WHERE name = 'failed_births') AS failed_births,
@@ -598,6 +628,16 @@ COMMENT ON COLUMN pooler.status.cancels IS
 'Cancel requests that reached a command';
 COMMENT ON COLUMN pooler.status.wait_timeouts IS
 'Clients ended because they waited too long';
+COMMENT ON COLUMN pooler.status.wait_notices IS
+'Clients told that they wait for a backend';
+COMMENT ON COLUMN pooler.status.query_timeouts IS
+'Commands canceled because they took too long';
+COMMENT ON COLUMN pooler.status.transaction_timeouts IS
+'Clients ended because their transaction took too long';
+COMMENT ON COLUMN pooler.status.idle_transaction_timeouts IS
+'Clients ended because they were idle in a transaction';
+COMMENT ON COLUMN pooler.status.client_idle_timeouts IS
+'Clients ended because they were idle outside a transaction';
 COMMENT ON COLUMN pooler.status.dropped_waiting IS
 'Clients that hung up while they waited';
 COMMENT ON COLUMN pooler.status.births IS

@@ -39,6 +39,7 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 PoolerMe	pooler_me = {.slot = -1,.control = -1,.pooler_epoll = -1,.client = -1};
 
@@ -278,6 +279,7 @@ see_ready_for_query(char status)
 	PoolerBackend *shared = pooler_me.shared;
 
 	pg_atomic_write_u32(&shared->in_copy, 0);
+	pooler_ending_command_over();
 	if (!begun)
 	{
 		begun = true;
@@ -292,7 +294,11 @@ see_ready_for_query(char status)
 		after_flush = FLUSH_THEN_WAIT;
 	}
 	else
+	{
+		shared->idle_since = GetCurrentTimestamp();
+		pg_write_barrier();
 		pg_atomic_write_u32(&shared->in_transaction, 1);
+	}
 }
 
 /* Counts what passes by, and remembers what other processes ask for. */
@@ -309,6 +315,7 @@ see_message(char type)
 		case PqMsg_EmptyQueryResponse:
 		case PqMsg_PortalSuspended:
 			shared->counters.queries++;
+			pooler_ending_command_over();
 			pg_atomic_write_u32(&shared->in_copy, 0);
 			break;
 		case PqMsg_ErrorResponse:

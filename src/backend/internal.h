@@ -106,6 +106,30 @@ extern void pooler_wait_next_command(bool lost);
 pg_noreturn extern void pooler_wait_raise_as_fatal(MemoryContext cxt);
 
 /*---------------------------------------------------------------------------
+ * ending.c: what ends the attached client, or its command
+ *---------------------------------------------------------------------------
+ */
+
+/* Once this process is a pool backend: the pooler may demand from now on. */
+extern void pooler_ending_begin(void);
+
+/* Ends the attached client, and this process, with the words of the reason. */
+pg_noreturn extern void pooler_end_attached(PoolerEndReason reason);
+
+/*
+ * What is the command's that has just ended must not hit the next one.  A
+ * store; called for each that completes, and before ReadyForQuery.
+ */
+extern void pooler_ending_command_over(void);
+
+/*
+ * Between two transactions, for a client that can't be taken away: carries out
+ * what the pooler demands, if the client is still idle.  May not return.
+ */
+extern void pooler_ending_pinned(bool command_came);
+extern void pooler_ending_pin_timeout(void);
+
+/*---------------------------------------------------------------------------
  * attach.c: the client's identity and settings
  *---------------------------------------------------------------------------
  */

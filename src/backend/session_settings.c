@@ -22,6 +22,7 @@
 #include "backend/settings.h"
 
 #include "access/xact.h"
+#include "access/parallel.h"
 #include "catalog/pg_authid.h"
 #include "common/hashfn.h"
 #include "utils/acl.h"
@@ -438,23 +439,48 @@ is_checked_leniently(const char *name)
 		strcmp(name, "default_text_search_config") == 0;
 }
 
-/*
- * A role is known by its OID: it may have been renamed, and another one may
- * have its name now.
- */
-static const char *
-role_to_set(const Wanted *w)
+static int
+set_option(const Wanted *w, GucSource source, int elevel)
 {
-	const char *name = w->value;
+	return set_config_option_ext(w->name, w->value, PGC_SUSET, source,
+								 w->record.srole, GUC_ACTION_SET, true,
+								 elevel, false);
+}
 
-	if (!OidIsValid(w->record.role) || get_role_oid(name, true) == w->record.role)
-		return name;
-	name = GetUserNameFromId(w->record.role, true);
+/*
+ * A role is put in force by its OID, as core does it in a parallel worker
+ * (check_role() in variable.c): it may have been renamed, and another one may
+ * have its name now; and the right to it may have been taken away, of which a
+ * session takes no notice.  One that has been dropped ends the client.
+ */
+static int
+set_role(const Wanted *w, int elevel)
+{
+	Oid			role = w->record.role;
+	char	   *name = GetUserNameFromId(role, true);
+	volatile int result = 0;
+
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("role \"%s\" does not exist", w->value)));
-	return name;
+	pfree(name);
+	if (w->gconf == pooler_setting_role())
+		SetCurrentRoleId(role, superuser_arg(role));
+	else
+		SetSessionAuthorization(role, superuser_arg(role));
+	PG_TRY();
+	{
+		/* with this the check hook takes the one that is in force */
+		InitializingParallelWorker = true;
+		result = set_option(w, PGC_S_SESSION, elevel);
+	}
+	PG_FINALLY();
+	{
+		InitializingParallelWorker = false;
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /*
@@ -476,10 +502,10 @@ set_value(Wanted *w, int elevel)
 		pooler_setting_reset(w->gconf);
 		SetUserIdAndSecContext(w->record.srole, seccontext);
 	}
-	result = set_config_option_ext(w->name, role_to_set(w), PGC_SUSET,
-								   lenient ? PGC_S_TEST : PGC_S_SESSION,
-								   w->record.srole, GUC_ACTION_SET, true,
-								   elevel, false);
+	if (OidIsValid(w->record.role))
+		result = set_role(w, elevel);
+	else
+		result = set_option(w, lenient ? PGC_S_TEST : PGC_S_SESSION, elevel);
 	if (lenient)
 		SetUserIdAndSecContext(user, seccontext);
 	if (result <= 0)

@@ -58,7 +58,9 @@ typedef enum Next
 } Next;
 
 static TimestampTz busy_since;
-static emit_log_hook_type prev_emit_log_hook;
+static struct config_generic *idle_session_timeout;
+
+static PoolerFrameVerdict peek(void);
 
 /*---------------------------------------------------------------------------
  * our word
@@ -130,47 +132,6 @@ on_exit_report(int code, Datum arg)
 		(void) shutdown(MyProcPort->sock, SHUT_RDWR);
 }
 
-/*
- * Why the pooler ended the client, in the words that the client gets.
- * errfinish() frees them.
- */
-static void
-report_end_reason(ErrorData *edata)
-{
-	if (edata->elevel == FATAL && edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-	{
-		bool		ours = true;
-
-		switch ((PoolerEndReason) pg_atomic_read_u32(&pooler_me.shared->end_reason))
-		{
-			case POOLER_END_NONE:
-			case POOLER_END_SHUTDOWN:
-				ours = false;
-				break;
-			case POOLER_END_READ_TIMEOUT:
-				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
-				edata->message = pstrdup(_("terminating connection because of an unfinished message"));
-				edata->detail = pstrdup(_("pooler.client_read_timeout has passed while other clients waited for the backend."));
-				break;
-			case POOLER_END_WRITE_TIMEOUT:
-				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
-				edata->message = pstrdup(_("terminating connection because the client does not read its result"));
-				edata->detail = pstrdup(_("pooler.client_write_timeout has passed while other clients waited for the backend."));
-				break;
-			case POOLER_END_PIN_TIMEOUT:
-				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
-				edata->message = pstrdup(_("terminating connection because its session has kept a backend for too long"));
-				edata->detail = psprintf(_("The session keeps the backend because of %s; pooler.pin_timeout has passed."),
-										 pooler_pin_words(pg_atomic_read_u32(&pooler_me.shared->pin)));
-				break;
-		}
-		if (ours && !pooler_log_pooler_errors)
-			edata->output_to_server = false;
-	}
-	if (prev_emit_log_hook)
-		prev_emit_log_hook(edata);
-}
-
 /* Without a pooler a client has no future here. */
 pg_noreturn static void
 end_without_pooler(void)
@@ -180,32 +141,6 @@ end_without_pooler(void)
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
 				 errmsg("terminating connection because the pooler has ended")));
 	proc_exit(0);
-}
-
-/* The words are those for end_reason: see report_end_reason(). */
-pg_noreturn static void
-end_client(void)
-{
-	ereport(FATAL,
-			(errcode(ERRCODE_ADMIN_SHUTDOWN),
-			 errmsg("terminating connection due to administrator command")));
-}
-
-/*
- * Between two transactions.  The pooler only wakes us: by the time that we
- * look its reason may have gone, or have been another client's.
- */
-static void
-check_pin_timeout(void)
-{
-	PoolerBackend *shared = pooler_me.shared;
-
-	if (pooler_pin_timeout == 0 || pooler_pool_mode == POOLER_MODE_SESSION ||
-		!TimestampDifferenceExceeds(shared->pinned_since, GetCurrentTimestamp(),
-									pooler_ms(pooler_pin_timeout)))
-		return;
-	pg_atomic_write_u32(&shared->end_reason, POOLER_END_PIN_TIMEOUT);
-	end_client();
 }
 
 /*---------------------------------------------------------------------------
@@ -248,9 +183,9 @@ serve_interrupts(void)
 		end_without_pooler();
 	if (my_state() != POOLER_BACKEND_PINNED)
 		return;
-	if (pg_atomic_read_u32(&pooler_me.shared->end_reason) == POOLER_END_SHUTDOWN)
-		end_client();
-	check_pin_timeout();
+	if (pg_atomic_read_u32(&pooler_me.shared->demand.reason) != POOLER_END_NONE)
+		pooler_ending_pinned(peek() == POOLER_FRAME_READY);
+	pooler_ending_pin_timeout();
 }
 
 /* Timers that PostgresMain has set for the idle session it thinks it has. */
@@ -1000,6 +935,21 @@ drop_stray_copy(void)
 	return true;
 }
 
+/*
+ * While the client has no backend the pooler ends it for being idle.  What
+ * stands in postgresql.conf the pooler knows itself, and better: it may change.
+ */
+static int32
+own_idle_session_timeout(void)
+{
+	if (idle_session_timeout->source <= PGC_S_ARGV)
+		return POOLER_SERVERS_OWN;
+	if (IdleSessionTimeout > 0 &&
+		pg_atomic_read_u32(&pooler_shared->idle_sessions) == 0)
+		pg_atomic_write_u32(&pooler_shared->idle_sessions, 1);
+	return IdleSessionTimeout;
+}
+
 static void
 count_transaction(void)
 {
@@ -1010,7 +960,9 @@ count_transaction(void)
 	counters->transaction_us += Max(now - busy_since, 0);
 	pooler_clients[pooler_me.client].transactions++;
 	pooler_clients[pooler_me.client].state_since = now;
+	pooler_clients[pooler_me.client].idle_session_timeout = own_idle_session_timeout();
 	pooler_me.shared->state_since = now;
+	pooler_me.shared->first_command = pg_atomic_read_u32(&pooler_me.shared->command);
 	busy_since = now;
 }
 
@@ -1029,7 +981,7 @@ after_command(bool lost)
 		if (!lost)
 		{
 			pooler_pins_set(POOLER_PIN_PIPELINE);
-			check_pin_timeout();
+			pooler_ending_pin_timeout();
 			return NEXT_RUN;
 		}
 	}
@@ -1200,8 +1152,8 @@ report_overrides(void)
 			default:
 
 				/*
-				 * A superuser's own, given when he connected: no matter of
-				 * the pool, whose value is to be had by another backend only.
+				 * A superuser's own, given at login: no matter of the pool,
+				 * whose value is to be had by another backend only.
 				 */
 				overrides->partial = true;
 				break;
@@ -1245,10 +1197,14 @@ pooler_wait_begin(void)
 	shared->dbid = MyDatabaseId;
 	shared->roleid = GetAuthenticatedUserId();
 	shared->born_at = MyStartTimestamp;
+	shared->first_command = pg_atomic_read_u32(&shared->command);
 	report_overrides();
+	idle_session_timeout = pooler_find_setting("idle_session_timeout");
+	shared->idle_session_timeout = own_idle_session_timeout();
+	if (idle_session_timeout->source > PGC_S_DATABASE_USER)
+		shared->overrides.partial = true;
 	on_shmem_exit(on_exit_report, (Datum) 0);
-	prev_emit_log_hook = emit_log_hook;
-	emit_log_hook = report_end_reason;
+	pooler_ending_begin();
 	pooler_notify_begin();
 	pooler_statements_begin();
 	if (!shared->delegated)

@@ -20,6 +20,7 @@
 #include "lib/dshash.h"
 #include "libpq/pqcomm.h"
 #include "port/atomics.h"
+#include "shared/ending.h"
 #include "shared/guc.h"
 #include "shared/pin.h"
 #include "shared/state.h"
@@ -42,15 +43,22 @@ typedef enum PoolerSessionPart
 	POOLER_NPARTS
 } PoolerSessionPart;
 
-/* Why a client that is attached to a backend has to go. */
-typedef enum PoolerEndReason
+/* idle_session_timeout: that of the pool, or of postgresql.conf, holds. */
+#define POOLER_SERVERS_OWN		(-1)
+
+/*
+ * What a timeout asks of the backend that has the client, and of which state it
+ * is true.  The backend compares: by the time that it learns of it, its client
+ * may be in another one.  Written by the worker, reason last.
+ */
+typedef struct PoolerDemand
 {
-	POOLER_END_NONE = 0,
-	POOLER_END_READ_TIMEOUT,	/* unfinished message, others wait */
-	POOLER_END_WRITE_TIMEOUT,	/* does not read its result, others wait */
-	POOLER_END_PIN_TIMEOUT,		/* pinned too long */
-	POOLER_END_SHUTDOWN			/* idle, and the server shuts down */
-} PoolerEndReason;
+	pg_atomic_uint32 reason;	/* a PoolerEndReason; the backend sets it back
+								 * to NONE if it was no longer true */
+	uint32		command;		/* QUERY_TIMEOUT: PoolerBackend.command */
+	int			ms;				/* and what it has exceeded */
+	TimestampTz since;			/* others: state_since or idle_since */
+} PoolerDemand;
 
 /*
  * A client.  The worker owns the slot; fields without a remark are written by
@@ -96,6 +104,12 @@ typedef struct PoolerClient
 	/* written by the owner at the end of each transaction */
 	uint64		transactions;
 	int32		last_backend;	/* slot of the backend it ran on last, -1 */
+
+	/*
+	 * The session's idle_session_timeout in ms; POOLER_SERVERS_OWN if it is
+	 * not its own.  Written by the owner, as above.
+	 */
+	int32		idle_session_timeout;
 } PoolerClient;
 
 /*
@@ -140,8 +154,19 @@ typedef struct PoolerBackend
 								 * that the client was told; 0: nobody */
 	pg_atomic_uint32 in_transaction;	/* awaits a command inside a
 										 * transaction block */
-	pg_atomic_uint32 end_reason;	/* a PoolerEndReason for the attached
-									 * client; worker, but for PIN_TIMEOUT */
+	TimestampTz idle_since;		/* if so */
+	pg_atomic_uint32 command;	/* changes whenever a command ends */
+	uint32		first_command;	/* of the transaction that began, or will
+								 * begin, at state_since */
+	int32		idle_session_timeout;	/* once, as pid: what it was born with;
+										 * POOLER_SERVERS_OWN */
+
+	/*
+	 * Why the attached client is being ended, a PoolerEndReason.  Written by
+	 * the worker while the word is CANCELLING, and by the backend.
+	 */
+	pg_atomic_uint32 end_reason;
+	PoolerDemand demand;
 	uint32		swept;			/* backend: clients_gone when it last closed
 								 * descriptors of those */
 	uint64		messages;		/* backend: rows sent, to see that it gets on */
@@ -151,6 +176,9 @@ typedef struct PoolerBackend
 
 /* flags of a pool; under its mutex */
 #define POOLER_POOL_PAUSED		0x01	/* nothing is popped */
+#define POOLER_POOL_HELD		0x02	/* likewise, while the worker speaks to one
+										 * of those who wait */
+#define POOLER_POOL_CLOSED		(POOLER_POOL_PAUSED | POOLER_POOL_HELD)
 
 #define POOLER_NO_OWNER			(-1)
 #define POOLER_OWNER_GONE		(-2)
@@ -200,6 +228,7 @@ typedef struct PoolerPool
 								 * because of its startup settings; else
 								 * POOLER_NO_OWNER or POOLER_OWNER_GONE */
 	PoolerOverrides overrides;	/* as the last backend that was born told */
+	int32		idle_session_timeout;	/* likewise; ms, POOLER_SERVERS_OWN */
 	TimestampTz created_at;
 	PoolerCounters counters;	/* of backends that have gone, and of the
 								 * worker itself */
@@ -259,6 +288,9 @@ typedef struct PoolerShared
 	pg_atomic_uint32 debug_waiting[POOLER_MAX_DEBUG_POINTS];
 
 	pg_atomic_uint32 clients_gone;	/* worker: how many it has closed */
+
+	/* has any session set idle_session_timeout?  Whoever sees it first */
+	pg_atomic_uint32 idle_sessions;
 
 	/* dynamic memory; see area.h */
 	int			area_tranche;	/* postmaster */

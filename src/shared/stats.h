@@ -32,6 +32,11 @@ typedef struct PoolerCounters
 	uint64		logins;
 	uint64		cancels;
 	uint64		wait_timeouts;
+	uint64		wait_notices;
+	uint64		query_timeouts;
+	uint64		transaction_timeouts;
+	uint64		idle_transaction_timeouts;
+	uint64		client_idle_timeouts;
 	uint64		dropped_waiting;
 	uint64		births;
 	uint64		failed_births;

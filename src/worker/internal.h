@@ -116,6 +116,9 @@ typedef struct WorkerClient
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
 	uint8		half_looks;		/* how often half a message was seen */
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
+	TimestampTz notified;		/* queued_at of the wait that it was told of */
+	TimestampTz cancel_until;	/* a cancel request is in force for its
+								 * hand-over; 0: none */
 	dlist_node	node;			/* free, logging in, or half-sent */
 } WorkerClient;
 
@@ -211,6 +214,7 @@ typedef struct WorkerPool
 	bool		prefork;		/* named in pooler.prefork */
 	bool		told;			/* a backend has told PoolerPool.overrides */
 	bool		learnt;			/* and they are complete */
+	TimestampTz unused_since;	/* without clients and backends; 0: it is not */
 } WorkerPool;
 
 extern WorkerPool *pooler_worker_pools;
@@ -405,6 +409,7 @@ extern bool pooler_backend_idle(int backend, TimestampTz *since);
 /* Messages to a claimed backend. */
 extern void pooler_backend_give(int backend, int client);
 extern void pooler_backend_release(int backend);
+extern void pooler_backend_detach(int backend);	/* gives its client back */
 extern void pooler_backend_exit(int backend);
 
 /* Puts a newly born backend to work in its pool. */
@@ -415,9 +420,41 @@ extern void pooler_backend_tick(void);
 
 /*
  * Signals a backend that is BUSY with this client.  False if it is not, or no
- * longer.
+ * longer.  With SIGTERM, the reason says in which words the client is told;
+ * else it is POOLER_END_NONE.
  */
-extern bool pooler_backend_signal(int backend, int client, uint32 gen, int sig);
+extern bool pooler_backend_signal(int backend, int client, uint32 gen, int sig,
+								  PoolerEndReason reason);
+
+/*
+ * The same for what is true only of the command (QUERY_TIMEOUT), or the
+ * transaction (since: PoolerBackend.state_since), or the idleness in it
+ * (idle_since) that was seen: the backend compares before it acts; see
+ * PoolerDemand.  It may come to nothing.
+ */
+extern bool pooler_backend_demand(int backend, int client, uint32 gen,
+								  PoolerEndReason reason, uint32 command,
+								  TimestampTz since, int ms);
+
+/* Has the client of a PINNED backend ended, if it is still idle by then. */
+extern void pooler_backend_demand_pinned(int backend, PoolerEndReason reason);
+
+/*---------------------------------------------------------------------------
+ * ending.c: ending clients
+ *---------------------------------------------------------------------------
+ */
+
+/* Closes a client that the pooler owns, with the reason's words. */
+extern void pooler_client_close_for(int slot, PoolerEndReason reason);
+
+/*
+ * Ends a client, wherever it is, with the reason's words.  True if it is
+ * closed, or a backend that works for it has been signalled (which ends with
+ * it).  False if it can't be had just now: it is between two owners, or a
+ * backend on which it is idle was asked for it.  Then, as long as the reason
+ * holds, call this again soon (pooler_worker_tick_within()).
+ */
+extern bool pooler_client_end(int slot, PoolerEndReason reason);
 
 /*---------------------------------------------------------------------------
  * dispatch.c: who runs next, and where
@@ -442,11 +479,42 @@ extern void pooler_cancel_unread(int client);
 /* Goes on throwing away the cancelled command of such a client. */
 extern void pooler_cancel_continue(int client);
 
+/* The client has gone. */
+extern void pooler_cancel_forget(int client);
+
+/* Requests that have waited too long for their client to be attached. */
+extern void pooler_cancel_tick(void);
+
 /*---------------------------------------------------------------------------
- * timeout.c: clients that wait too long, or let others wait
+ * timeout.c: clients that wait or are idle for too long
  *---------------------------------------------------------------------------
  */
 extern void pooler_timeout_tick(void);
+
+/*
+ * Have so many milliseconds passed?  If not, there will be a tick when they
+ * have.
+ */
+extern bool pooler_timeout_passed(TimestampTz since, int ms);
+
+/*---------------------------------------------------------------------------
+ * overrun.c: commands and transactions that take too long
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_overrun_startup(void);
+extern void pooler_overrun_check(int pool);
+
+/*---------------------------------------------------------------------------
+ * stall.c: clients that keep a backend from others
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_stall_startup(void);
+
+/* Of a pool whose clients wait. */
+extern void pooler_stall_check(int pool);
+
+/* Pinned clients. */
+extern void pooler_stall_check_pins(void);
 
 /*---------------------------------------------------------------------------
  * report.c: what is logged, and how

@@ -393,6 +393,25 @@ log_authorized(int slot)
 	MyProcPort = NULL;
 }
 
+/* The one setting that the pooler has to enforce itself; as an integer, in ms. */
+static void
+keep_idle_session_timeout(int slot)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	const char *pair = wc->settings;
+	const char *name;
+	const char *value;
+
+	while (pooler_next_pair(&pair, wc->settings + wc->settings_len, &name, &value))
+	{
+		if (strcmp(name, "idle_session_timeout") == 0)
+		{
+			pooler_clients[slot].idle_session_timeout = atoi(value);
+			pg_atomic_write_u32(&pooler_shared->idle_sessions, 1);
+		}
+	}
+}
+
 /* What comes with the client's descriptor from now on; see control.h. */
 static void
 keep_payload(int slot, const char *payload, int len)
@@ -423,6 +442,7 @@ keep_payload(int slot, const char *payload, int len)
 	while (pooler_next_pair(&pair, end, &name, &value))
 		told += pooler_reported_digest(name, value);
 	pooler_clients[slot].digest[POOLER_PART_REPORTED] = told;
+	keep_idle_session_timeout(slot);
 }
 
 /*

@@ -215,6 +215,8 @@ worker_startup(void)
 	pooler_pool_startup();
 	pooler_backend_startup();
 	pooler_client_startup();
+	pooler_overrun_startup();
+	pooler_stall_startup();
 	pooler_report_startup();
 
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);

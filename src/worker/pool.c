@@ -47,6 +47,7 @@ pooler_pool_startup(void)
 		dlist_init(&pooler_worker_pools[i].backends);
 		SpinLockAcquire(&pool->mutex);
 		pool->head = pool->tail = -1;
+		pool->flags &= ~POOLER_POOL_HELD;
 		pg_atomic_write_u32(&pool->nwaiting, 0);
 		SpinLockRelease(&pool->mutex);
 		pg_atomic_write_u32(&pool->surplus, 0);
@@ -110,6 +111,8 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 	strlcpy(pool->role, role, NAMEDATALEN);
 	pool->owner = owner;
 	pool->overrides = shared >= 0 ? pooler_pools[shared].overrides : none;
+	pool->idle_session_timeout = shared >= 0 ?
+		pooler_pools[shared].idle_session_timeout : POOLER_SERVERS_OWN;
 	pool->size = size_of(pool);
 	pool->created_at = pooler_worker.now;
 	memset(&pool->counters, 0, sizeof(pool->counters));
@@ -117,6 +120,7 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 	pooler_worker_pools[index].prefork = false;
 	pooler_worker_pools[index].told = false;
 	pooler_worker_pools[index].learnt = false;
+	pooler_worker_pools[index].unused_since = 0;
 	pooler_worker_pools[index].asked = 0;
 	pg_atomic_write_u32(&pool->surplus, 0);
 	pg_write_barrier();
@@ -161,18 +165,50 @@ pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role,
 
 static void drain(int index);
 
+/* It has neither clients nor backends; its slot is free. */
+static void
+close_pool(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	pool->in_use = false;
+	pg_write_barrier();
+	pooler_stats_add(&pooler_shared->gone_pools, &pool->counters);
+	memset(&pool->counters, 0, sizeof(pool->counters));
+}
+
 /* The slot of a pool whose owner has gone is free once its backend has. */
 static void
 close_if_abandoned(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
 
-	if (pool->owner != POOLER_OWNER_GONE || pool->nbackends > 0)
+	if (pool->owner == POOLER_OWNER_GONE && pool->nbackends == 0)
+		close_pool(index);
+}
+
+/*
+ * pool_idle_timeout.  What was learnt of the pool goes with it: whoever logs in
+ * next must not be let in by what is remembered of its logins, but ask again.
+ */
+static void
+close_if_unused(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+	WorkerPool *wp = &pooler_worker_pools[index];
+
+	if (pooler_pool_idle_timeout == 0 || pool->nclients > 0 ||
+		pool->nbackends > 0 || pool->flags != 0 || wp->prefork)
+	{
+		wp->unused_since = 0;
 		return;
-	pool->in_use = false;
-	pg_write_barrier();
-	pooler_stats_add(&pooler_shared->gone_pools, &pool->counters);
-	memset(&pool->counters, 0, sizeof(pool->counters));
+	}
+	if (wp->unused_since == 0)
+		wp->unused_since = pooler_worker.now;
+	if (!pooler_timeout_passed(wp->unused_since, pooler_ms(pooler_pool_idle_timeout)))
+		return;
+	close_pool(index);
+	pooler_parameters_forget();
 }
 
 void
@@ -523,8 +559,8 @@ pooler_pool_backend_left(int index)
  */
 
 /*
- * What a superuser has asked for when he connected hides what the pool has,
- * but the rest is better than nothing.  A backend that began before a change
+ * What a client has asked for when it connected hides what the pool has, but
+ * the rest is better than nothing.  A backend that began before a change
  * may have seen either.
  */
 void
@@ -540,6 +576,8 @@ pooler_pool_learn(int index, int backend, uint32 defaults_gen)
 		return;
 	pool->overrides = *overrides;
 	pool->size = size_of(pool);
+	if (!overrides->partial)
+		pool->idle_session_timeout = pooler_backends[backend].idle_session_timeout;
 	wp->told = current;
 	wp->learnt = current && !overrides->partial;
 }
@@ -723,6 +761,7 @@ pooler_pool_tick(void)
 		pooler_limits_shed(i);
 		keep_minimum(i);
 		ask_if_outdated(i);
+		close_if_unused(i);
 		if (pg_atomic_read_u32(&pool->nwaiting) > 0)
 		{
 			pooler_pool_grow(i);

@@ -375,6 +375,33 @@ for my $command ('SET ROLE', 'SET SESSION AUTHORIZATION')
 	$_->quit for $two, $three;
 }
 
+# A role that was taken away stays in force, as on a direct connection.
+for my $command ('SET ROLE', 'SET SESSION AUTHORIZATION')
+{
+	my @answers;
+
+	for my $port ($node->port, pooler_port($node))
+	{
+		admin('CREATE ROLE transient', 'CREATE ROLE taken SUPERUSER LOGIN',
+			'GRANT transient TO taken');
+		my ($one, $two) = map { WireClient->new($node, role => 'taken', port => $port) } 1 .. 2;
+		my $look = q{SELECT session_user, current_user, current_setting('role')};
+		my @mine = map { $one->query($_) } "$command transient", $look;
+
+		$two->query('SELECT 1');
+		admin('REVOKE transient FROM taken', 'ALTER ROLE taken NOSUPERUSER');
+		push @mine, map { $_->query($look) } $one, $two, $one, $two;
+		admin('ALTER ROLE transient RENAME TO renamed');
+		push @mine, map { $_->query($look) } $one, $two, $one;
+		push @mine, map { $one->query($_) } 'RESET ROLE', 'RESET SESSION AUTHORIZATION', $look;
+		push @mine, $two->query('SET ROLE renamed'), $one->query($look);
+		$_->quit for $one, $two;
+		admin('DROP ROLE renamed', 'DROP ROLE taken');
+		push @answers, [ map { [ '', $_ ] } @mine ];
+	}
+	is_same($answers[1], $answers[0], "$command: a role that was taken away");
+}
+
 # Another one of that name is somebody else.
 {
 	admin('CREATE ROLE transient', 'GRANT transient TO boss');

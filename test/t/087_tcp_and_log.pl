@@ -257,7 +257,7 @@ for my $choice ('on', 'off')
 		like(wait_in_vain(), $reply, 'told');
 		$admin->query(qq{DO \$\$ BEGIN RAISE WARNING 'mark$seen'; END \$\$});
 		wait_until('the log is up to date', sub { log_after($node, $seen) =~ /mark$seen/ });
-		return (log_after($node, $seen) =~ /client waited for a backend longer/) == ($choice eq 'on');
+		return (log_after($node, $seen) =~ /no backend became free in time/) == ($choice eq 'on');
 	}), "log_pooler_errors = $choice");
 	# what core would log is logged
 	$log = log_size($node);

@@ -73,6 +73,7 @@ run_logged()
 {
 	local log=$1 status=0
 
+	: >"$log"
 	(cd "$work/src" && exec "${server_prefix[@]}" TMPDIR="$work/tmp" "${@:2}") \
 		>"$log" 2>&1 </dev/null &
 	job=$!
