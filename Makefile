@@ -79,6 +79,7 @@ OBJS = \
 	src/worker/parameters.o \
 	src/worker/pool.o \
 	src/worker/overrun.o \
+	src/worker/quit.o \
 	src/worker/report.o \
 	src/worker/stall.o \
 	src/worker/tcp_progress.o \

@@ -517,6 +517,14 @@ extern void pooler_stall_check(int pool);
 extern void pooler_stall_check_pins(void);
 
 /*---------------------------------------------------------------------------
+ * quit.c: immediate shutdown, or the crash of another process
+ *---------------------------------------------------------------------------
+ */
+
+/* From now on clients are told; needs the table of clients. */
+extern void pooler_quit_startup(void);
+
+/*---------------------------------------------------------------------------
  * report.c: what is logged, and how
  *---------------------------------------------------------------------------
  */

@@ -218,6 +218,7 @@ worker_startup(void)
 	pooler_overrun_startup();
 	pooler_stall_startup();
 	pooler_report_startup();
+	pooler_quit_startup();
 
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);

@@ -415,17 +415,23 @@ recheck_pool(int index)
 	}
 }
 
-/* Somebody may have been renamed just now. */
-static void
+/* Somebody may have been renamed just now.  True if so. */
+static bool
 refresh_names(int index)
 {
 	MemoryContext old = CurrentMemoryContext;
+	PoolerPool *pool = &pooler_pools[index];
+	char		role[NAMEDATALEN];
+	char		database[NAMEDATALEN];
 
+	strlcpy(role, pool->role, NAMEDATALEN);
+	strlcpy(database, pool->database, NAMEDATALEN);
 	StartTransactionCommand();
 	if (pooler_catalog_try_lock())
 		recheck_pool(index);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(old);
+	return strcmp(role, pool->role) != 0 || strcmp(database, pool->database) != 0;
 }
 
 static int
@@ -466,7 +472,7 @@ give_birth(int index)
 		pooler_worker_tick_within(20);
 		return false;
 	}
-	refresh_names(index);
+	(void) refresh_names(index);
 	return (pooler_pools[index].owner >= 0 ? start_own(index) :
 			start_shared(index, WORKER_BIRTH_POOL)) >= 0;
 }
@@ -510,20 +516,13 @@ pooler_pool_add(int index)
 		give_birth(index);
 }
 
-/*
- * A pool that has backends tries again later.  The clients of one that has
- * none get the server's own words.
- */
-void
-pooler_pool_birth_failed(int index, const void *message, size_t len)
+static void
+fail_waiting(int index, const void *message, size_t len)
 {
 	PoolerPool *pool = &pooler_pools[index];
 	TimestampTz since;
 	int			client;
 
-	pooler_worker_pools[index].retry_at =
-		TimestampTzPlusMilliseconds(pooler_worker.now,
-									pooler_ms(pooler_server_login_retry));
 	if (pool->nbackends > 1)	/* the failed one still counts */
 		return;
 	while ((client = pooler_queue_first(pool, &since)) >= 0)
@@ -533,6 +532,25 @@ pooler_pool_birth_failed(int index, const void *message, size_t len)
 			pooler_client_close_raw(client, message, len,
 									"no backend could be started");
 	}
+}
+
+/*
+ * A pool that has backends tries again later.  The clients of one that has
+ * none get the server's own words, unless the database or the role has another
+ * name by now, or somebody has the database for himself: the next one may do.
+ */
+void
+pooler_pool_birth_failed(int index, const void *message, size_t len)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	pooler_worker_pools[index].retry_at =
+		TimestampTzPlusMilliseconds(pooler_worker.now,
+									pooler_ms(pooler_server_login_retry));
+	if (refresh_names(index) || pooler_evict_wanted(pool->dbid))
+		pooler_worker_pools[index].retry_at = 0;
+	else
+		fail_waiting(index, message, len);
 }
 
 /* Room has become free: the pools that want it know whose turn it is. */
