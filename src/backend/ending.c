@@ -154,6 +154,18 @@ count(PoolerCounters *counters, PoolerEndReason reason)
 	}
 }
 
+/* Counts each end once, also if it is demanded again because it takes long. */
+static void
+count_once(PoolerBackend *shared, PoolerEndReason reason)
+{
+	bool		again = reason == POOLER_END_QUERY_TIMEOUT ?
+		canceled && canceled_command == pg_atomic_read_u32(&shared->command) :
+		pg_atomic_read_u32(&shared->end_reason) == (uint32) reason;
+
+	if (!again)
+		count(&shared->counters, reason);
+}
+
 /* To the group, as the pooler signals: programs of COPY are in it. */
 static void
 signal_myself(int sig)
@@ -177,15 +189,15 @@ demand_handler(SIGNAL_ARGS)
 		pg_atomic_write_u32(&shared->demand.reason, POOLER_END_NONE);
 	else if (reason == POOLER_END_QUERY_TIMEOUT)
 	{
+		count_once(shared, reason);
 		canceled_command = pg_atomic_read_u32(&shared->command);
 		canceled = true;
-		count(&shared->counters, reason);
 		signal_myself(SIGINT);
 	}
 	else
 	{
+		count_once(shared, reason);
 		pg_atomic_write_u32(&shared->end_reason, reason);
-		count(&shared->counters, reason);
 		signal_myself(SIGTERM);
 	}
 	errno = save_errno;

@@ -25,7 +25,9 @@
  * What is left out: logging in, descriptors and their cache (NEED stands for
  * a cache miss), sessions, the epoch of the worker and its own death, limits
  * on backends, and all time-outs (a time-out of a waiting client is what a
- * hang-up of one is: pooler_queue_remove() and close).  A death is a FATAL:
+ * hang-up of one is: pooler_queue_remove() and close; a notice to one is a
+ * PAUSE and a RESUME; a demand for what a backend does is a cancel, which the
+ * backend may ignore).  A death is a FATAL:
  * it happens only where a backend serves interrupts.  A crash restarts the
  * whole server.  The end of file of a backend comes after its exit callback
  * has set DEAD; only the worker sets PAUSED.

@@ -491,6 +491,9 @@ extern void pooler_cancel_tick(void);
  */
 extern void pooler_timeout_tick(void);
 
+/* A pool has got a client, or has learnt of settings of its own. */
+extern void pooler_timeout_begin(int pool);
+
 /*
  * Have so many milliseconds passed?  If not, there will be a tick when they
  * have.

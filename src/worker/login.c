@@ -374,6 +374,7 @@ enter_pool(int slot, Oid dbid, Oid roleid, const char *database, const char *rol
 									slot : POOLER_NO_OWNER);
 	pooler_pools[client->pool].nclients++;
 	pooler_pools[client->pool].counters.logins++;
+	pooler_timeout_begin(client->pool);
 }
 
 static void

@@ -383,6 +383,7 @@ handle_interrupts(void)
 		pooler_report_reload();
 		load_rules(LOG);
 		pooler_parameters_forget();
+		pooler_worker_tick_within(1);	/* timeouts may be shorter now */
 	}
 	if (catchupInterruptPending)
 		ProcessCatchupInterrupt();

@@ -598,6 +598,7 @@ pooler_pool_learn(int index, int backend, uint32 defaults_gen)
 		pool->idle_session_timeout = pooler_backends[backend].idle_session_timeout;
 	wp->told = current;
 	wp->learnt = current && !overrides->partial;
+	pooler_timeout_begin(index);
 }
 
 bool

@@ -236,6 +236,26 @@ check_all_idle(int shortest)
 }
 
 /*---------------------------------------------------------------------------
+ * somebody new
+ *---------------------------------------------------------------------------
+ */
+
+void
+pooler_timeout_begin(int index)
+{
+	static const PoolerPoolSetting settings[] = {
+		POOLER_QUERY_TIMEOUT, POOLER_TRANSACTION_TIMEOUT,
+		POOLER_IDLE_TRANSACTION_TIMEOUT, POOLER_CLIENT_IDLE_TIMEOUT
+	};
+	int			shortest = IdleSessionTimeout;
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		shortest = shorter(shortest, pooler_pool_ms(&pooler_pools[index], settings[i]));
+	if (shortest > 0)
+		pooler_worker_tick_within(Min(shortest, 1000));
+}
+
+/*---------------------------------------------------------------------------
  * the tick
  *---------------------------------------------------------------------------
  */
