@@ -47,6 +47,7 @@ typedef enum PoolerPoolSetting
 	POOLER_CLIENT_IDLE_TIMEOUT,
 	POOLER_IDLE_TRANSACTION_TIMEOUT,
 	POOLER_TRANSACTION_TIMEOUT,
+	POOLER_PIN_TIMEOUT,
 	POOLER_NPOOL_SETTINGS
 } PoolerPoolSetting;
 
@@ -93,7 +94,8 @@ typedef enum PoolerPoolMode
 
 extern int	pooler_pool_mode;	/* a PoolerPoolMode */
 extern int	pooler_pin_limit;	/* percent of a pool */
-extern double pooler_pin_timeout;	/* seconds, 0 = none */
+extern double pooler_pin_timeout;	/* seconds, 0 = none; in the pooler: ask
+									 * pooler_pool_ms() */
 
 /* memory: kB */
 extern int	pooler_session_memory;

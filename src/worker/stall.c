@@ -164,11 +164,13 @@ check_backend(int backend)
 static bool
 pinned_too_long(PoolerBackend *b)
 {
-	if (pooler_pin_timeout == 0 || pg_atomic_read_u32(&b->pin) == POOLER_PIN_MODE)
+	int			timeout = b->pool < 0 ? 0 :
+		pooler_pool_ms(&pooler_pools[b->pool], POOLER_PIN_TIMEOUT);
+
+	if (timeout == 0 || pg_atomic_read_u32(&b->pin) == POOLER_PIN_MODE)
 		return false;
 	pg_read_barrier();
-	return TimestampDifferenceExceeds(b->pinned_since, pooler_worker.now,
-									  pooler_ms(pooler_pin_timeout));
+	return TimestampDifferenceExceeds(b->pinned_since, pooler_worker.now, timeout);
 }
 
 /*

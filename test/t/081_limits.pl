@@ -501,6 +501,26 @@ nobody();
 	}
 }
 
+# How long a session may keep one.
+{
+	my ($one) = clients(1, 'sized');
+	my ($two) = clients(1, $other);
+	$_->query('LISTEN something') for $one, $two;
+	$admin->query(q{ALTER ROLE sized SET pooler.pin_timeout = '1s'});
+	# (a pinned backend can't be replaced, and keeps what it was born with)
+	is($one->query('UNLISTEN *'), 'UNLISTEN, I', 'pin_timeout of a role');
+	$admin->until(q{SELECT count(*) FROM pooler.backends WHERE role = 'sized' AND draining}, 0);
+	$one->query('LISTEN something');
+	is($one->reply, 'FATAL 57P05: terminating connection because its session has kept a backend for too long'
+		. ' DETAIL: The session keeps the backend because of LISTEN; pooler.pin_timeout has passed., eof',
+		'ends its client');
+	is($two->query('SELECT 1'), '1, SELECT 1, I', 'not that of another one');
+	$admin->query('ALTER ROLE sized RESET ALL');
+	$one->close;
+	leave($two);
+	nobody();
+}
+
 #----------------------------------------------------------------------------
 # nobody lifts his own limits
 #----------------------------------------------------------------------------
