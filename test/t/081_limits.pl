@@ -374,6 +374,24 @@ for my $role ($worker, role('fresh'))
 	$_->close for @crowd;
 }
 
+# A pool that was forgotten has to be asked again, although it is known what its
+# clients are told.
+settings('pooler.pool_idle_timeout' => '100ms', 'pooler.server_idle_timeout' => '100ms');
+nobody();
+{
+	$admin->query("ALTER ROLE $other SET pooler.max_user_client_connections = 1");
+	is(scalar login($other, 'small'), 'ok', 'a client comes and goes');
+	ok( $admin->until("SELECT count(*) FROM pooler.pools WHERE role = '$other' AND database = 'small'", 0),
+		'its pool is forgotten');
+	my @crowd = map { RawClient->open($node, from => 'local') } 1 .. 8;
+	$_->send_startup(role => $other, database => 'small') for @crowd;
+	my @answers = sort map { $_->finish_login } @crowd;
+	is("@answers", join(' ', ($role_full =~ s/worker/other/r =~ s/is 3/is 1/r) x 7, 'ok'),
+		'the limit is not');
+	$admin->query("ALTER ROLE $other RESET ALL");
+	$_->close for @crowd;
+}
+
 # Core carries out the login, and knows nothing of these limits.
 settings('pooler.max_user_client_connections' => 1);
 nobody();
