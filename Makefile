@@ -55,15 +55,19 @@ OBJS = \
 	src/shared/ending.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/hold.o \
 	src/shared/pin.o \
 	src/shared/queue.o \
 	src/shared/registry.o \
+	src/shared/request.o \
 	src/shared/session.o \
 	src/shared/shmem.o \
 	src/shared/stats.o \
+	src/sql/control.o \
 	src/sql/ddl.o \
 	src/sql/snapshot.o \
 	src/sql/views.o \
+	src/worker/admin.o \
 	src/worker/backend.o \
 	src/worker/birth.o \
 	src/worker/cancel.o \
@@ -81,6 +85,7 @@ OBJS = \
 	src/worker/overrun.o \
 	src/worker/quit.o \
 	src/worker/report.o \
+	src/worker/requests.o \
 	src/worker/stall.o \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o

@@ -553,3 +553,9 @@ pooler_birth_init(void)
 	pooler_pins_init();
 	pooler_statements_init();
 }
+
+bool
+pooler_in_pool_backend(void)
+{
+	return pooler_me.shared != NULL;
+}

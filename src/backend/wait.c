@@ -40,6 +40,7 @@
 #include "proto/frame.h"
 #include "shared/debug_point.h"
 #include "shared/guc.h"
+#include "shared/hold.h"
 #include "shared/pin.h"
 #include "storage/ipc.h"
 #include "storage/sinval.h"
@@ -438,6 +439,7 @@ static void
 count_wait(PoolerClient *client)
 {
 	PoolerCounters *counters = &pooler_me.shared->counters;
+	uint32		stats_gen = pg_atomic_read_u32(&pooler_shared->stats_gen);
 	uint64		waited;
 
 	if (client->queued_at == 0)
@@ -445,6 +447,11 @@ count_wait(PoolerClient *client)
 	waited = Max(busy_since - client->queued_at, 0);
 	counters->waits++;
 	counters->wait_us += waited;
+	if (pooler_me.shared->max_gen != stats_gen)
+	{
+		pooler_stats_forget_maxima(counters);
+		pooler_me.shared->max_gen = stats_gen;
+	}
 	counters->max_wait_us = Max(counters->max_wait_us, waited);
 	client->queued_at = 0;
 }
@@ -569,12 +576,18 @@ take(int slot)
 	return NEXT_RUN;
 }
 
+/* Is the pool, or only this backend, being renewed, or paused? */
+static bool
+is_drained(void)
+{
+	return pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen);
+}
+
 /* Is it this one, or perhaps this one, that has to go? */
 static bool
 may_have_to_go(void)
 {
-	return pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen) ||
-		pg_atomic_read_u32(&pooler_me.pool->surplus) > 0;
+	return is_drained() || pg_atomic_read_u32(&pooler_me.pool->surplus) > 0;
 }
 
 /* If so, and there are too many, it counts as one that went. */
@@ -584,7 +597,7 @@ has_to_go(void)
 	PoolerPool *pool = pooler_me.pool;
 	uint32		surplus = pg_atomic_read_u32(&pool->surplus);
 
-	if (pooler_me.shared->drain_gen != pg_atomic_read_u32(&pool->drain_gen))
+	if (is_drained())
 		return true;
 	while (surplus > 0)
 	{
@@ -772,13 +785,14 @@ begin_command(void)
  * Our word says LINGERING (or, by now, CLAIMED).  The barrier after it was
  * written and before the queue is read pairs with the one in
  * pooler_queue_push(): either we see the client there, or the pooler sees us
- * idle.
+ * idle.  The same holds for drain_gen, which it raises before it looks for
+ * idle backends: a pool that was paused must not keep one.
  */
 static Next
 linger(void)
 {
 	pg_memory_barrier();
-	if (pooler_queue_maybe(pooler_me.pool) &&
+	if ((pooler_queue_maybe(pooler_me.pool) || is_drained()) &&
 		move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_TAKING))
 	{
 		give_back(false);
@@ -861,7 +875,8 @@ be_free(void)
 		set_word(POOLER_BACKEND_FREE);
 	}
 	pg_memory_barrier();		/* as in linger() */
-	if (pooler_me.pool != NULL && pooler_queue_maybe(pooler_me.pool) &&
+	if (pooler_me.pool != NULL &&
+		(pooler_queue_maybe(pooler_me.pool) || is_drained()) &&
 		move_word(POOLER_BACKEND_FREE, POOLER_BACKEND_TAKING))
 		return NEXT_TAKE;
 	(void) sleep_until(false, wait_event);
@@ -1179,6 +1194,17 @@ report_settings(void)
 	pfree(settings.data);
 }
 
+/* For logins that core carries out; see authorize() in login.c for others. */
+static void
+check_enabled(void)
+{
+	if (pooler_hold_disabled(MyDatabaseId))
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" is disabled", MyProcPort->database_name),
+				 errdetail("It takes no new clients of the pooler until an administrator enables it.")));
+}
+
 /*
  * What the pooler needs to know of us has to stand in the slot before it
  * reads ReadyForQuery.
@@ -1207,7 +1233,9 @@ pooler_wait_begin(void)
 	pooler_ending_begin();
 	pooler_notify_begin();
 	pooler_statements_begin();
-	if (!shared->delegated)
+	if (shared->delegated)
+		check_enabled();
+	else
 	{
 		report_settings();
 		pooler_socket_take_over();

@@ -57,6 +57,10 @@ static const PoolerEndWords words[POOLER_NEND_REASONS] = {
 		gettext_noop("pooler.query_wait_timeout has passed."),
 		"query_wait_timeout"
 	},
+	[POOLER_END_ADMIN] = {
+		"57P01", gettext_noop("terminating connection due to administrator command"),
+		NULL, "administrator command"
+	},
 };
 
 const PoolerEndWords *

@@ -29,6 +29,7 @@ typedef enum PoolerEndReason
 	POOLER_END_CLIENT_IDLE_TIMEOUT,
 	POOLER_END_IDLE_SESSION_TIMEOUT,	/* the server's setting */
 	POOLER_END_QUERY_WAIT_TIMEOUT,
+	POOLER_END_ADMIN,			/* an administrator wants it: KILL and the like */
 	POOLER_NEND_REASONS
 } PoolerEndReason;
 

@@ -147,6 +147,13 @@ shmem_startup(void)
 		pg_atomic_init_u32(&pooler_shared->clients_gone, 0);
 		pg_atomic_init_u32(&pooler_shared->idle_sessions, 0);
 		SpinLockInit(&pooler_shared->evict_mutex);
+		SpinLockInit(&pooler_shared->request_mutex);
+		pg_atomic_init_u32(&pooler_shared->nrequests, 0);
+		pg_atomic_init_u32(&pooler_shared->nholds, 0);
+		pg_atomic_init_u32(&pooler_shared->hold_all, 0);
+		for (int i = 0; i < POOLER_MAX_HOLDS; i++)
+			pg_atomic_init_u64(&pooler_shared->holds[i], 0);
+		pg_atomic_init_u32(&pooler_shared->stats_gen, 0);
 		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
 		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)
 			pg_atomic_init_u32(&pooler_shared->debug_waiting[i], 0);

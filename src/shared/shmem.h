@@ -23,6 +23,7 @@
 #include "shared/ending.h"
 #include "shared/guc.h"
 #include "shared/pin.h"
+#include "shared/request.h"
 #include "shared/state.h"
 #include "shared/stats.h"
 #include "storage/lwlock.h"
@@ -154,6 +155,8 @@ typedef struct PoolerBackend
 								 * that the client was told; 0: nobody */
 	pg_atomic_uint32 in_transaction;	/* awaits a command inside a
 										 * transaction block */
+	uint32		max_gen;		/* backend: stats_gen under which the maxima of
+								 * its counters were taken */
 	TimestampTz idle_since;		/* if so */
 	pg_atomic_uint32 command;	/* changes whenever a command ends */
 	uint32		first_command;	/* of the transaction that began, or will
@@ -210,7 +213,8 @@ typedef struct PoolerPool
 
 	/*
 	 * Odd while the counters of a backend that has gone are being moved from
-	 * its slot to this one, so that a reader can look again.  Worker.
+	 * its slot to this one, or all are being reset, so that a reader can look
+	 * again.  Worker.
 	 */
 	pg_atomic_uint32 folding;
 
@@ -232,6 +236,7 @@ typedef struct PoolerPool
 	TimestampTz created_at;
 	PoolerCounters counters;	/* of backends that have gone, and of the
 								 * worker itself */
+	PoolerCounters counted_before;	/* at the last reset: readers subtract it */
 } PoolerPool;
 
 static inline int
@@ -248,6 +253,9 @@ pooler_pool_ms(const PoolerPool *pool, PoolerPoolSetting setting)
 
 /* A database that idle pool backends have to leave; see evict.h. */
 #define POOLER_MAX_EVICTIONS	32
+
+/* Databases that are paused or disabled; see hold.h. */
+#define POOLER_MAX_HOLDS		256
 
 #define POOLER_MAX_DEBUG_POINTS 32
 
@@ -279,6 +287,15 @@ typedef struct PoolerShared
 	PoolerEviction evictions[POOLER_MAX_EVICTIONS];
 	pg_atomic_uint32 nevictions;	/* readable without it as a hint */
 	Latch	   *worker_latch;	/* worker; NULL: none */
+
+	/* worker; see hold.h */
+	pg_atomic_uint64 holds[POOLER_MAX_HOLDS];	/* database and its flags */
+	pg_atomic_uint32 nholds;	/* how many are in use */
+	pg_atomic_uint32 hold_all;	/* flags for all databases */
+
+	slock_t		request_mutex;	/* protects the following; see request.h */
+	PoolerRequest requests[POOLER_MAX_REQUESTS];
+	pg_atomic_uint32 nrequests; /* readable without it as a hint */
 
 	/* counts ALTER ROLE and ALTER DATABASE ... SET; any backend */
 	pg_atomic_uint32 defaults_gen;
@@ -321,6 +338,8 @@ typedef struct PoolerShared
 	/* worker, counted over all its lives */
 	PoolerWorkerCounters counters;
 	PoolerCounters gone_pools;	/* of pools whose slot was used again */
+	TimestampTz stats_reset;	/* when they were reset last; 0: never */
+	pg_atomic_uint32 stats_gen; /* how often */
 	uint64		next_client_id;
 } PoolerShared;
 

@@ -56,22 +56,55 @@ const PoolerStat pooler_stats[] = {
 
 const int	pooler_stats_count = (int) lengthof(pooler_stats);
 
+static uint64 *
+counter(PoolerCounters *counters, const PoolerStat *stat)
+{
+	return (uint64 *) ((char *) counters + stat->offset);
+}
+
 void
 pooler_stats_add(PoolerCounters *sum, const PoolerCounters *more)
 {
 	for (int i = 0; i < pooler_stats_count; i++)
 	{
 		const PoolerStat *stat = &pooler_stats[i];
-		uint64	   *to;
+		uint64	   *to = counter(sum, stat);
 		uint64		value;
 
 		if (stat->scope != POOLER_STAT_POOL)
 			continue;
-		to = (uint64 *) ((char *) sum + stat->offset);
 		value = *(const uint64 *) ((const char *) more + stat->offset);
 		if (stat->kind == POOLER_STAT_MAX)
 			*to = Max(*to, value);
 		else
 			*to += value;
+	}
+}
+
+void
+pooler_stats_subtract(PoolerCounters *sum, const PoolerCounters *less)
+{
+	for (int i = 0; i < pooler_stats_count; i++)
+	{
+		const PoolerStat *stat = &pooler_stats[i];
+		uint64	   *from = counter(sum, stat);
+		uint64		value;
+
+		if (stat->scope != POOLER_STAT_POOL || stat->kind == POOLER_STAT_MAX)
+			continue;
+		value = *(const uint64 *) ((const char *) less + stat->offset);
+		*from -= Min(*from, value);
+	}
+}
+
+void
+pooler_stats_forget_maxima(PoolerCounters *counters)
+{
+	for (int i = 0; i < pooler_stats_count; i++)
+	{
+		const PoolerStat *stat = &pooler_stats[i];
+
+		if (stat->scope == POOLER_STAT_POOL && stat->kind == POOLER_STAT_MAX)
+			*counter(counters, stat) = 0;
 	}
 }

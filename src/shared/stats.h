@@ -82,4 +82,10 @@ extern const int pooler_stats_count;
 /* Adds one set of counters to another; maxima are kept. */
 extern void pooler_stats_add(PoolerCounters *sum, const PoolerCounters *more);
 
+/* Takes off what was counted before a reset; maxima are left as they are. */
+extern void pooler_stats_subtract(PoolerCounters *sum, const PoolerCounters *less);
+
+/* Sets maxima to 0, and nothing else. */
+extern void pooler_stats_forget_maxima(PoolerCounters *counters);
+
 #endif							/* POOLER_STATS_H */

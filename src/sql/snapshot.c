@@ -166,6 +166,8 @@ copy_backend_process(PoolerBackend *backend, PoolerBackendSnapshot *snap)
 	snap->pin = pg_atomic_read_u32(&backend->pin);
 	snap->pinned_since = backend->pinned_since;
 	pooler_stats_add(&snap->counters, &backend->counters);
+	if (backend->max_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
+		pooler_stats_forget_maxima(&snap->counters);
 }
 
 /*
@@ -440,6 +442,7 @@ add_up(int32 pool, PoolerCounters *sum)
 				pooler_snapshot_backend(b, &snap) && snap.pool == pool)
 				pooler_stats_add(sum, &snap.counters);
 		}
+		pooler_stats_subtract(sum, &shared->counted_before);
 		pg_read_barrier();
 		if (folding % 2 == 0 && pg_atomic_read_u32(&shared->folding) == folding)
 			break;

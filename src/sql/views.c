@@ -20,6 +20,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "shared/guc.h"
+#include "shared/hold.h"
 #include "sql/snapshot.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
@@ -576,6 +577,18 @@ used_backend_slots(void)
 	return used;
 }
 
+static const char *
+server_state(void)
+{
+	uint32		flags = pooler_hold_flags(InvalidOid);
+
+	if (pooler_shared->port == 0)
+		return "closed";
+	if (flags & POOLER_HOLD_SUSPENDED)
+		return "suspended";
+	return flags & POOLER_HOLD_PAUSED ? "paused" : "active";
+}
+
 /* One row. */
 Datum
 pooler_get_status(PG_FUNCTION_ARGS)
@@ -609,6 +622,8 @@ pooler_get_status(PG_FUNCTION_ARGS)
 	add_count(&row, pg_atomic_read_u32(&pooler_shared->statements));
 	add_count(&row, pg_atomic_read_u64(&pooler_shared->statements_bytes));
 	add_count(&row, pg_atomic_read_u32(&pooler_shared->statements_evicted));
+	add_text(&row, pid == 0 ? "" : server_state());
+	add_time(&row, pooler_shared->stats_reset);
 	end_row(result, &row);
 	return (Datum) 0;
 }

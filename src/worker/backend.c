@@ -69,6 +69,8 @@ fold_counters(PoolerBackend *b)
 
 		pg_atomic_fetch_add_u32(&pool->folding, 1);
 		pool->counters.ends++;
+		if (b->max_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
+			pooler_stats_forget_maxima(&b->counters);
 		pooler_stats_add(&pool->counters, &b->counters);
 		memset(&b->counters, 0, sizeof(b->counters));
 		pg_atomic_fetch_add_u32(&pool->folding, 1);
@@ -283,7 +285,8 @@ delegated_login_done(int backend, const char *settings, size_t len)
 	}
 	else
 		pooler_client_arm(client);
-	if (!has_settings && pooler_pool_has_room(pool))
+	if (!has_settings && pooler_pool_has_room(pool) &&
+		(pooler_pools[pool].flags & POOLER_POOL_PAUSED) == 0)
 		pooler_backend_welcome(backend);
 	else
 		pooler_backend_exit(backend);
@@ -567,15 +570,15 @@ pooler_backend_demand(int backend, int client, uint32 gen,
  * its latch is set.
  */
 void
-pooler_backend_demand_pinned(int backend, PoolerEndReason reason)
+pooler_backend_demand_pinned(int backend, uint64 word, PoolerEndReason reason)
 {
 	PoolerBackend *b = &pooler_backends[backend];
 	TimestampTz since = b->state_since;
 	PGPROC	   *proc;
 
 	pg_read_barrier();
-	if (pooler_backend_word_state(pg_atomic_read_u64(&b->word)) != POOLER_BACKEND_PINNED)
-		return;
+	if (pg_atomic_read_u64(&b->word) != word)
+		return;					/* since may be another client's */
 	set_demand(b, reason, 0, since, 0);
 	proc = BackendPidGetProc(b->pid);
 	if (proc != NULL)

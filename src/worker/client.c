@@ -317,6 +317,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		discard_input(wc->fd);
 	}
+	pooler_end_forget(slot);
 	wc->hangup_armed = wc->lowat = wc->own_backend = false;
 	wc->half_looks = 0;
 	wc->stray_left = 0;

@@ -27,6 +27,7 @@
 #include "proto/frame.h"
 #include "proto/password.h"
 #include "proto/startup.h"
+#include "shared/admin.h"
 #include "shared/control.h"
 #include "shared/guc.h"
 #include "shared/queue.h"
@@ -62,7 +63,10 @@ typedef struct WorkerState
 	uint32		epoch;			/* of this life */
 	TimestampTz now;			/* at the start of this turn of the loop */
 	const PoolerHbaRules *rules;	/* NULL: pg_hba.conf could not be loaded */
-	bool		draining;		/* a smart shutdown is under way */
+	bool		draining;		/* a smart shutdown is under way, or a SHUTDOWN
+								 * that ends clients */
+	bool		closed;			/* SHUTDOWN: the port is closed for good */
+	PoolerShutdownMode shutdown_mode;	/* if so */
 	uint32		defaults_gen;	/* PoolerShared.defaults_gen, as far as
 								 * followed */
 } WorkerState;
@@ -116,6 +120,8 @@ typedef struct WorkerClient
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
 	uint8		half_looks;		/* how often half a message was seen */
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
+	bool		ending;			/* an administrator wants it to go: ending.c */
+	TimestampTz end_asked_at;	/* when its backend was signalled; 0: not yet */
 	TimestampTz notified;		/* queued_at of the wait that it was told of */
 	TimestampTz cancel_until;	/* a cancel request is in force for its
 								 * hand-over; 0: none */
@@ -211,6 +217,8 @@ typedef struct WorkerPool
 	int			asked;			/* backends asked to go by PoolerPool.surplus,
 								 * that have not gone yet */
 	TimestampTz asked_at;		/* the last of them */
+	TimestampTz resumed_at;		/* after the last PAUSE; who has waited for
+								 * longer was not let down before */
 	bool		prefork;		/* named in pooler.prefork */
 	bool		told;			/* a backend has told PoolerPool.overrides */
 	bool		learnt;			/* and they are complete */
@@ -272,6 +280,9 @@ extern void pooler_pool_evict(void);
  * they are idle, and asks anew what pools have of their own.
  */
 extern void pooler_pool_replace_all(void);
+
+/* Has the backends of a pool replaced as soon as they are idle. */
+extern void pooler_pool_drain(int pool);
 
 /* Sends all backends away as soon as nobody waits for them. */
 extern void pooler_pool_drain_all(void);
@@ -436,8 +447,12 @@ extern bool pooler_backend_demand(int backend, int client, uint32 gen,
 								  PoolerEndReason reason, uint32 command,
 								  TimestampTz since, int ms);
 
-/* Has the client of a PINNED backend ended, if it is still idle by then. */
-extern void pooler_backend_demand_pinned(int backend, PoolerEndReason reason);
+/*
+ * Has the client of a PINNED backend ended, if it is still idle by then.  word
+ * is the backend's as it was seen, and says whose client is meant.
+ */
+extern void pooler_backend_demand_pinned(int backend, uint64 word,
+										 PoolerEndReason reason);
 
 /*---------------------------------------------------------------------------
  * ending.c: ending clients
@@ -455,6 +470,17 @@ extern void pooler_client_close_for(int slot, PoolerEndReason reason);
  * holds, call this again soon (pooler_worker_tick_within()).
  */
 extern bool pooler_client_end(int slot, PoolerEndReason reason);
+
+/*
+ * An administrator wants it to go: as soon as that is possible, at the next
+ * tick if it does nothing.
+ */
+extern void pooler_end_client(int slot);
+extern bool pooler_end_pending(int slot);
+
+/* It has gone. */
+extern void pooler_end_forget(int slot);
+extern void pooler_end_tick(void);
 
 /*---------------------------------------------------------------------------
  * dispatch.c: who runs next, and where

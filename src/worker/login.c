@@ -29,6 +29,7 @@
 #include "shared/evict.h"
 #include "shared/session.h"
 #include "utils/memutils.h"
+#include "worker/admin.h"
 #include "worker/parameters.h"
 
 /* Clients in LOGIN, oldest first. */
@@ -308,6 +309,11 @@ authorize(int slot)
 		return;
 	pooler_worker_see_defaults();
 	pooler_auth_authorize(client->role, client->database, &login->identity);
+	if (!pooler_admin_enabled(login->identity.dbid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" is disabled", NameStr(login->identity.database)),
+				 errdetail("It takes no new clients of the pooler until an administrator enables it.")));
 	login->key = pooler_parameters_key(login->cxt, &login->identity,
 									   pooler_worker_clients[slot].settings,
 									   pooler_worker_clients[slot].settings_len,
@@ -598,6 +604,8 @@ step_delegate(int slot)
 	PoolerClient *client = &pooler_clients[slot];
 	int			backend;
 
+	if (pooler_admin_holds_login(client->database))
+		return;					/* until RESUME, or client_login_timeout */
 	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
 	{
 		pooler_login_fail(slot, "XX000", _("could not generate random cancel key"), NULL);

@@ -35,6 +35,7 @@
 #include "utils/inval.h"
 #include "utils/pidfile.h"
 #include "utils/syscache.h"
+#include "worker/admin.h"
 #include "worker/parameters.h"
 #include "worker/worker.h"
 
@@ -197,6 +198,7 @@ worker_exit(int code, Datum arg)
 	SpinLockAcquire(&pooler_shared->evict_mutex);
 	pooler_shared->worker_latch = NULL;
 	SpinLockRelease(&pooler_shared->evict_mutex);
+	pooler_requests_exit();
 }
 
 static void
@@ -236,6 +238,8 @@ worker_startup(void)
 	pg_memory_barrier();
 	pg_atomic_write_u32(&pooler_shared->epoch, pooler_worker.epoch);
 	before_shmem_exit(worker_exit, (Datum) 0);
+	pooler_requests_startup();
+	pooler_admin_startup();
 	pooler_listener_start();
 }
 
@@ -330,11 +334,13 @@ tick(void)
 	pooler_birth_tick();
 	pooler_timeout_tick();
 	pooler_pool_tick();
+	pooler_admin_tick();
 	if (pooler_worker.draining)
 	{
 		pooler_client_close_idle();
 		pooler_pool_drain_all();
-		pooler_worker_tick_within(TICK_SHORT);
+		if (!pooler_admin_is_shut_down())
+			pooler_worker_tick_within(TICK_SHORT);
 	}
 
 	if (!TimestampDifferenceExceeds(last_long_tick, pooler_worker.now, TICK_LONG))
@@ -391,7 +397,7 @@ handle_interrupts(void)
 	if (catalogs_changed)
 	{
 		pooler_parameters_forget();
-		catalogs_changed = !pooler_pool_recheck();
+		catalogs_changed = !pooler_pool_recheck() || !pooler_admin_forget_dropped();
 	}
 }
 
@@ -427,6 +433,8 @@ worker_loop(void)
 		handle_events();
 		if (pooler_evict_any())
 			pooler_pool_evict();
+		if (pooler_request_any())
+			pooler_requests_serve();
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "auth/catalog.h"
 #include "nodes/pg_list.h"
 #include "shared/evict.h"
+#include "shared/hold.h"
 #include "utils/memutils.h"
 #include "worker/parameters.h"
 
@@ -78,6 +79,18 @@ size_of(const PoolerPool *pool)
 	return size > 0 ? size : pooler_max_backends_in_force();
 }
 
+/* What was counted in a pool that goes; without what was reset since. */
+static void
+retire_counters(PoolerPool *pool)
+{
+	PoolerCounters counters = pool->counters;
+
+	pooler_stats_subtract(&counters, &pool->counted_before);
+	pooler_stats_add(&pooler_shared->gone_pools, &counters);
+	memset(&pool->counters, 0, sizeof(pool->counters));
+	memset(&pool->counted_before, 0, sizeof(pool->counted_before));
+}
+
 /* The pool that all clients of a database and a role share, or -1. */
 static int
 find_shared(Oid dbid, Oid roleid)
@@ -104,7 +117,7 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 
 	pool->in_use = false;
 	pg_write_barrier();
-	pooler_stats_add(&pooler_shared->gone_pools, &pool->counters);
+	retire_counters(pool);
 	pool->dbid = dbid;
 	pool->roleid = roleid;
 	strlcpy(pool->database, database, NAMEDATALEN);
@@ -115,7 +128,9 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 		pooler_pools[shared].idle_session_timeout : POOLER_SERVERS_OWN;
 	pool->size = size_of(pool);
 	pool->created_at = pooler_worker.now;
-	memset(&pool->counters, 0, sizeof(pool->counters));
+	pooler_pool_set_flags(pool, pooler_hold_paused(dbid) ? POOLER_POOL_PAUSED : 0,
+						  pooler_hold_paused(dbid) ? 0 : POOLER_POOL_PAUSED);
+	pooler_worker_pools[index].resumed_at = 0;
 	pooler_worker_pools[index].retry_at = 0;
 	pooler_worker_pools[index].prefork = false;
 	pooler_worker_pools[index].told = false;
@@ -163,8 +178,6 @@ pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role,
 	return index;
 }
 
-static void drain(int index);
-
 /* It has neither clients nor backends; its slot is free. */
 static void
 close_pool(int index)
@@ -173,8 +186,7 @@ close_pool(int index)
 
 	pool->in_use = false;
 	pg_write_barrier();
-	pooler_stats_add(&pooler_shared->gone_pools, &pool->counters);
-	memset(&pool->counters, 0, sizeof(pool->counters));
+	retire_counters(pool);
 }
 
 /* The slot of a pool whose owner has gone is free once its backend has. */
@@ -221,7 +233,7 @@ pooler_pool_client_left(int index)
 		return;
 	pool->owner = POOLER_OWNER_GONE;
 	pool->size = 0;
-	drain(index);
+	pooler_pool_drain(index);
 	close_if_abandoned(index);
 }
 
@@ -403,7 +415,7 @@ recheck_pool(int index)
 	if (!pooler_catalog_role_name(pool->roleid, &role) ||
 		!pooler_catalog_database_name(pool->dbid, &database))
 	{
-		drain(index);
+		pooler_pool_drain(index);
 		return;
 	}
 	if (strcmp(NameStr(role), pool->role) != 0 ||
@@ -411,7 +423,7 @@ recheck_pool(int index)
 	{
 		strlcpy(pool->role, NameStr(role), NAMEDATALEN);
 		strlcpy(pool->database, NameStr(database), NAMEDATALEN);
-		drain(index);
+		pooler_pool_drain(index);
 	}
 }
 
@@ -483,7 +495,8 @@ may_grow(int index, bool needed)
 {
 	PoolerPool *pool = &pooler_pools[index];
 
-	if (pooler_worker.draining || pool->nbackends >= pool_limit(pool) ||
+	if (pooler_worker.draining || (pool->flags & POOLER_POOL_PAUSED) != 0 ||
+		pool->nbackends >= pool_limit(pool) ||
 		pooler_evict_wanted(pool->dbid))
 		return false;
 	if (pool->nbackends > 0 &&
@@ -618,6 +631,7 @@ ask_if_outdated(int index)
 
 	if (pooler_worker_pools[index].learnt || pool->owner != POOLER_NO_OWNER ||
 		pool->nclients == 0 || pool->nstarting > 0 || pooler_worker.draining ||
+		(pool->flags & POOLER_POOL_PAUSED) != 0 ||
 		pooler_worker_pools[index].retry_at > pooler_worker.now ||
 		pooler_evict_wanted(pool->dbid) || !take_birth_token())
 		return;
@@ -794,8 +808,8 @@ pooler_pool_tick(void)
  *---------------------------------------------------------------------------
  */
 
-static void
-drain(int index)
+void
+pooler_pool_drain(int index)
 {
 	pg_atomic_fetch_add_u32(&pooler_pools[index].drain_gen, 1);
 	retire_old(index);
@@ -829,7 +843,7 @@ pooler_pool_replace_all(void)
 	{
 		pooler_worker_pools[i].told = false;
 		pooler_worker_pools[i].learnt = false;
-		drain(i);
+		pooler_pool_drain(i);
 	}
 }
 
@@ -840,7 +854,7 @@ pooler_pool_drain_all(void)
 	for (int i = 0; i < npools; i++)
 	{
 		if (pg_atomic_read_u32(&pooler_pools[i].nwaiting) == 0)
-			drain(i);
+			pooler_pool_drain(i);
 	}
 }
 

@@ -125,15 +125,17 @@ static void
 add_up(PoolerCounters *sum)
 {
 	*sum = pooler_shared->gone_pools;
-	for (int i = 0; i < pooler_pool_used(); i++)
-	{
-		if (pooler_pools[i].in_use)
-			pooler_stats_add(sum, &pooler_pools[i].counters);
-	}
 	for (int i = 0; i < pooler_shared->nbackends; i++)
 	{
 		if (pooler_backends[i].pool >= 0)
 			pooler_stats_add(sum, &pooler_backends[i].counters);
+	}
+	for (int i = 0; i < pooler_pool_used(); i++)
+	{
+		if (!pooler_pools[i].in_use)
+			continue;
+		pooler_stats_add(sum, &pooler_pools[i].counters);
+		pooler_stats_subtract(sum, &pooler_pools[i].counted_before);
 	}
 }
 
@@ -168,6 +170,9 @@ pooler_report_tick(void)
 									pooler_ms(pooler_stats_period)))
 		return;
 	add_up(&sum);
+	if (sum.transactions < before.transactions || sum.queries < before.queries ||
+		sum.errors < before.errors || sum.waits < before.waits)
+		memset(&before, 0, sizeof(before)); /* they were reset meanwhile */
 	if (began != 0 && pooler_log_stats)
 		log_stats(&sum, &before, (pooler_worker.now - began) / 1e6);
 	before = sum;

@@ -181,12 +181,13 @@ static void
 check_pin(int backend)
 {
 	PoolerBackend *b = &pooler_backends[backend];
+	uint64		w = pg_atomic_read_u64(&b->word);
 	PGPROC	   *proc;
 
-	if (pooler_backend_word_state(pg_atomic_read_u64(&b->word)) != POOLER_BACKEND_PINNED)
+	if (pooler_backend_word_state(w) != POOLER_BACKEND_PINNED)
 		return;
 	if (pooler_worker.draining)
-		pooler_backend_demand_pinned(backend, POOLER_END_SHUTDOWN);
+		pooler_backend_demand_pinned(backend, w, POOLER_END_SHUTDOWN);
 	else if (pinned_too_long(b))
 	{
 		proc = BackendPidGetProc(b->pid);

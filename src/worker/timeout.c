@@ -95,6 +95,7 @@ check_waiting(int slot)
 	PoolerClient *client = &pooler_clients[slot];
 	PoolerPool *pool;
 	TimestampTz since = client->queued_at;
+	TimestampTz resumed;
 	int			timeout;
 	int			notify;
 
@@ -104,7 +105,10 @@ check_waiting(int slot)
 	pool = &pooler_pools[client->pool];
 	timeout = pooler_pool_ms(pool, POOLER_QUERY_WAIT_TIMEOUT);
 	notify = pooler_pool_ms(pool, POOLER_QUERY_WAIT_NOTIFY);
-	if (timeout > 0 && pooler_timeout_passed(since, timeout))
+	resumed = pooler_worker_pools[client->pool].resumed_at;
+	/* a pause must not cost anybody his connection */
+	if (timeout > 0 && (pool->flags & POOLER_POOL_PAUSED) == 0 &&
+		pooler_timeout_passed(Max(since, resumed), timeout))
 		end_waiting(slot);
 	else if (notify > 0 && pooler_worker_clients[slot].notified != since &&
 			 pooler_timeout_passed(since, notify))

@@ -62,7 +62,8 @@ FROM wanted AS w
 									   'max_backends', 'session_memory',
 									   'prepared_statements',
 									   'prepared_statements_memory',
-									   'prepared_statements_evicted')) AS c
+									   'prepared_statements_evicted',
+									   'state', 'stats_reset')) AS c
 	 ON c.name = w.column_name AND c.type = w.type AND c.comment = w.comment
 WHERE c.name IS NULL OR w.name IS NULL;
 
