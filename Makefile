@@ -82,6 +82,7 @@ OBJS = \
 	src/worker/client.o \
 	src/worker/dispatch.o \
 	src/worker/ending.o \
+	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \
 	src/worker/login_alias.o \
@@ -91,6 +92,7 @@ OBJS = \
 	src/worker/parameters.o \
 	src/worker/pool.o \
 	src/worker/overrun.o \
+	src/worker/quit.o \
 	src/worker/report.o \
 	src/worker/requests.o \
 	src/worker/stall.o \

@@ -4,7 +4,8 @@
  *	  Definitions and checks of the settings.
  *
  * Runs in: the postmaster at start (definitions) and every process (checks).
- * No role can lift its own limits: all settings are the server's own.
+ * No role can lift its own limits: only superusers can change a setting for a
+ * role or a database, and a session can change none for its pool.
  *
  *-------------------------------------------------------------------------
  */
@@ -55,6 +56,9 @@ int			pooler_tcp_keepcnt;
 int			pooler_tcp_keepidle;
 int			pooler_tcp_keepintvl;
 int			pooler_tcp_user_timeout;
+int			pooler_tcp_socket_buffer;
+bool		pooler_tcp_defer_accept;
+int			pooler_listen_backlog;
 
 /* the server-wide values of what a pool may have of its own */
 static int	default_pool_size;
@@ -98,6 +102,7 @@ static const PoolSettingPlace pool_settings[POOLER_NPOOL_SETTINGS] = {
 	[POOLER_CLIENT_IDLE_TIMEOUT] = {"pooler.client_idle_timeout", .seconds = &client_idle_timeout},
 	[POOLER_IDLE_TRANSACTION_TIMEOUT] = {"pooler.idle_transaction_timeout", .seconds = &idle_transaction_timeout},
 	[POOLER_TRANSACTION_TIMEOUT] = {"pooler.transaction_timeout", .seconds = &transaction_timeout},
+	[POOLER_PIN_TIMEOUT] = {"pooler.pin_timeout", .seconds = &pooler_pin_timeout},
 };
 
 const char *
@@ -245,6 +250,14 @@ static const PoolerIntSetting int_settings[] = {
 		.context = PGC_POSTMASTER
 	},
 	{
+		.name = "pooler.listen_backlog",
+		.short_desc = "Number of connections that may wait to be accepted, for each address.",
+		.long_desc = "The kernel cuts it to net.core.somaxconn.",
+		.variable = &pooler_listen_backlog,
+		.boot = 4096, .min = 1, .max = INT_MAX,
+		.context = PGC_POSTMASTER
+	},
+	{
 		.name = "pooler.max_client_conn",
 		.short_desc = "Maximum number of clients connected to the pooler.",
 		.variable = &pooler_max_client_conn,
@@ -368,6 +381,14 @@ static const PoolerIntSetting int_settings[] = {
 		.variable = &pooler_tcp_user_timeout,
 		.boot = 0, .min = 0, .max = INT_MAX,
 		.context = PGC_SIGHUP, .flags = GUC_UNIT_MS
+	},
+	{
+		.name = "pooler.tcp_socket_buffer",
+		.short_desc = "Size of the kernel's buffers of a client's TCP connection.",
+		.long_desc = "0 means that the kernel decides.",
+		.variable = &pooler_tcp_socket_buffer,
+		.boot = 0, .min = 0, .max = INT_MAX / 2,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_BYTE
 	},
 };
 
@@ -591,6 +612,10 @@ define_bool_settings(void)
 							 "Has TCP find out whether clients are still there.",
 							 NULL, &pooler_tcp_keepalive, true,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pooler.tcp_defer_accept",
+							 "Leaves a TCP connection to the kernel until the client has sent something.",
+							 NULL, &pooler_tcp_defer_accept, false,
+							 PGC_POSTMASTER, 0, NULL, NULL, NULL);
 }
 
 static void

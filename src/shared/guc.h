@@ -47,6 +47,7 @@ typedef enum PoolerPoolSetting
 	POOLER_CLIENT_IDLE_TIMEOUT,
 	POOLER_IDLE_TRANSACTION_TIMEOUT,
 	POOLER_TRANSACTION_TIMEOUT,
+	POOLER_PIN_TIMEOUT,
 	POOLER_NPOOL_SETTINGS
 } PoolerPoolSetting;
 
@@ -54,6 +55,7 @@ typedef enum PoolerPoolSetting
 typedef struct PoolerOverrides
 {
 	uint32		given;			/* a bit for each setting */
+	bool		partial;		/* something else hides some of them */
 	double		value[POOLER_NPOOL_SETTINGS];
 } PoolerOverrides;
 
@@ -92,7 +94,8 @@ typedef enum PoolerPoolMode
 
 extern int	pooler_pool_mode;	/* a PoolerPoolMode */
 extern int	pooler_pin_limit;	/* percent of a pool */
-extern double pooler_pin_timeout;	/* seconds, 0 = none */
+extern double pooler_pin_timeout;	/* seconds, 0 = none; in the pooler: ask
+									 * pooler_pool_ms() */
 
 /* memory: kB */
 extern int	pooler_session_memory;
@@ -124,8 +127,15 @@ typedef enum PoolerLogChoice
 
 extern int	pooler_log_connections; /* a PoolerLogChoice */
 extern int	pooler_log_disconnections;
-extern bool pooler_log_pooler_errors;
+extern bool pooler_log_pooler_errors;	/* those that core has not */
 extern bool pooler_log_stats;
+
+/* Is it logged, if this is what the server's own setting says? */
+static inline bool
+pooler_logs(int choice, bool server)
+{
+	return choice == POOLER_LOG_SERVER ? server : choice == POOLER_LOG_ON;
+}
 
 /* TCP; 0: the server's setting */
 extern bool pooler_tcp_keepalive;
@@ -133,6 +143,9 @@ extern int	pooler_tcp_keepcnt;
 extern int	pooler_tcp_keepidle;
 extern int	pooler_tcp_keepintvl;
 extern int	pooler_tcp_user_timeout;
+extern int	pooler_tcp_socket_buffer;	/* bytes; 0: the system's */
+extern bool pooler_tcp_defer_accept;
+extern int	pooler_listen_backlog;
 
 /* pooler.max_backends, or what 0 stands for */
 extern int	pooler_max_backends_in_force(void);

@@ -263,6 +263,8 @@ pooler_birth_start(WorkerBirthKind kind, int pool, const char *database,
 	birth->backend = slot;
 	birth->pool = pool;
 	birth->client = client;
+	birth->defaults_gen = pooler_worker.defaults_gen;
+	birth->unsure = pool >= 0 && !pooler_pool_known(pool);
 	birth->client_gen = client >= 0 ? pooler_client_gen(&pooler_clients[client]) : 0;
 	birth->has_settings = settings_len > 0 &&
 		(pool < 0 || pooler_pools[pool].owner == POOLER_NO_OWNER);
@@ -380,10 +382,10 @@ ready(int backend)
 		return;
 	}
 	pool->counters.births++;
-	pooler_pool_learn(birth->pool, backend, birth->has_settings);
+	pooler_pool_learn(birth->pool, backend, birth->defaults_gen);
 	if (birth->key != NULL)
 		pooler_login_parameters_known(birth);
-	if (birth->kind == WORKER_BIRTH_PROBE)
+	if (birth->kind == WORKER_BIRTH_PROBE || birth->unsure)
 		fits = fits && pooler_pool_has_room(birth->pool);
 	pooler_birth_free(backend);
 	if (fits)

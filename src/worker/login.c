@@ -85,7 +85,7 @@ pooler_login_begin(int slot)
 	dlist_push_tail(&logins, &wc->node);
 	pooler_worker_tick_within(1000);
 
-	if (pooler_log_connection_received())
+	if (pooler_logs(pooler_log_connections, pooler_log_connection_received()))
 	{
 		MyProcPort = &login->port;
 		ereport(LOG,
@@ -176,9 +176,7 @@ run_step(int slot, void (*step) (int slot))
 	{
 		MemoryContextSwitchTo(login->cxt);
 		edata = CopyErrorData();
-		pooler_log_error_as_fatal(true);
-		EmitErrorReport();
-		pooler_log_error_as_fatal(false);
+		pooler_report_error(edata);
 		FlushErrorState();
 		AbortCurrentTransaction();
 	}
@@ -346,6 +344,7 @@ authorize(int slot)
 				 errhint("Connect to the server's own port.")));
 	if (!pooler_catalog_try_lock())
 		return;
+	pooler_worker_see_defaults();
 	pooler_auth_authorize(client->role, client->database, &login->identity);
 	require_enabled(&login->identity);
 	if (login->forced_role != NULL && !login->identity.connect_unknown)
@@ -380,6 +379,16 @@ fail_too_long(int slot)
 		 _("The pooler needs some of the space in a startup packet itself."));
 }
 
+/* The pool that this client shares with others, unless it gets one of its own. */
+static int
+shared_pool(WorkerLogin *login)
+{
+	PoolerIdentity *who = &login->identity;
+
+	return pooler_pool_find(who->dbid, who->roleid, NameStr(who->database),
+							NameStr(who->role), POOLER_NO_OWNER);
+}
+
 /*
  * Asks a backend what a client with such settings has to be told.  It must not
  * learn this client's application_name, since others get the same answer.
@@ -389,10 +398,7 @@ start_probe(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 	PoolerIdentity *who = &login->identity;
-	int			pool = pooler_pool_find(who->dbid, who->roleid,
-										NameStr(who->database),
-										NameStr(who->role),
-										POOLER_NO_OWNER);
+	int			pool = shared_pool(login);
 	int			backend;
 	size_t		settings_len;
 	const char *settings = pooler_parameters_key_settings(login->key,
@@ -434,7 +440,7 @@ log_authorized(int slot)
 	PoolerClient *client = &pooler_clients[slot];
 	WorkerLogin *login = login_of(slot);
 
-	if (!pooler_log_connection_authorized())
+	if (!pooler_logs(pooler_log_connections, pooler_log_connection_authorized()))
 		return;
 	MyProcPort = &login->port;
 	ereport(LOG,
@@ -577,11 +583,23 @@ step_parameters(int slot)
 	const char *parameters;
 	size_t		len;
 
-	/* an ACL that can't be read here is judged by the backend that is born */
-	if (!pooler_parameters_find(login->key, login->key_len, &parameters, &len))
+	PoolerErrorFields error = {0};
+
+	/*
+	 * An ACL that can't be read here is judged by the backend that is born.
+	 * That backend also tells how many clients the pool's database and role
+	 * may have.
+	 */
+	if (!pooler_parameters_find(login->key, login->key_len, &parameters, &len) ||
+		!pooler_pool_known(shared_pool(login)))
 		start_probe(slot);
 	else if (login->forced_role != NULL)
 		login->step = LOGIN_FORCE_ROLE;
+	else if (pooler_limits_refuse_client(shared_pool(login), 1, &error))
+	{
+		pooler_shared->counters.refused++;
+		pooler_login_fail(slot, error.sqlstate, error.message, error.detail);
+	}
 	else
 		welcome(slot, parameters, len);
 }
@@ -691,6 +709,8 @@ pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 
 	keep_payload(slot, settings, len);
 	enter_pool(slot, dbid, roleid, client->database, client->role);
+	if (!pooler_log_connection_authorized())
+		log_authorized(slot);
 	pooler_login_free(slot);
 }
 
