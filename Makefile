@@ -44,6 +44,8 @@ OBJS = \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
 	src/console/set_setting.o \
+	src/import/parameters.o \
+	src/import/pgbouncer.o \
 	src/pooler.o \
 	src/proto/build.o \
 	src/proto/console.o \
@@ -58,6 +60,7 @@ OBJS = \
 	src/shared/evict.o \
 	src/shared/guc.o \
 	src/shared/hold.o \
+	src/shared/lists.o \
 	src/shared/pin.o \
 	src/shared/pool_count.o \
 	src/shared/queue.o \
@@ -68,8 +71,13 @@ OBJS = \
 	src/shared/shmem.o \
 	src/shared/snapshot.o \
 	src/shared/stats.o \
+	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
+	src/sql/import.o \
+	src/sql/import_databases.o \
+	src/sql/import_parameters.o \
+	src/sql/import_rows.o \
 	src/sql/views.o \
 	src/worker/admin.o \
 	src/worker/averages.o \
@@ -87,8 +95,10 @@ OBJS = \
 	src/worker/console_stats.o \
 	src/worker/dispatch.o \
 	src/worker/ending.o \
+	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \
+	src/worker/login_alias.o \
 	src/worker/login_console.o \
 	src/worker/login_io.o \
 	src/worker/login_startup.o \
@@ -96,6 +106,7 @@ OBJS = \
 	src/worker/parameters.o \
 	src/worker/pool.o \
 	src/worker/overrun.o \
+	src/worker/quit.o \
 	src/worker/report.o \
 	src/worker/requests.o \
 	src/worker/stall.o \
@@ -107,16 +118,18 @@ UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_console \
 	test/unit/test_frame \
+	test/unit/test_import \
 	test/unit/test_password \
 	test/unit/test_startup
 FUZZERS = \
 	test/fuzz/fuzz_console \
 	test/fuzz/fuzz_frame \
+	test/fuzz/fuzz_import \
 	test/fuzz/fuzz_startup
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/proto/%,$(OBJS))
+	$(filter src/import/% src/proto/%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
@@ -198,12 +211,16 @@ check-unit: $(unit_programs)
 list-unit-tests:
 	@echo $(UNIT_TESTS)
 
-# Not a part of make test: every fuzzer runs for FUZZ_SECONDS.
+# Not a part of make test: every fuzzer runs for FUZZ_SECONDS.  What it finds
+# is kept below .build; test/fuzz/x, if it exists, is what fuzz_x starts from.
 FUZZ_SECONDS = 60
 check-fuzz: $(fuzz_programs)
 	for fuzzer in $(fuzz_programs); do \
+		$(MKDIR_P) $${fuzzer}_found && \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-			-artifact_prefix=.build/fuzz/ || exit 1; \
+			-artifact_prefix=.build/fuzz/ $${fuzzer}_found \
+			$$(find $(srcdir)/test/fuzz/$${fuzzer##*/fuzz_} -maxdepth 0 2>/dev/null) || \
+			exit 1; \
 	done
 
 check-warnings: $(strict_objs)

@@ -314,6 +314,8 @@ client_row(Row *row, int32 slot, const PoolerClientSnapshot *snap,
 	add_time(row, snap->connected_at);
 	add_count(row, snap->transactions);
 	add_pin(row, snap->pin, snap->pinned_since);
+	add_name(row, snap->login_role);
+	add_name(row, snap->alias);
 }
 
 Datum
