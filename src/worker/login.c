@@ -582,7 +582,6 @@ step_parameters(int slot)
 	WorkerLogin *login = login_of(slot);
 	const char *parameters;
 	size_t		len;
-
 	PoolerErrorFields error = {0};
 
 	/*
