@@ -602,7 +602,6 @@ step_parameters(int slot)
 	WorkerLogin *login = login_of(slot);
 	const char *parameters;
 	size_t		len;
-
 	PoolerErrorFields error = {0};
 
 	/*
