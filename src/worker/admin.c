@@ -222,6 +222,7 @@ static bool
 begin_pause(const PoolerAdminCommand *command, PoolerAdminResult *result)
 {
 	uint32		all = pooler_hold_flags(InvalidOid);
+	uint32		now = pooler_hold_flags(command->dbid);
 	uint32		flag = command->verb == POOLER_ADMIN_SUSPEND ?
 		POOLER_HOLD_SUSPENDED : POOLER_HOLD_PAUSED;
 
@@ -233,10 +234,10 @@ begin_pause(const PoolerAdminCommand *command, PoolerAdminResult *result)
 	if (command->verb == POOLER_ADMIN_SUSPEND && pooler_hold_any_paused())
 		return refused(result, "55000", "RESUME them first, each by its name.",
 					   "cannot suspend the pooler while databases are paused");
-	/* who pauses once more waits, too, but it is not his to take back */
-	if ((pooler_hold_flags(command->dbid) & flag) == 0)
-		flag |= POOLER_HOLD_AWAITED;
-	if (!pooler_hold_change(command->dbid, flag, 0))
+	/* one that is over is not to be taken back by who pauses once more */
+	if ((now & flag) == 0 || (now & POOLER_HOLD_AWAITED) != 0)
+		flag |= (now & POOLER_HOLD_AWAITED) + POOLER_HOLD_AWAITED_ONCE;
+	if (!pooler_hold_change(command->dbid, flag, POOLER_HOLD_AWAITED))
 		return table_is_full(result);
 	apply_holds();
 	return pooler_admin_poll(command, result);
@@ -275,12 +276,21 @@ begin_resume(const PoolerAdminCommand *command, PoolerAdminResult *result)
 				   "database \"%s\" is not paused", NameStr(name));
 }
 
+/* As long as somebody else waits for it, it stays. */
 void
 pooler_admin_abandon(const PoolerAdminCommand *command)
 {
+	uint32		awaited = pooler_hold_flags(command->dbid) & POOLER_HOLD_AWAITED;
+
 	if ((command->verb != POOLER_ADMIN_PAUSE && command->verb != POOLER_ADMIN_SUSPEND) ||
-		(pooler_hold_flags(command->dbid) & POOLER_HOLD_AWAITED) == 0)
+		awaited == 0)
 		return;
+	if (awaited > POOLER_HOLD_AWAITED_ONCE)
+	{
+		(void) pooler_hold_change(command->dbid, awaited - POOLER_HOLD_AWAITED_ONCE,
+								  POOLER_HOLD_AWAITED);
+		return;
+	}
 	ereport(LOG, (errmsg("pooler: %s was given up before it was over, resuming",
 						 verb_names[command->verb])));
 	(void) pooler_hold_change(command->dbid, 0, HELD | POOLER_HOLD_AWAITED);
