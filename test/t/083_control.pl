@@ -419,6 +419,26 @@ $admin->query("SELECT pooler.resume('app')");
 	is($login->finish_login, 'ok', 'RESUME lets in who has waited');
 	is($deleg->finish_login, 'R3', 'and who is to be authenticated');
 	is($c->reply, '1, SELECT 1, I', 'and serves who is in');
+	# he is on his way, and nobody can say when he arrives
+	my $pause = start("SELECT pooler.pause('app')");
+	becomes_value("SELECT paused FROM pooler.databases WHERE database = 'app'", 't', 'paused');
+	becomes_value(backends('app'), 0, 'it has no backend');
+	is_value("SELECT pooler.pause('other')", '', 'another database is over at once');
+	ok(!$pause->readable, 'who is being authenticated is waited for');
+	$deleg->send('p', "deleg\0");
+	is($deleg->finish_login, 'ok', 'he logs in');
+	ends_well($pause, 'then PAUSE is over');
+	is_value(backends('app'), 0, 'with no backend left');
+	$admin->query("SELECT pooler.resume('$_')") for 'app', 'other';
+	$deleg->close;
+
+	$deleg = RawClient->open($node);
+	$deleg->send_startup(role => 'deleg', database => 'app');
+	is($deleg->finish_login, 'R3', 'one more');
+	is_value("SELECT pooler.kill('app')", '', 'KILL does not wait for him');
+	is_value("SELECT count(*) FROM pooler.clients WHERE state = 'login'", 0, 'but ends him');
+	is($deleg->finish_login, 'closed', 'without a word');
+	$admin->query("SELECT pooler.resume('app')");
 	$deleg->close;
 	$login->quit;
 	$c->quit;
