@@ -40,6 +40,7 @@ OBJS = \
 	src/backend/socket.o \
 	src/backend/startup_settings.o \
 	src/backend/statements.o \
+	src/backend/tally.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
 	src/pooler.o \
@@ -53,6 +54,7 @@ OBJS = \
 	src/shared/debug_point.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/histogram.o \
 	src/shared/pin.o \
 	src/shared/queue.o \
 	src/shared/registry.o \
@@ -60,7 +62,9 @@ OBJS = \
 	src/shared/shmem.o \
 	src/shared/stats.o \
 	src/sql/ddl.o \
+	src/sql/rows.o \
 	src/sql/snapshot.o \
+	src/sql/stats.o \
 	src/sql/views.o \
 	src/worker/backend.o \
 	src/worker/birth.o \
@@ -75,6 +79,7 @@ OBJS = \
 	src/worker/parameters.o \
 	src/worker/pool.o \
 	src/worker/report.o \
+	src/worker/tally.o \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o
 
@@ -82,6 +87,7 @@ OBJS = \
 UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_frame \
+	test/unit/test_histogram \
 	test/unit/test_password \
 	test/unit/test_startup
 FUZZERS = \
@@ -90,7 +96,7 @@ FUZZERS = \
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/proto/%,$(OBJS))
+	$(filter src/proto/% src/shared/histogram.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
