@@ -224,6 +224,7 @@ become_client(void)
 	PoolerClient *client = &pooler_clients[pooler_me.shared->login_client];
 	int			fd;
 
+	pooler_tally_begin();
 	if (pooler_me.core->flush() != 0)
 		proc_exit(0);
 	fd = receive_client();
@@ -292,7 +293,10 @@ see_ready_for_query(char status)
 		after_flush = FLUSH_THEN_WAIT;
 	}
 	else
+	{
+		pooler_tally_idle_begin();
 		pg_atomic_write_u32(&shared->in_transaction, 1);
+	}
 }
 
 /* Counts what passes by, and remembers what other processes ask for. */
@@ -302,7 +306,10 @@ see_message(char type)
 	PoolerBackend *shared = pooler_me.shared;
 
 	if (pg_atomic_read_u32(&shared->in_transaction) != 0)
+	{
 		pg_atomic_write_u32(&shared->in_transaction, 0);
+		pooler_tally_idle_end();
+	}
 	switch (type)
 	{
 		case PqMsg_CommandComplete:
@@ -313,6 +320,12 @@ see_message(char type)
 			break;
 		case PqMsg_ErrorResponse:
 			shared->counters.errors++;
+			break;
+		case PqMsg_ParseComplete:
+			shared->counters.parses++;
+			break;
+		case PqMsg_BindComplete:
+			shared->counters.binds++;
 			break;
 		case PqMsg_CopyInResponse:
 			pg_atomic_write_u32(&shared->in_copy, 1);
@@ -363,6 +376,7 @@ pool_putmessage(char type, const char *s, size_t len)
 			break;
 		case PqMsg_ParseComplete:
 			pooler_statements_see_parse();
+			see_message(type);
 			break;
 		case PqMsg_ParameterStatus:
 			if (!pooler_reported_see(s, s + strlen(s) + 1))

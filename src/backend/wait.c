@@ -116,6 +116,7 @@ on_exit_report(int code, Datum arg)
 
 	if (pooler_me.shared->pid != MyProcPid)
 		return;					/* the slot is somebody else's by now */
+	pooler_tally_end(code);
 	for (;;)
 	{
 		w = pg_atomic_read_u64(&pooler_me.shared->word);
@@ -170,6 +171,7 @@ report_end_reason(ErrorData *edata)
 pg_noreturn static void
 end_without_pooler(void)
 {
+	pooler_tally_leaving(POOLER_ENDED_POOLER);
 	if (pooler_me.client >= 0 && my_state() != POOLER_BACKEND_CLAIMED)
 		ereport(FATAL,
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
@@ -497,15 +499,9 @@ fetch_client(int client, uint32 gen)
 static void
 count_wait(PoolerClient *client)
 {
-	PoolerCounters *counters = &pooler_me.shared->counters;
-	uint64		waited;
-
 	if (client->queued_at == 0)
 		return;
-	waited = Max(busy_since - client->queued_at, 0);
-	counters->waits++;
-	counters->wait_us += waited;
-	counters->max_wait_us = Max(counters->max_wait_us, waited);
+	pooler_tally_wait(Max(busy_since - client->queued_at, 0));
 	client->queued_at = 0;
 }
 
@@ -645,11 +641,18 @@ has_to_go(void)
 	uint32		surplus = pg_atomic_read_u32(&pool->surplus);
 
 	if (pooler_me.shared->drain_gen != pg_atomic_read_u32(&pool->drain_gen))
+	{
+		pooler_tally_leaving(pooler_me.shared->end_hint == POOLER_ENDED_LIFETIME ?
+							 POOLER_ENDED_LIFETIME : POOLER_ENDED_DRAINED);
 		return true;
+	}
 	while (surplus > 0)
 	{
 		if (pg_atomic_compare_exchange_u32(&pool->surplus, &surplus, surplus - 1))
+		{
+			pooler_tally_leaving(POOLER_ENDED_SURPLUS);
 			return true;
+		}
 	}
 	return false;
 }
@@ -733,6 +736,7 @@ obey(void)
 			return NEXT_TAKE;
 		case POOLER_CONTROL_EXIT:
 			give_back(false);
+			pooler_tally_leaving(pooler_me.shared->end_hint);
 			proc_exit(0);
 		default:
 			ereport(FATAL,
@@ -999,10 +1003,8 @@ static void
 count_transaction(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PoolerCounters *counters = &pooler_me.shared->counters;
 
-	counters->transactions++;
-	counters->transaction_us += Max(now - busy_since, 0);
+	pooler_tally_transaction(Max(now - busy_since, 0));
 	pooler_clients[pooler_me.client].transactions++;
 	pooler_clients[pooler_me.client].state_since = now;
 	pooler_me.shared->state_since = now;
@@ -1229,6 +1231,7 @@ pooler_wait_begin(void)
 	shared->roleid = GetAuthenticatedUserId();
 	shared->born_at = MyStartTimestamp;
 	report_overrides();
+	pooler_tally_begin();
 	on_shmem_exit(on_exit_report, (Datum) 0);
 	prev_emit_log_hook = emit_log_hook;
 	emit_log_hook = report_end_reason;

@@ -47,7 +47,7 @@ cancel_at_backend(int slot, uint64 w)
 	if (pooler_backend_signal(backend, slot, pooler_client_word_gen(w), SIGINT))
 	{
 		pg_atomic_write_u32(&client->cancel_serial, 0);
-		pooler_pools[client->pool].counters.cancels++;
+		pooler_pool_counters(&pooler_pools[client->pool])->cancels++;
 	}
 }
 
@@ -166,7 +166,7 @@ pooler_cancel_continue(int slot)
 void
 pooler_cancel_unread(int slot)
 {
-	pooler_pools[pooler_clients[slot].pool].counters.cancels++;
+	pooler_pool_counters(&pooler_pools[pooler_clients[slot].pool])->cancels++;
 	pooler_worker_clients[slot].skip =
 		MemoryContextAllocZero(TopMemoryContext, sizeof(PoolerSkip));
 	pooler_cancel_continue(slot);

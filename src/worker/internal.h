@@ -108,6 +108,8 @@ typedef struct WorkerClient
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
 	uint8		half_looks;		/* how often half a message was seen */
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
+	uint64		looked_at;		/* its transactions when its bytes were
+								 * counted last */
 	dlist_node	node;			/* free, logging in, or half-sent */
 } WorkerClient;
 
@@ -135,6 +137,9 @@ extern void pooler_client_close(int slot, const PoolerErrorFields *error,
 /* The same with a ready-made message. */
 extern void pooler_client_close_raw(int slot, const void *message, size_t len,
 									const char *reason);
+
+/* What it had asked for when it connected may be secret. */
+extern void pooler_client_forget_settings(int slot);
 
 /* Watches a client for its next command, or only for leaving. */
 extern void pooler_client_arm(int slot);
@@ -320,6 +325,7 @@ typedef struct WorkerBackend
 	WorkerBirth *birth;			/* until it is ready */
 	uint32	   *sent;			/* per client slot: generation + 1 of the
 								 * descriptor that it was sent */
+	bool		born;			/* it was ready, and counts as one of births */
 	bool		exiting;		/* was told to exit */
 	TimestampTz exit_asked_at;
 	dlist_node	pool_node;		/* in WorkerPool.backends */
@@ -340,7 +346,7 @@ extern bool pooler_backend_idle(int backend, TimestampTz *since);
 /* Messages to a claimed backend. */
 extern void pooler_backend_give(int backend, int client);
 extern void pooler_backend_release(int backend);
-extern void pooler_backend_exit(int backend);
+extern void pooler_backend_exit(int backend, PoolerBackendEnd why);
 
 /* Puts a newly born backend to work in its pool. */
 extern void pooler_backend_welcome(int backend);

@@ -40,10 +40,12 @@ struct WorkerLogin
 
 	PoolerStartup startup;		/* points into packet */
 	char	   *packet;
+	uint32		packet_len;
 	PoolerAuth *auth;
 	PoolerIdentity identity;
 	char	   *key;			/* of its parameters, see parameters.c */
 	size_t		key_len;
+	bool		counted;		/* as failed, or as no login at all */
 };
 
 static inline WorkerLogin *

@@ -36,6 +36,7 @@
 #include "utils/pidfile.h"
 #include "utils/syscache.h"
 #include "worker/parameters.h"
+#include "worker/tally.h"
 #include "worker/worker.h"
 
 /* Ticks come at least this often, in ms, and more often while draining. */
@@ -339,6 +340,7 @@ tick(void)
 		return;
 	last_long_tick = pooler_worker.now;
 	pooler_backend_tick();
+	pooler_tally_tick();
 	pooler_listener_start();
 	watch_for_promotion();
 

@@ -18,6 +18,7 @@
 #include "shared/evict.h"
 #include "utils/memutils.h"
 #include "worker/parameters.h"
+#include "worker/tally.h"
 
 /* At most this many births a second, in the long run and at once. */
 #define BIRTHS_PER_SECOND	100
@@ -80,16 +81,16 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 
 	pool->in_use = false;
 	pg_write_barrier();
-	pooler_stats_add(&pooler_shared->gone_pools, &pool->counters);
+	pooler_tally_close(index);
 	pool->dbid = dbid;
 	pool->roleid = roleid;
 	strlcpy(pool->database, database, NAMEDATALEN);
 	strlcpy(pool->role, role, NAMEDATALEN);
 	pool->owner = owner;
+	pooler_tally_open(index);
 	pool->overrides.given = 0;
 	pool->size = size_of(pool);
 	pool->created_at = pooler_worker.now;
-	memset(&pool->counters, 0, sizeof(pool->counters));
 	pooler_worker_pools[index].retry_at = 0;
 	pooler_worker_pools[index].prefork = false;
 	pooler_worker_pools[index].learnt = false;
@@ -134,7 +135,10 @@ pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role,
 
 		if (pool->in_use && pool->dbid == dbid && pool->roleid == roleid &&
 			pool->owner == POOLER_NO_OWNER)
+		{
+			pooler_tally_retry(i);
 			return i;
+		}
 	}
 	index = free_slot();
 	open_pool(index, dbid, roleid, database, role, owner);
@@ -153,8 +157,7 @@ close_if_abandoned(int index)
 		return;
 	pool->in_use = false;
 	pg_write_barrier();
-	pooler_stats_add(&pooler_shared->gone_pools, &pool->counters);
-	memset(&pool->counters, 0, sizeof(pool->counters));
+	pooler_tally_close(index);
 }
 
 void
@@ -246,10 +249,10 @@ pooler_pool_has_room(int index)
 }
 
 static void
-retire(int backend)
+retire(int backend, PoolerBackendEnd why)
 {
 	if (pooler_backend_claim(backend))
-		pooler_backend_exit(backend);
+		pooler_backend_exit(backend, why);
 }
 
 /* Has the pool an idle backend?  The one that has been idle longest; or -1. */
@@ -456,7 +459,7 @@ make_room(int for_pool, Oid dbid)
 		return;
 	victim = find_victim(for_pool, dbid);
 	if (victim >= 0)
-		retire(victim);
+		retire(victim, POOLER_ENDED_EVICTED);
 	else
 		ask_richest(for_pool, dbid);
 }
@@ -716,18 +719,22 @@ outlived(int index, int backend)
 								   pooler_worker.now, lifetime);
 }
 
-static bool
+/* Why an idle backend has to go; OTHER: it need not. */
+static PoolerBackendEnd
 too_old(int index, int backend, TimestampTz idle_since)
 {
 	PoolerPool *pool = &pooler_pools[index];
 	int			timeout = pooler_pool_ms(pool, POOLER_SERVER_IDLE_TIMEOUT);
 
-	if (pooler_backends[backend].drain_gen != pg_atomic_read_u32(&pool->drain_gen) ||
-		outlived(index, backend))
-		return true;
-	return timeout > 0 &&
+	if (outlived(index, backend))
+		return POOLER_ENDED_LIFETIME;
+	if (pooler_backends[backend].drain_gen != pg_atomic_read_u32(&pool->drain_gen))
+		return POOLER_ENDED_DRAINED;
+	if (timeout > 0 &&
 		TimestampDifferenceExceeds(idle_since, pooler_worker.now, timeout) &&
-		count_staying(index) > pooler_pool_count(pool, POOLER_MIN_POOL_SIZE);
+		count_staying(index) > pooler_pool_count(pool, POOLER_MIN_POOL_SIZE))
+		return POOLER_ENDED_IDLE;
+	return POOLER_ENDED_OTHER;
 }
 
 /*
@@ -752,12 +759,15 @@ retire_old(int index)
 			continue;
 		if (pooler_backend_idle(b, &since))
 		{
-			if (too_old(index, b, since))
-				retire(b);
+			PoolerBackendEnd why = too_old(index, b, since);
+
+			if (why != POOLER_ENDED_OTHER)
+				retire(b, why);
 		}
 		else if (!busy_one && pooler_backends[b].drain_gen == drain_gen &&
 				 outlived(index, b))
 		{
+			pooler_backends[b].end_hint = POOLER_ENDED_LIFETIME;
 			pooler_backends[b].drain_gen = drain_gen - 1;
 			busy_one = true;
 		}
@@ -777,7 +787,7 @@ retire_surplus(int index)
 		int			b = longest_idle(index, &since);
 
 		if (b >= 0)
-			retire(b);
+			retire(b, POOLER_ENDED_SURPLUS);
 		else
 			ask_one_to_go(index);
 	}
@@ -891,7 +901,7 @@ pooler_pool_evict(void)
 			WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
 
 			if (wb->birth == NULL)
-				retire(wb - pooler_worker_backends);
+				retire(wb - pooler_worker_backends, POOLER_ENDED_DATABASE);
 		}
 	}
 	pooler_worker_tick_within(50);

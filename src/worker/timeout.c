@@ -60,7 +60,7 @@ end_longest_waiting(int pool_index)
 		if (!pooler_queue_remove(pool, client,
 								 pooler_client_gen(&pooler_clients[client])))
 			continue;
-		pool->counters.wait_timeouts++;
+		pooler_pool_counters(pool)->wait_timeouts++;
 		pooler_client_log_begin(client);
 		ereport(LOG, (errmsg("client waited for a backend longer than pooler.query_wait_timeout")));
 		pooler_client_log_end();

@@ -38,7 +38,7 @@ FROM pooler.get_counters();
 SELECT scope, kind, coalesce(unit, '') AS unit, count(*) > 0 AS there
 FROM pooler.get_counters()
 WHERE kind NOT IN ('sum', 'max') OR scope NOT IN ('pool', 'pooler')
-	  OR coalesce(unit, '') NOT IN ('', 'us') OR help IS NULL
+	  OR coalesce(unit, '') NOT IN ('', 'us', 'bytes') OR help IS NULL
 GROUP BY 1, 2, 3;
 
 -- what only one side has, or what differs: nothing
