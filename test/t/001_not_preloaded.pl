@@ -8,9 +8,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @views = qw(clients backends pools stats status);
+my @views = qw(clients backends pools stats stats_by_database stats_by_role status
+  latency holders waits prepared_statements pins pin_reasons logins);
 my @functions = qw(get_clients get_backends get_pools get_status get_counters
-  get_stats get_totals);
+  get_stats get_totals get_times get_prepared_statements);
 my $line = "shared_preload_libraries = 'pooler'";
 
 my $node = PostgreSQL::Test::Cluster->new('main');
