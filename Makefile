@@ -26,6 +26,7 @@ OBJS = \
 	src/backend/analysis.o \
 	src/backend/attach.o \
 	src/backend/birth.o \
+	src/backend/ending.o \
 	src/backend/hash.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
@@ -52,25 +53,31 @@ OBJS = \
 	src/shared/area.o \
 	src/shared/control.o \
 	src/shared/debug_point.o \
+	src/shared/ending.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
 	src/shared/histogram.o \
+	src/shared/hold.o \
 	src/shared/pin.o \
 	src/shared/queue.o \
 	src/shared/registry.o \
+	src/shared/request.o \
 	src/shared/session.o \
 	src/shared/shmem.o \
 	src/shared/stats.o \
+	src/sql/control.o \
 	src/sql/ddl.o \
 	src/sql/rows.o \
 	src/sql/snapshot.o \
 	src/sql/stats.o \
 	src/sql/views.o \
+	src/worker/admin.o \
 	src/worker/backend.o \
 	src/worker/birth.o \
 	src/worker/cancel.o \
 	src/worker/client.o \
 	src/worker/dispatch.o \
+	src/worker/ending.o \
 	src/worker/listener.o \
 	src/worker/login.o \
 	src/worker/login_io.o \
@@ -78,8 +85,11 @@ OBJS = \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
+	src/worker/overrun.o \
 	src/worker/report.o \
 	src/worker/tally.o \
+	src/worker/requests.o \
+	src/worker/stall.o \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o
 

@@ -98,7 +98,9 @@ CREATE FUNCTION pooler.get_status(
 	OUT session_memory bigint,
 	OUT prepared_statements bigint,
 	OUT prepared_statements_memory bigint,
-	OUT prepared_statements_evicted bigint)
+	OUT prepared_statements_evicted bigint,
+	OUT state text,
+	OUT stats_reset timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_status'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 1;
@@ -161,6 +163,14 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_prepared_statements'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 
+CREATE FUNCTION pooler.get_databases(
+	OUT dbid oid,
+	OUT paused boolean,
+	OUT disabled boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_databases'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 10;
+
 COMMENT ON FUNCTION pooler.get_clients() IS
 'Clients connected to the pooler; see the view pooler.clients';
 COMMENT ON FUNCTION pooler.get_backends() IS
@@ -169,6 +179,8 @@ COMMENT ON FUNCTION pooler.get_pools() IS
 'Pools of backends; see the view pooler.pools';
 COMMENT ON FUNCTION pooler.get_status() IS
 'The pooler itself; see the view pooler.status';
+COMMENT ON FUNCTION pooler.get_databases() IS
+'Databases that are paused or disabled by name, and (dbid is NULL) whether all are; see the view pooler.databases';
 COMMENT ON FUNCTION pooler.get_counters() IS
 'What the pooler counts: name, scope (pool: for each pool; pooler: only for the pooler as a whole), kind (sum: since the pool was made; max: the largest single value), unit (us: microseconds; bytes; NULL: a number) and meaning of each counter';
 COMMENT ON FUNCTION pooler.get_stats() IS
@@ -417,6 +429,46 @@ COMMENT ON COLUMN pooler.pools.dbid IS
 COMMENT ON COLUMN pooler.pools.roleid IS
 'OID of the role';
 
+CREATE VIEW pooler.databases AS
+SELECT d.datname AS database,
+	   a.paused OR coalesce(h.paused, false) AS paused,
+	   coalesce(h.paused, false) AS paused_by_name,
+	   coalesce(h.disabled, false) AS disabled,
+	   coalesce(p.clients, 0) AS clients,
+	   coalesce(p.clients_waiting, 0) AS clients_waiting,
+	   coalesce(p.backends, 0) AS backends,
+	   d.oid AS dbid
+FROM pg_catalog.pg_database AS d
+	 LEFT JOIN pooler.get_databases() AS a ON a.dbid IS NULL
+	 LEFT JOIN pooler.get_databases() AS h ON h.dbid = d.oid
+	 LEFT JOIN (SELECT dbid,
+					   sum(clients_idle + clients_waiting + clients_active)::integer AS clients,
+					   sum(clients_waiting)::integer AS clients_waiting,
+					   sum(backends_starting + backends_free + backends_lingering +
+						   backends_pinned + backends_busy + backends_ending)::integer AS backends
+				FROM pooler.get_pools()
+				GROUP BY dbid) AS p ON p.dbid = d.oid
+WHERE d.datallowconn;
+
+COMMENT ON VIEW pooler.databases IS
+'Databases that can be connected to: a row for each, whether clients have used it or not';
+COMMENT ON COLUMN pooler.databases.database IS
+'Database';
+COMMENT ON COLUMN pooler.databases.paused IS
+'True if its clients wait because it is paused, by itself or with all databases';
+COMMENT ON COLUMN pooler.databases.paused_by_name IS
+'True if it was paused by its name, and has to be resumed by it';
+COMMENT ON COLUMN pooler.databases.disabled IS
+'True if it takes no new clients';
+COMMENT ON COLUMN pooler.databases.clients IS
+'Clients that are logged in';
+COMMENT ON COLUMN pooler.databases.clients_waiting IS
+'Clients that sent a command and wait for a backend';
+COMMENT ON COLUMN pooler.databases.backends IS
+'Backends of its pools, those that start or end included';
+COMMENT ON COLUMN pooler.databases.dbid IS
+'OID of the database';
+
 /*
  * Views with a column for each counter, made from the one table in stats.c, and
  * commented with its help.  Times are intervals: wait_us is wait_time there.
@@ -562,6 +614,10 @@ COMMENT ON COLUMN pooler.status.prepared_statements_memory IS
 'Bytes that they take; see pooler.prepared_statements_memory';
 COMMENT ON COLUMN pooler.status.prepared_statements_evicted IS
 'Prepared statements without a client that have made room for others';
+COMMENT ON COLUMN pooler.status.state IS
+'active; paused or suspended: by pooler.pause() or pooler.suspend() of all databases; closed: it does not listen, because of pooler.shutdown(), because the server shuts down, or because the port is taken; NULL if the pooler is not running';
+COMMENT ON COLUMN pooler.status.stats_reset IS
+'When pooler.reset_stats() was called last; NULL if it never was';
 /*
  * How long things took.  Values of a histogram, whose error is one-sided: see
  * src/shared/histogram.h.
@@ -977,6 +1033,95 @@ COMMENT ON COLUMN pooler.logins.roleid IS
 'OID of the role';
 
 /*
+ * Control.  Each has the meaning of the console's command of that name; what
+ * it does is no part of the transaction that calls it.
+ */
+
+CREATE FUNCTION pooler.pause(database name DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_pause'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.resume(database name DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_resume'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.suspend()
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_suspend'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.disable(database name)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_disable'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.enable(database name)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_enable'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.reconnect(database name DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_reconnect'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.wait_close(database name DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_wait_close'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.kill(database name DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_kill'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.kill_client(id bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_kill_client'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.shutdown(mode text DEFAULT 'now')
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_shutdown'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION pooler.reset_stats()
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_reset_stats'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION pooler.pause(name) IS
+'Begins no new transactions in a database (NULL: in any), waits until those under way have ended and their backends have gone; clients stay connected and wait';
+COMMENT ON FUNCTION pooler.resume(name) IS
+'Ends what pooler.pause() or pooler.kill() of a database, or pooler.pause(), pooler.suspend() or pooler.kill() of all, has begun';
+COMMENT ON FUNCTION pooler.suspend() IS
+'As pooler.pause() of all databases; the state is shown as suspended';
+COMMENT ON FUNCTION pooler.disable(name) IS
+'Refuses new clients of a database; those that are connected go on';
+COMMENT ON FUNCTION pooler.enable(name) IS
+'Takes new clients of a database again';
+COMMENT ON FUNCTION pooler.reconnect(name) IS
+'Replaces the backends of a database (NULL: of all), each at the end of its transaction; does not wait';
+COMMENT ON FUNCTION pooler.wait_close(name) IS
+'Waits until the backends of a database (NULL: of all) that were there at the last pooler.reconnect() have gone';
+COMMENT ON FUNCTION pooler.kill(name) IS
+'Ends all clients and backends of a database (NULL: of all) at once, and leaves it paused';
+COMMENT ON FUNCTION pooler.kill_client(bigint) IS
+'Ends the client with this number (pooler.clients.id)';
+COMMENT ON FUNCTION pooler.shutdown(text) IS
+'Closes the port of the pooler, and ends its clients: now; wait_for_servers: each after its transaction; wait_for_clients: not, they leave by themselves. The server goes on';
+COMMENT ON FUNCTION pooler.reset_stats() IS
+'Sets all counters of the views to 0, but those of single clients and backends';
+
+REVOKE ALL ON FUNCTION pooler.pause(name), pooler.resume(name),
+	pooler.suspend(), pooler.disable(name), pooler.enable(name),
+	pooler.reconnect(name), pooler.wait_close(name), pooler.kill(name),
+	pooler.kill_client(bigint), pooler.shutdown(text), pooler.reset_stats()
+	FROM PUBLIC;
+
+/*
  * They show other people's connections and activity: for those whose task it
  * is to look.  The owner of a view lends its access to tables, but functions
  * are called with the rights of whoever asks, hence both grants.
@@ -984,8 +1129,8 @@ COMMENT ON COLUMN pooler.logins.roleid IS
 REVOKE ALL ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
-	pooler.get_prepared_statements() FROM PUBLIC;
-REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.stats,
+	pooler.get_prepared_statements(), pooler.get_databases() FROM PUBLIC;
+REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, pooler.stats,
 	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
 	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,
 	pooler.pins, pooler.pin_reasons, pooler.logins FROM PUBLIC;
@@ -994,8 +1139,8 @@ GRANT USAGE ON SCHEMA pooler TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
-	pooler.get_prepared_statements() TO pg_monitor;
-GRANT SELECT ON pooler.clients, pooler.backends, pooler.pools, pooler.stats,
+	pooler.get_prepared_statements(), pooler.get_databases() TO pg_monitor;
+GRANT SELECT ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, pooler.stats,
 	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
 	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,
 	pooler.pins, pooler.pin_reasons, pooler.logins TO pg_monitor;

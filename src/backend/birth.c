@@ -39,6 +39,7 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 PoolerMe	pooler_me = {.slot = -1,.control = -1,.pooler_epoll = -1,.client = -1};
 
@@ -279,6 +280,7 @@ see_ready_for_query(char status)
 	PoolerBackend *shared = pooler_me.shared;
 
 	pg_atomic_write_u32(&shared->in_copy, 0);
+	pooler_ending_command_over();
 	if (!begun)
 	{
 		begun = true;
@@ -294,7 +296,9 @@ see_ready_for_query(char status)
 	}
 	else
 	{
-		pooler_tally_idle_begin();
+		shared->idle_since = GetCurrentTimestamp();
+		pooler_tally_idle_begin(shared->idle_since);
+		pg_write_barrier();
 		pg_atomic_write_u32(&shared->in_transaction, 1);
 	}
 }
@@ -316,6 +320,7 @@ see_message(char type)
 		case PqMsg_EmptyQueryResponse:
 		case PqMsg_PortalSuspended:
 			shared->counters.queries++;
+			pooler_ending_command_over();
 			pg_atomic_write_u32(&shared->in_copy, 0);
 			break;
 		case PqMsg_ErrorResponse:
@@ -559,4 +564,10 @@ pooler_birth_init(void)
 	PqCommMethods = &first_methods;
 	pooler_pins_init();
 	pooler_statements_init();
+}
+
+bool
+pooler_in_pool_backend(void)
+{
+	return pooler_me.shared != NULL;
 }

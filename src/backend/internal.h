@@ -114,7 +114,7 @@ pg_noreturn extern void pooler_wait_raise_as_fatal(MemoryContext cxt);
 extern void pooler_tally_begin(void);
 
 /* ReadyForQuery inside a transaction block; and the first answer after it. */
-extern void pooler_tally_idle_begin(void);
+extern void pooler_tally_idle_begin(TimestampTz now);
 extern void pooler_tally_idle_end(void);
 
 /* A transaction has ended, or a wait for it, after so many microseconds. */
@@ -124,6 +124,30 @@ extern void pooler_tally_wait(uint64 us);
 /* This process is going to end because of this; and the end itself. */
 extern void pooler_tally_leaving(PoolerBackendEnd why);
 extern void pooler_tally_end(int code);
+
+/*---------------------------------------------------------------------------
+ * ending.c: what ends the attached client, or its command
+ *---------------------------------------------------------------------------
+ */
+
+/* Once this process is a pool backend: the pooler may demand from now on. */
+extern void pooler_ending_begin(void);
+
+/* Ends the attached client, and this process, with the words of the reason. */
+pg_noreturn extern void pooler_end_attached(PoolerEndReason reason);
+
+/*
+ * What is the command's that has just ended must not hit the next one.  A
+ * store; called for each that completes, and before ReadyForQuery.
+ */
+extern void pooler_ending_command_over(void);
+
+/*
+ * Between two transactions, for a client that can't be taken away: carries out
+ * what the pooler demands, if the client is still idle.  May not return.
+ */
+extern void pooler_ending_pinned(bool command_came);
+extern void pooler_ending_pin_timeout(void);
 
 /*---------------------------------------------------------------------------
  * attach.c: the client's identity and settings

@@ -35,10 +35,10 @@ static emit_log_hook_type prev_emit_log_hook;
  */
 
 void
-pooler_tally_idle_begin(void)
+pooler_tally_idle_begin(TimestampTz now)
 {
 	pooler_tally_idle_end();
-	idle_from = GetCurrentTimestamp();
+	idle_from = now;
 }
 
 /*
@@ -59,11 +59,26 @@ pooler_tally_idle_end(void)
 	idle_from = 0;
 }
 
+/* There may have been a reset: what can't be subtracted begins anew. */
+static void
+begin_anew(PoolerBackend *shared)
+{
+	uint32		stats_gen = pg_atomic_read_u32(&pooler_shared->stats_gen);
+
+	if (likely(shared->stats_gen == stats_gen))
+		return;
+	pooler_stats_forget_maxima(&shared->counters);
+	memset(shared->times, 0, sizeof(shared->times));
+	pg_write_barrier();
+	shared->stats_gen = stats_gen;
+}
+
 void
 pooler_tally_transaction(uint64 us)
 {
 	PoolerBackend *shared = pooler_me.shared;
 
+	begin_anew(shared);
 	pooler_tally_idle_end();
 	shared->counters.transactions++;
 	shared->counters.transaction_us += us;
@@ -78,6 +93,7 @@ pooler_tally_wait(uint64 us)
 {
 	PoolerBackend *shared = pooler_me.shared;
 
+	begin_anew(shared);
 	shared->counters.waits++;
 	shared->counters.wait_us += us;
 	shared->counters.max_wait_us = Max(shared->counters.max_wait_us, us);

@@ -40,6 +40,7 @@
 #include "proto/frame.h"
 #include "shared/debug_point.h"
 #include "shared/guc.h"
+#include "shared/hold.h"
 #include "shared/pin.h"
 #include "storage/ipc.h"
 #include "storage/sinval.h"
@@ -58,7 +59,9 @@ typedef enum Next
 } Next;
 
 static TimestampTz busy_since;
-static emit_log_hook_type prev_emit_log_hook;
+static struct config_generic *idle_session_timeout;
+
+static PoolerFrameVerdict peek(void);
 
 /*---------------------------------------------------------------------------
  * our word
@@ -131,42 +134,6 @@ on_exit_report(int code, Datum arg)
 		(void) shutdown(MyProcPort->sock, SHUT_RDWR);
 }
 
-/*
- * Why the pooler ended the client, in the words that the client gets.
- * errfinish() frees them.
- */
-static void
-report_end_reason(ErrorData *edata)
-{
-	if (edata->elevel == FATAL && edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-	{
-		switch ((PoolerEndReason) pg_atomic_read_u32(&pooler_me.shared->end_reason))
-		{
-			case POOLER_END_NONE:
-			case POOLER_END_SHUTDOWN:
-				break;
-			case POOLER_END_READ_TIMEOUT:
-				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
-				edata->message = pstrdup(_("terminating connection because of an unfinished message"));
-				edata->detail = pstrdup(_("pooler.client_read_timeout has passed while other clients waited for the backend."));
-				break;
-			case POOLER_END_WRITE_TIMEOUT:
-				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
-				edata->message = pstrdup(_("terminating connection because the client does not read its result"));
-				edata->detail = pstrdup(_("pooler.client_write_timeout has passed while other clients waited for the backend."));
-				break;
-			case POOLER_END_PIN_TIMEOUT:
-				edata->sqlerrcode = ERRCODE_IDLE_SESSION_TIMEOUT;
-				edata->message = pstrdup(_("terminating connection because its session has kept a backend for too long"));
-				edata->detail = psprintf(_("The session keeps the backend because of %s; pooler.pin_timeout has passed."),
-										 pooler_pin_words(pg_atomic_read_u32(&pooler_me.shared->pin)));
-				break;
-		}
-	}
-	if (prev_emit_log_hook)
-		prev_emit_log_hook(edata);
-}
-
 /* Without a pooler a client has no future here. */
 pg_noreturn static void
 end_without_pooler(void)
@@ -177,32 +144,6 @@ end_without_pooler(void)
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
 				 errmsg("terminating connection because the pooler has ended")));
 	proc_exit(0);
-}
-
-/* The words are those for end_reason: see report_end_reason(). */
-pg_noreturn static void
-end_client(void)
-{
-	ereport(FATAL,
-			(errcode(ERRCODE_ADMIN_SHUTDOWN),
-			 errmsg("terminating connection due to administrator command")));
-}
-
-/*
- * Between two transactions.  The pooler only wakes us: by the time that we
- * look its reason may have gone, or have been another client's.
- */
-static void
-check_pin_timeout(void)
-{
-	PoolerBackend *shared = pooler_me.shared;
-
-	if (pooler_pin_timeout == 0 || pooler_pool_mode == POOLER_MODE_SESSION ||
-		!TimestampDifferenceExceeds(shared->pinned_since, GetCurrentTimestamp(),
-									pooler_ms(pooler_pin_timeout)))
-		return;
-	pg_atomic_write_u32(&shared->end_reason, POOLER_END_PIN_TIMEOUT);
-	end_client();
 }
 
 /*---------------------------------------------------------------------------
@@ -245,9 +186,9 @@ serve_interrupts(void)
 		end_without_pooler();
 	if (my_state() != POOLER_BACKEND_PINNED)
 		return;
-	if (pg_atomic_read_u32(&pooler_me.shared->end_reason) == POOLER_END_SHUTDOWN)
-		end_client();
-	check_pin_timeout();
+	if (pg_atomic_read_u32(&pooler_me.shared->demand.reason) != POOLER_END_NONE)
+		pooler_ending_pinned(peek() == POOLER_FRAME_READY);
+	pooler_ending_pin_timeout();
 }
 
 /* Timers that PostgresMain has set for the idle session it thinks it has. */
@@ -625,12 +566,18 @@ take(int slot)
 	return NEXT_RUN;
 }
 
+/* Is the pool, or only this backend, being renewed, or paused? */
+static bool
+is_drained(void)
+{
+	return pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen);
+}
+
 /* Is it this one, or perhaps this one, that has to go? */
 static bool
 may_have_to_go(void)
 {
-	return pooler_me.shared->drain_gen != pg_atomic_read_u32(&pooler_me.pool->drain_gen) ||
-		pg_atomic_read_u32(&pooler_me.pool->surplus) > 0;
+	return is_drained() || pg_atomic_read_u32(&pooler_me.pool->surplus) > 0;
 }
 
 /* If so, and there are too many, it counts as one that went. */
@@ -640,7 +587,7 @@ has_to_go(void)
 	PoolerPool *pool = pooler_me.pool;
 	uint32		surplus = pg_atomic_read_u32(&pool->surplus);
 
-	if (pooler_me.shared->drain_gen != pg_atomic_read_u32(&pool->drain_gen))
+	if (is_drained())
 	{
 		pooler_tally_leaving(pooler_me.shared->end_hint == POOLER_ENDED_LIFETIME ?
 							 POOLER_ENDED_LIFETIME : POOLER_ENDED_DRAINED);
@@ -836,13 +783,14 @@ begin_command(void)
  * Our word says LINGERING (or, by now, CLAIMED).  The barrier after it was
  * written and before the queue is read pairs with the one in
  * pooler_queue_push(): either we see the client there, or the pooler sees us
- * idle.
+ * idle.  The same holds for drain_gen, which it raises before it looks for
+ * idle backends: a pool that was paused must not keep one.
  */
 static Next
 linger(void)
 {
 	pg_memory_barrier();
-	if (pooler_queue_maybe(pooler_me.pool) &&
+	if ((pooler_queue_maybe(pooler_me.pool) || is_drained()) &&
 		move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_TAKING))
 	{
 		give_back(false);
@@ -925,7 +873,8 @@ be_free(void)
 		set_word(POOLER_BACKEND_FREE);
 	}
 	pg_memory_barrier();		/* as in linger() */
-	if (pooler_me.pool != NULL && pooler_queue_maybe(pooler_me.pool) &&
+	if (pooler_me.pool != NULL &&
+		(pooler_queue_maybe(pooler_me.pool) || is_drained()) &&
 		move_word(POOLER_BACKEND_FREE, POOLER_BACKEND_TAKING))
 		return NEXT_TAKE;
 	(void) sleep_until(false, wait_event);
@@ -999,6 +948,21 @@ drop_stray_copy(void)
 	return true;
 }
 
+/*
+ * While the client has no backend the pooler ends it for being idle.  What
+ * stands in postgresql.conf the pooler knows itself, and better: it may change.
+ */
+static int32
+own_idle_session_timeout(void)
+{
+	if (idle_session_timeout->source <= PGC_S_ARGV)
+		return POOLER_SERVERS_OWN;
+	if (IdleSessionTimeout > 0 &&
+		pg_atomic_read_u32(&pooler_shared->idle_sessions) == 0)
+		pg_atomic_write_u32(&pooler_shared->idle_sessions, 1);
+	return IdleSessionTimeout;
+}
+
 static void
 count_transaction(void)
 {
@@ -1007,7 +971,9 @@ count_transaction(void)
 	pooler_tally_transaction(Max(now - busy_since, 0));
 	pooler_clients[pooler_me.client].transactions++;
 	pooler_clients[pooler_me.client].state_since = now;
+	pooler_clients[pooler_me.client].idle_session_timeout = own_idle_session_timeout();
 	pooler_me.shared->state_since = now;
+	pooler_me.shared->first_command = pg_atomic_read_u32(&pooler_me.shared->command);
 	busy_since = now;
 }
 
@@ -1026,7 +992,7 @@ after_command(bool lost)
 		if (!lost)
 		{
 			pooler_pins_set(POOLER_PIN_PIPELINE);
-			check_pin_timeout();
+			pooler_ending_pin_timeout();
 			return NEXT_RUN;
 		}
 	}
@@ -1212,6 +1178,17 @@ report_settings(void)
 	pfree(settings.data);
 }
 
+/* For logins that core carries out; see authorize() in login.c for others. */
+static void
+check_enabled(void)
+{
+	if (pooler_hold_disabled(MyDatabaseId))
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" is disabled", MyProcPort->database_name),
+				 errdetail("It takes no new clients of the pooler until an administrator enables it.")));
+}
+
 /*
  * What the pooler needs to know of us has to stand in the slot before it
  * reads ReadyForQuery.
@@ -1230,14 +1207,18 @@ pooler_wait_begin(void)
 	shared->dbid = MyDatabaseId;
 	shared->roleid = GetAuthenticatedUserId();
 	shared->born_at = MyStartTimestamp;
+	shared->first_command = pg_atomic_read_u32(&shared->command);
 	report_overrides();
 	pooler_tally_begin();
+	idle_session_timeout = pooler_find_setting("idle_session_timeout");
+	shared->idle_session_timeout = own_idle_session_timeout();
 	on_shmem_exit(on_exit_report, (Datum) 0);
-	prev_emit_log_hook = emit_log_hook;
-	emit_log_hook = report_end_reason;
+	pooler_ending_begin();
 	pooler_notify_begin();
 	pooler_statements_begin();
-	if (!shared->delegated)
+	if (shared->delegated)
+		check_enabled();
+	else
 	{
 		report_settings();
 		pooler_socket_take_over();

@@ -161,9 +161,9 @@ put_field(PoolerWriter *w, char code, const char *value)
 }
 
 void
-pooler_build_error(PoolerWriter *w, const PoolerErrorFields *fields)
+pooler_build_report(PoolerWriter *w, char type, const PoolerErrorFields *fields)
 {
-	size_t		at = begin_message(w, 'E');
+	size_t		at = begin_message(w, type);
 
 	put_field(w, 'S', fields->severity_local != NULL ?
 			  fields->severity_local : fields->severity);
@@ -175,6 +175,12 @@ pooler_build_error(PoolerWriter *w, const PoolerErrorFields *fields)
 	put_field(w, 'W', fields->context);
 	put_byte(w, '\0');
 	end_message(w, at);
+}
+
+void
+pooler_build_error(PoolerWriter *w, const PoolerErrorFields *fields)
+{
+	pooler_build_report(w, 'E', fields);
 }
 
 void

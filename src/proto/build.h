@@ -49,8 +49,12 @@ extern void pooler_build_ready(PoolerWriter *w, char status);
 extern void pooler_build_error(PoolerWriter *w,
 							   const PoolerErrorFields *fields);
 
+/* The same as a message of another type: 'N' for NoticeResponse. */
+extern void pooler_build_report(PoolerWriter *w, char type,
+								const PoolerErrorFields *fields);
+
 /*
- * The same for a client that asked for a version older than 3.0 (but not for
+ * ErrorResponse for a client that asked for a version older than 3.0 (but not for
  * 0.0, which core answers in the new way): such a client understands only
  * "severity:  message", and only to tell it about its version.
  */

@@ -70,13 +70,16 @@ pooler_pool_setting(const PoolerOverrides *overrides, PoolerPoolSetting setting)
 	return pooler_pool_setting_here(setting);
 }
 
-/* Seconds as milliseconds; what is not 0 does not become 0. */
+/*
+ * Seconds as milliseconds, rounded up, but not because core has read '100ms' as
+ * 0.09999999999999999.
+ */
 static inline int
 pooler_ms(double seconds)
 {
 	int			ms = (int) (seconds * 1000);
 
-	return ms == 0 && seconds > 0 ? 1 : ms;
+	return seconds * 1000 - ms > 1e-6 ? ms + 1 : ms;
 }
 
 /* when a client keeps its backend */

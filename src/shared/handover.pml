@@ -25,16 +25,17 @@
  * What is left out: logging in, descriptors and their cache (NEED stands for
  * a cache miss), sessions, the epoch of the worker and its own death, limits
  * on backends, and all time-outs (a time-out of a waiting client is what a
- * hang-up of one is: pooler_queue_remove() and close).  A death is a FATAL:
+ * hang-up of one is: pooler_queue_remove() and close; a demand for what a
+ * backend does is a cancel, which the backend may ignore).  A death is a FATAL:
  * it happens only where a backend serves interrupts.  A crash restarts the
  * whole server.  The end of file of a backend comes after its exit callback
- * has set DEAD; only the worker sets PAUSED.
+ * has set DEAD; only the worker sets PAUSED and raises drain_gen.
  *
  * Rules that the checks have shown to be needed, with the mutations that
  * leave them out:
  *	 - whoever goes idle re-checks the queue, with a barrier between (1, 3,
- *		4); LINGERING also re-checks the flags (15), and a paused queue counts
- *		as empty (22);
+ *		4), and drain_gen (15, 27); a paused queue counts as empty (22), and
+ *		nothing is born for it (28);
  *	 - push, put-back and new flags end with a barrier before backends' words
  *		are read (2, 23);
  *	 - a scan may be left out after a push only if the queue was found, under
@@ -69,8 +70,8 @@
  *		finds its client between queue and backend is not forgotten.
  *	 5. A backend that dies loses only the client it works for.
  *	 6. Nothing belongs to a slot's former client.
- *	 7. Once PAUSE has been answered, no transaction begins on a backend that
- *		has been idle.
+ *	 7. Once PAUSE has been answered, no transaction begins before RESUME; and
+ *		PAUSE is answered unless a transaction lasts for ever.
  *	 8. With -DNP: there is no endless execution, so everything above is
  *		reached (no two processes chase each other for ever).
  *
@@ -98,7 +99,8 @@
 #define HUPS	0			/* ... clients hang up, at any moment */
 #endif
 #ifndef KILLS
-#define KILLS	0			/* ... idle clients are closed by the worker */
+#define KILLS	0			/* ... idle clients are closed by the worker, or
+							 * taken from a lingering backend for that */
 #endif
 #ifndef REUSE
 #define REUSE	0			/* ... new clients get the slot of a closed one */
@@ -108,6 +110,9 @@
 #endif
 #ifndef PAUSES
 #define PAUSES	0			/* ... PAUSEs, each with or without a RESUME */
+#endif
+#ifndef NOTICES
+#define NOTICES	0			/* ... times a client that waits is told so */
 #endif
 #ifndef EXITS
 #define EXITS	0			/* ... backends are told to go, or go by
@@ -175,7 +180,7 @@
 #define NO_LOOK_AFTER_WATCH			/* was it IDLE when the watch was set? */
 #endif
 #ifdef MUTATION_15
-#define LINGER_IGNORES_PAUSE		/* flags not read after LINGERING */
+#define LINGER_IGNORES_DRAIN		/* drain_gen not read after LINGERING */
 #endif
 #ifdef MUTATION_16
 #define TRUST_TAKING				/* at a death, without the client's word */
@@ -210,6 +215,12 @@
 #endif
 #ifdef MUTATION_26
 #define CANCELLED_IDLE				/* CANCELLED client is IDLE at once */
+#endif
+#ifdef MUTATION_27
+#define FREE_IGNORES_DRAIN			/* drain_gen not read after FREE */
+#endif
+#ifdef MUTATION_28
+#define BORN_WHILE_PAUSED
 #endif
 #ifndef MAYBE
 #define MAYBE		(hint > 0 && !paused)	/* pooler_queue_maybe() */
@@ -262,6 +273,7 @@ bit lock;
 byte queue[NC], qlen;			/* under the lock */
 byte hint;						/* nwaiting: written under the lock */
 bit paused;						/* written under the lock */
+bit old[NB];					/* the pool's drain_gen is not the backend's */
 
 /*---------- sockets, epoll, signals ----------*/
 
@@ -286,11 +298,11 @@ bit marked[NC];					/* cancel_serial is of this hand-over */
 bit putb[NC];					/* was put back at the head */
 byte order[NC], norder;			/* clients in order of their readiness */
 bit scanning;					/* the worker looks for idle backends */
-bit pausedone;					/* PAUSE has been answered */
-bit maystart[NB];				/* had a client then, and was not idle since */
+bit pausing;					/* PAUSE has not been answered yet */
+bit pausedone;					/* it has */
 bit gone[NB];					/* the process has ended */
 
-byte deaths, hups, kills, reuse, cancels, pauses, resumes, exits, halves;
+byte deaths, hups, kills, reuse, cancels, pauses, resumes, notices, exits, halves;
 
 hidden byte k, n;				/* scratch within one step */
 
@@ -573,7 +585,11 @@ inline spawn()
 {
 	atomic {
 		scanning = 0;
+#ifdef BORN_WHILE_PAUSED
+		n = WHINT;
+#else
 		n = (WPAUSED -> 0 : WHINT);
+#endif
 		k = 0;
 		do
 		:: k < NB ->			/* those under way */
@@ -585,7 +601,8 @@ inline spawn()
 		do
 		:: k < NB && n > 0 ->
 			if
-			:: bst[k] == B_UNUSED -> bst[k] = B_STARTING; gone[k] = 0; n--
+			:: bst[k] == B_UNUSED ->
+				bst[k] = B_STARTING; gone[k] = 0; old[k] = 0; n--
 			:: else
 			fi;
 			k++
@@ -623,6 +640,12 @@ inline enqueue(c, at_head)
 	WFENCE
 #endif
 }
+
+#if NB > 1
+#define ALL_GONE	(bst[0] == B_UNUSED && bst[1] == B_UNUSED)
+#else
+#define ALL_GONE	(bst[0] == B_UNUSED)
+#endif
 
 proctype Worker()
 {
@@ -688,6 +711,7 @@ end_loop:
 	/*----- idle_session_timeout or KILL of a client that we own -----*/
 	:: atomic { kills > 0 && cst[0] == C_IDLE -> kills--; close_client(0) }
 	:: atomic { kills > 0 && cst[1] == C_IDLE -> kills--; close_client(1) }
+	:: atomic { kills > 0 -> kills-- } goto kill_lingering
 #endif
 #if REUSE > 0
 	/*----- accept: a new client in an old slot -----*/
@@ -703,8 +727,12 @@ end_loop:
 #endif
 #if PAUSES > 0
 	:: atomic { pauses > 0 && !paused -> pauses-- } goto pause
-	:: atomic { resumes > 0 && paused -> resumes--; pausedone = 0 }
+	:: atomic { pausing && ALL_GONE -> pausing = 0; pausedone = 1 }
+	:: atomic { resumes > 0 && paused -> resumes--; pausing = 0; pausedone = 0 }
 		goto resume
+#endif
+#if NOTICES > 0
+	:: atomic { notices > 0 && WHINT > 0 && !paused -> notices-- } goto notice
 #endif
 	od;
 
@@ -989,6 +1017,27 @@ cancel_queued:
 	goto end_loop;
 #endif
 
+#if KILLS > 0
+/* A client is to be ended on which a backend lingers: it is given back. */
+kill_lingering:
+	do
+	:: i < NB ->
+		if
+		:: bst[i] == B_LINGERING ->
+			try_claim(i, ok);
+			if
+			:: ok -> ctl[i]!DETACH,0,0; break
+			:: else
+			fi
+		:: else
+		fi;
+		i++
+	:: else -> break
+	od;
+	atomic { done() }
+	goto end_loop;
+#endif
+
 #if EXITS > 0
 /* server_lifetime and the like: an idle backend goes. */
 retire:
@@ -1007,7 +1056,9 @@ retire:
 
 #if PAUSES > 0
 /*----------
- * PAUSE: from now on nothing is popped and no backend lingers.
+ * PAUSE: from now on nothing is popped and no backend is born.  Those that
+ * there are go: the idle ones are told to, the others see from drain_gen that
+ * they have to.  It is raised by an atomic addition, which is a full barrier.
  *----------
  */
 pause:
@@ -1022,42 +1073,50 @@ pause:
 #ifndef NO_BARRIER_AFTER_FLAGS
 	WFENCE
 #endif
+	atomic {
+		wdrain();
+		pausing = 1;
+		k = 0;
+		do
+		:: k < NB -> old[k] = (bst[k] != B_UNUSED); k++
+		:: else -> break
+		od
+	}
 	do
 	:: i < NB ->
+		try_claim(i, ok);
 		if
-		:: bst[i] == B_LINGERING ->
-			try_claim(i, ok);
-			if
-			:: ok -> ctl[i]!DETACH,0,0
-			:: else
-			fi
+		:: ok -> ctl[i]!EXIT,0,0
 		:: else
 		fi;
 		i++
 	:: else -> break
 	od;
-	atomic {
-		pausedone = 1;
-		k = 0;
-		do
-		:: k < NB -> maystart[k] = 0; k++
-		:: else -> break
-		od;
-		k = 0;
-		do
-		:: k < NC ->
-			if
-			:: (cst[k] == C_CLAIMED || cst[k] == C_BACKEND) &&
-			   (fresh[k] || bst[cbk[k]] == B_BUSY) -> maystart[cbk[k]] = 1
-			:: else
-			fi;
-			k++
-		:: else -> break
-		od;
-		done()
-	}
+	atomic { done() }
 	goto end_loop;
 
+#endif
+
+#if NOTICES > 0
+/*----------
+ * One that waits is spoken to: it must stay in the queue for that long, so
+ * nothing is popped.  (The flag is another one, with the same effect.)
+ *----------
+ */
+notice:
+	atomic { lock == 0 -> wdrain(); lock = 1 }
+	atomic {
+#ifdef TSO
+		wbuf = W_FLAGS; wvalue = 1
+#else
+		paused = 1; lock = 0
+#endif
+	}
+	WFENCE;
+	goto resume;
+#endif
+
+#if PAUSES > 0 || NOTICES > 0
 resume:
 	atomic { lock == 0 -> wdrain(); lock = 1 }
 	atomic {
@@ -1162,7 +1221,7 @@ inline leave_busy(st)
 			if
 			:: bst[b] == B_BUSY && bsig[b] == signalled ->
 #endif
-				bst[b] = st; bsig[b] = 0; signalled = 0; maystart[b] = 0;
+				bst[b] = st; bsig[b] = 0; signalled = 0;
 				break
 			:: else -> signalled = 0
 			fi
@@ -1179,8 +1238,7 @@ inline begin_command()
 {
 	assert(cst[cur] == C_BACKEND && cbk[cur] == b && cgen[cur] == cg);
 	assert(held[cur] == 1 && pend[cur] && sent[cur] == 1);
-	assert(!pausedone || maystart[b]);
-	maystart[b] = 0;
+	assert(!pausedone);
 	pend[cur] = 0; sent[cur] = 2; fresh[cur] = 0;
 	order_leave(cur)
 }
@@ -1217,6 +1275,10 @@ given_back:
 /* TAKING, no client attached: takes one from the queue, or is FREE. */
 take:
 	MAY_DIE
+	if
+	:: old[b] -> goto die
+	:: else
+	fi;
 	d = NONE;
 	if
 	:: MAYBE -> pop(b, d, C_BACKEND)
@@ -1331,7 +1393,7 @@ finish:
 	fi;
 #endif
 	if
-	:: !MAYBE && !paused ->		/* its next command may be there already */
+	:: !MAYBE && !old[b] ->		/* its next command may be there already */
 		if
 		:: atomic { pend[cur] -> begin_command() }
 			goto running
@@ -1340,7 +1402,7 @@ finish:
 	:: else
 	fi;
 	if
-	:: MAYBE ->
+	:: MAYBE || old[b] ->
 		leave_busy(B_TAKING);
 		MAY_DIE
 		give_back();
@@ -1361,7 +1423,11 @@ recheck:
 #endif
 	if
 #ifndef NO_RECHECK_AFTER_FREE
+#ifdef FREE_IGNORES_DRAIN
 	:: cur == NONE && MAYBE ->
+#else
+	:: cur == NONE && (MAYBE || old[b]) ->
+#endif
 		atomic {
 			drain(b);
 			if
@@ -1372,10 +1438,10 @@ recheck:
 		goto take
 #endif
 #ifndef NO_RECHECK_AFTER_LINGERING
-#ifdef LINGER_IGNORES_PAUSE
+#ifdef LINGER_IGNORES_DRAIN
 	:: cur != NONE && MAYBE ->
 #else
-	:: cur != NONE && (MAYBE || paused) ->
+	:: cur != NONE && (MAYBE || old[b]) ->
 #endif
 		atomic {
 			drain(b);
@@ -1534,7 +1600,8 @@ inline check_end()
 		assert(bst[k] == B_FREE || bst[k] == B_LINGERING ||
 			   bst[k] == B_BUSY || bst[k] == B_UNUSED);
 		assert(tak[k] == NONE && empty(ctl[k]) && empty(up[k]));
-		assert(!(paused && bst[k] == B_LINGERING));
+		/* a pause leaves nothing but transactions that do not end */
+		assert(!paused || bst[k] == B_BUSY || bst[k] == B_UNUSED);
 		if
 		:: bst[k] != B_BUSY -> n++
 		:: else -> assert(sent[bcl[k]] == 2)
@@ -1625,6 +1692,7 @@ init
 		UP_TO(CANCELS, cancels);
 		UP_TO(PAUSES, pauses);
 		UP_TO(PAUSES, resumes);
+		UP_TO(NOTICES, notices);
 		UP_TO(EXITS, exits);
 		UP_TO(HALVES, halves);
 		run Worker();

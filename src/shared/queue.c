@@ -126,7 +126,7 @@ pooler_queue_pop(PoolerPool *pool, int32 backend, PoolerClientState state,
 
 	SpinLockAcquire(&pool->mutex);
 	client = pool->head;
-	if ((pool->flags & POOLER_POOL_PAUSED) ||
+	if ((pool->flags & POOLER_POOL_CLOSED) ||
 		pg_atomic_read_u32(&pooler_shared->epoch) != epoch)
 		client = -1;
 	if (client >= 0)

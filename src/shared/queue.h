@@ -64,7 +64,7 @@ static inline bool
 pooler_queue_maybe(PoolerPool *pool)
 {
 	return pg_atomic_read_u32(&pool->nwaiting) > 0 &&
-		(pool->flags & POOLER_POOL_PAUSED) == 0;
+		(pool->flags & POOLER_POOL_CLOSED) == 0;
 }
 
 #endif							/* POOLER_QUEUE_H */

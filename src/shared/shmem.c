@@ -87,6 +87,7 @@ init_slots(void)
 		pg_atomic_init_u32(&client->cancel_serial, 0);
 		client->next = client->prev = client->pool = -1;
 		client->last_backend = -1;
+		client->idle_session_timeout = POOLER_SERVERS_OWN;
 	}
 	for (int i = 0; i < pooler_shared->nbackends; i++)
 	{
@@ -99,6 +100,8 @@ init_slots(void)
 		pg_atomic_init_u32(&backend->in_transaction, 0);
 		pg_atomic_init_u32(&backend->end_reason, POOLER_END_NONE);
 		pg_atomic_init_u32(&backend->login_sqlstate, 0);
+		pg_atomic_init_u32(&backend->command, 0);
+		pg_atomic_init_u32(&backend->demand.reason, POOLER_END_NONE);
 		backend->taking = backend->pool = backend->login_client = -1;
 	}
 	for (int i = 0; i < pooler_shared->npools; i++)
@@ -155,7 +158,15 @@ shmem_startup(void)
 		pg_atomic_init_u32(&pooler_shared->nevictions, 0);
 		pg_atomic_init_u32(&pooler_shared->defaults_gen, 0);
 		pg_atomic_init_u32(&pooler_shared->clients_gone, 0);
+		pg_atomic_init_u32(&pooler_shared->idle_sessions, 0);
 		SpinLockInit(&pooler_shared->evict_mutex);
+		SpinLockInit(&pooler_shared->request_mutex);
+		pg_atomic_init_u32(&pooler_shared->nrequests, 0);
+		pg_atomic_init_u32(&pooler_shared->nholds, 0);
+		pg_atomic_init_u32(&pooler_shared->hold_all, 0);
+		for (int i = 0; i < POOLER_MAX_HOLDS; i++)
+			pg_atomic_init_u64(&pooler_shared->holds[i], 0);
+		pg_atomic_init_u32(&pooler_shared->stats_gen, 0);
 		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
 		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)
 			pg_atomic_init_u32(&pooler_shared->debug_waiting[i], 0);

@@ -20,8 +20,10 @@
 #include "lib/dshash.h"
 #include "libpq/pqcomm.h"
 #include "port/atomics.h"
+#include "shared/ending.h"
 #include "shared/guc.h"
 #include "shared/pin.h"
+#include "shared/request.h"
 #include "shared/state.h"
 #include "shared/stats.h"
 #include "storage/lwlock.h"
@@ -42,15 +44,22 @@ typedef enum PoolerSessionPart
 	POOLER_NPARTS
 } PoolerSessionPart;
 
-/* Why a client that is attached to a backend has to go. */
-typedef enum PoolerEndReason
+/* idle_session_timeout: that of the pool, or of postgresql.conf, holds. */
+#define POOLER_SERVERS_OWN		(-1)
+
+/*
+ * What a timeout asks of the backend that has the client, and of which state it
+ * is true.  The backend compares: by the time that it learns of it, its client
+ * may be in another one.  Written by the worker, reason last.
+ */
+typedef struct PoolerDemand
 {
-	POOLER_END_NONE = 0,
-	POOLER_END_READ_TIMEOUT,	/* unfinished message, others wait */
-	POOLER_END_WRITE_TIMEOUT,	/* does not read its result, others wait */
-	POOLER_END_PIN_TIMEOUT,		/* pinned too long */
-	POOLER_END_SHUTDOWN			/* idle, and the server shuts down */
-} PoolerEndReason;
+	pg_atomic_uint32 reason;	/* a PoolerEndReason; the backend sets it back
+								 * to NONE if it was no longer true */
+	uint32		command;		/* QUERY_TIMEOUT: PoolerBackend.command */
+	int			ms;				/* and what it has exceeded */
+	TimestampTz since;			/* others: state_since or idle_since */
+} PoolerDemand;
 
 /*
  * A client.  The worker owns the slot; fields without a remark are written by
@@ -100,6 +109,12 @@ typedef struct PoolerClient
 	uint64		bytes_received;
 	uint64		bytes_sent;
 	int32		last_backend;	/* slot of the backend it ran on last, -1 */
+
+	/*
+	 * The session's idle_session_timeout in ms; POOLER_SERVERS_OWN if it is
+	 * not its own.  Written by the owner, as above.
+	 */
+	int32		idle_session_timeout;
 } PoolerClient;
 
 /*
@@ -144,8 +159,21 @@ typedef struct PoolerBackend
 								 * that the client was told; 0: nobody */
 	pg_atomic_uint32 in_transaction;	/* awaits a command inside a
 										 * transaction block */
-	pg_atomic_uint32 end_reason;	/* a PoolerEndReason for the attached
-									 * client; worker, but for PIN_TIMEOUT */
+	uint32		stats_gen;		/* backend: number of the reset after which
+								 * its maxima and times were taken */
+	TimestampTz idle_since;		/* if so */
+	pg_atomic_uint32 command;	/* changes whenever a command ends */
+	uint32		first_command;	/* of the transaction that began, or will
+								 * begin, at state_since */
+	int32		idle_session_timeout;	/* once, as pid: what it was born with;
+										 * POOLER_SERVERS_OWN */
+
+	/*
+	 * Why the attached client is being ended, a PoolerEndReason.  Written by
+	 * the worker while the word is CANCELLING, and by the backend.
+	 */
+	pg_atomic_uint32 end_reason;
+	PoolerDemand demand;
 	uint32		swept;			/* backend: clients_gone when it last closed
 								 * descriptors of those */
 	uint64		messages;		/* backend: rows sent, to see that it gets on */
@@ -158,10 +186,15 @@ typedef struct PoolerBackend
 	/* backend; the worker adds them to the pool's when the backend has gone */
 	PoolerCounters counters;
 	PoolerHistogram times[POOLER_NBACKEND_TIMES];
+	PoolerCounters counted_before;	/* worker: at the last reset; readers
+									 * subtract it */
 } PoolerBackend;
 
 /* flags of a pool; under its mutex */
 #define POOLER_POOL_PAUSED		0x01	/* nothing is popped */
+#define POOLER_POOL_HELD		0x02	/* likewise, while the worker speaks to one
+										 * of those who wait */
+#define POOLER_POOL_CLOSED		(POOLER_POOL_PAUSED | POOLER_POOL_HELD)
 
 #define POOLER_NO_OWNER			(-1)
 #define POOLER_OWNER_GONE		(-2)
@@ -205,6 +238,7 @@ typedef struct PoolerPool
 								 * because of its startup settings; else
 								 * POOLER_NO_OWNER or POOLER_OWNER_GONE */
 	PoolerOverrides overrides;	/* as the last backend that was born told */
+	int32		idle_session_timeout;	/* likewise; ms, POOLER_SERVERS_OWN */
 	TimestampTz created_at;
 	int32		tally;			/* index into pooler_tallies; POOLER_OTHERS */
 } PoolerPool;
@@ -223,6 +257,9 @@ pooler_pool_ms(const PoolerPool *pool, PoolerPoolSetting setting)
 
 /* A database that idle pool backends have to leave; see evict.h. */
 #define POOLER_MAX_EVICTIONS	32
+
+/* Databases that are paused or disabled; see hold.h. */
+#define POOLER_MAX_HOLDS		256
 
 #define POOLER_MAX_DEBUG_POINTS 32
 
@@ -255,6 +292,15 @@ typedef struct PoolerShared
 	pg_atomic_uint32 nevictions;	/* readable without it as a hint */
 	Latch	   *worker_latch;	/* worker; NULL: none */
 
+	/* worker; see hold.h */
+	pg_atomic_uint64 holds[POOLER_MAX_HOLDS];	/* database and its flags */
+	pg_atomic_uint32 nholds;	/* how many are in use */
+	pg_atomic_uint32 hold_all;	/* flags for all databases */
+
+	slock_t		request_mutex;	/* protects the following; see request.h */
+	PoolerRequest requests[POOLER_MAX_REQUESTS];
+	pg_atomic_uint32 nrequests; /* readable without it as a hint */
+
 	/* counts ALTER ROLE and ALTER DATABASE ... SET; any backend */
 	pg_atomic_uint32 defaults_gen;
 
@@ -263,6 +309,9 @@ typedef struct PoolerShared
 	pg_atomic_uint32 debug_waiting[POOLER_MAX_DEBUG_POINTS];
 
 	pg_atomic_uint32 clients_gone;	/* worker: how many it has closed */
+
+	/* has any session set idle_session_timeout?  Whoever sees it first */
+	pg_atomic_uint32 idle_sessions;
 
 	/* dynamic memory; see area.h */
 	int			area_tranche;	/* postmaster */
@@ -293,6 +342,8 @@ typedef struct PoolerShared
 
 	/* worker, counted over all its lives */
 	PoolerWorkerCounters counters;
+	TimestampTz stats_reset;	/* when they were reset last; 0: never */
+	pg_atomic_uint32 stats_gen; /* how often */
 	uint64		next_client_id;
 } PoolerShared;
 

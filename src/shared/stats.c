@@ -78,6 +78,11 @@ const PoolerStat pooler_stats[] = {
 	POOL_SUM(pin_refusals, "", "Times a session was not let keep its backend, because of pooler.pin_limit"),
 	POOL_SUM(cancels, "", "Cancel requests that reached a command"),
 	POOL_SUM(wait_timeouts, "", "Clients ended because they waited too long"),
+	POOL_SUM(wait_notices, "", "Clients told that they wait for a backend"),
+	POOL_SUM(query_timeouts, "", "Commands canceled because they took too long"),
+	POOL_SUM(transaction_timeouts, "", "Clients ended because their transaction took too long"),
+	POOL_SUM(idle_transaction_timeouts, "", "Clients ended because they were idle in a transaction"),
+	POOL_SUM(client_idle_timeouts, "", "Clients ended because they were idle outside a transaction"),
 	POOL_SUM(dropped_waiting, "", "Clients that hung up while they waited"),
 	POOL_SUM(births, "", "Backends that were started"),
 	POOL_SUM(births_probe, "", "Backends that were started to learn what a login leads to"),
@@ -106,22 +111,55 @@ const PoolerStat pooler_stats[] = {
 
 const int	pooler_stats_count = (int) lengthof(pooler_stats);
 
+static uint64 *
+counter(PoolerCounters *counters, const PoolerStat *stat)
+{
+	return (uint64 *) ((char *) counters + stat->offset);
+}
+
 void
 pooler_stats_add(PoolerCounters *sum, const PoolerCounters *more)
 {
 	for (int i = 0; i < pooler_stats_count; i++)
 	{
 		const PoolerStat *stat = &pooler_stats[i];
-		uint64	   *to;
+		uint64	   *to = counter(sum, stat);
 		uint64		value;
 
 		if (stat->scope != POOLER_STAT_POOL)
 			continue;
-		to = (uint64 *) ((char *) sum + stat->offset);
 		value = *(const uint64 *) ((const char *) more + stat->offset);
 		if (stat->kind == POOLER_STAT_MAX)
 			*to = Max(*to, value);
 		else
 			*to += value;
+	}
+}
+
+void
+pooler_stats_subtract(PoolerCounters *sum, const PoolerCounters *less)
+{
+	for (int i = 0; i < pooler_stats_count; i++)
+	{
+		const PoolerStat *stat = &pooler_stats[i];
+		uint64	   *from = counter(sum, stat);
+		uint64		value;
+
+		if (stat->scope != POOLER_STAT_POOL || stat->kind == POOLER_STAT_MAX)
+			continue;
+		value = *(const uint64 *) ((const char *) less + stat->offset);
+		*from -= Min(*from, value);
+	}
+}
+
+void
+pooler_stats_forget_maxima(PoolerCounters *counters)
+{
+	for (int i = 0; i < pooler_stats_count; i++)
+	{
+		const PoolerStat *stat = &pooler_stats[i];
+
+		if (stat->scope == POOLER_STAT_POOL && stat->kind == POOLER_STAT_MAX)
+			*counter(counters, stat) = 0;
 	}
 }

@@ -78,6 +78,11 @@ typedef struct PoolerCounters
 	uint64		pin_refusals;
 	uint64		cancels;
 	uint64		wait_timeouts;
+	uint64		wait_notices;
+	uint64		query_timeouts;
+	uint64		transaction_timeouts;
+	uint64		idle_transaction_timeouts;
+	uint64		client_idle_timeouts;
 	uint64		dropped_waiting;
 	uint64		births;
 	uint64		births_probe;
@@ -119,7 +124,7 @@ typedef struct PoolerTally
 
 	/*
 	 * Odd while what a backend that has gone has counted is being moved here
-	 * from its slot, so that a reader can look again.
+	 * from its slot, or all is being reset, so that a reader can look again.
 	 */
 	pg_atomic_uint32 folding;
 	PoolerCounters counters;
@@ -153,5 +158,11 @@ extern const int pooler_stats_count;
 
 /* Adds one set of counters to another; maxima are kept. */
 extern void pooler_stats_add(PoolerCounters *sum, const PoolerCounters *more);
+
+/* Takes off what was counted before a reset; maxima are left as they are. */
+extern void pooler_stats_subtract(PoolerCounters *sum, const PoolerCounters *less);
+
+/* Sets maxima to 0, and nothing else. */
+extern void pooler_stats_forget_maxima(PoolerCounters *counters);
 
 #endif							/* POOLER_STATS_H */

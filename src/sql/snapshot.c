@@ -166,6 +166,10 @@ copy_backend_process(PoolerBackend *backend, PoolerBackendSnapshot *snap)
 	snap->pin = pg_atomic_read_u32(&backend->pin);
 	snap->pinned_since = backend->pinned_since;
 	pooler_stats_add(&snap->counters, &backend->counters);
+	if (backend->stats_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
+		pooler_stats_forget_maxima(&snap->counters);
+	snap->since_reset = snap->counters;
+	pooler_stats_subtract(&snap->since_reset, &backend->counted_before);
 }
 
 /*
@@ -402,6 +406,8 @@ add_backend(int32 slot, PoolerCounters *sum, PoolerHistogram *times)
 	PoolerHistogram copy[POOLER_NBACKEND_TIMES];
 	PoolerBackendSnapshot snap;
 
+	if (backend->stats_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
+		times = NULL;			/* it has to begin anew */
 	pg_read_barrier();
 	if (times)
 		memcpy(copy, backend->times, sizeof(copy));
@@ -409,7 +415,7 @@ add_backend(int32 slot, PoolerCounters *sum, PoolerHistogram *times)
 	if (!pooler_snapshot_backend(slot, &snap))
 		return;
 	if (sum)
-		pooler_stats_add(sum, &snap.counters);
+		pooler_stats_add(sum, &snap.since_reset);
 	pg_read_barrier();
 	if (times == NULL || !same_identity(identity, backend_identity(backend)))
 		return;

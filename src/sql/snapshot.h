@@ -75,7 +75,8 @@ typedef struct PoolerBackendSnapshot
 	bool		in_copy;
 	PoolerPin	pin;
 	TimestampTz pinned_since;
-	PoolerCounters counters;
+	PoolerCounters counters;	/* since it was born */
+	PoolerCounters since_reset;
 } PoolerBackendSnapshot;
 
 typedef struct PoolerPoolSnapshot

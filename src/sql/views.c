@@ -17,6 +17,7 @@
 
 #include "fmgr.h"
 #include "shared/guc.h"
+#include "shared/hold.h"
 #include "sql/rows.h"
 #include "sql/snapshot.h"
 #include "storage/shmem.h"
@@ -384,6 +385,18 @@ used_backend_slots(void)
 	return used;
 }
 
+static const char *
+server_state(void)
+{
+	uint32		flags = pooler_hold_flags(InvalidOid);
+
+	if (pooler_shared->port == 0)
+		return "closed";
+	if (flags & POOLER_HOLD_SUSPENDED)
+		return "suspended";
+	return flags & POOLER_HOLD_PAUSED ? "paused" : "active";
+}
+
 /* One row. */
 Datum
 pooler_get_status(PG_FUNCTION_ARGS)
@@ -417,6 +430,8 @@ pooler_get_status(PG_FUNCTION_ARGS)
 	pooler_row_count(&row, pg_atomic_read_u32(&pooler_shared->statements));
 	pooler_row_count(&row, pg_atomic_read_u64(&pooler_shared->statements_bytes));
 	pooler_row_count(&row, pg_atomic_read_u32(&pooler_shared->statements_evicted));
+	pooler_row_text(&row, pid == 0 ? "" : server_state());
+	pooler_row_time(&row, pooler_shared->stats_reset);
 	pooler_rows_put(result, &row);
 	return (Datum) 0;
 }

@@ -200,6 +200,14 @@ pooler_backend_release(int backend)
 }
 
 void
+pooler_backend_detach(int backend)
+{
+	PoolerControl frame = {.type = POOLER_CONTROL_DETACH};
+
+	send_frame(backend, &frame, NULL, -1);
+}
+
+void
 pooler_backend_exit(int backend, PoolerBackendEnd why)
 {
 	PoolerControl frame = {.type = POOLER_CONTROL_EXIT};
@@ -249,7 +257,8 @@ delegated_login_done(int backend, const char *settings, size_t len)
 
 	pooler_client_set_state(client, POOLER_CLIENT_IDLE, 0);
 	pooler_client_arm(client);
-	if (!has_settings && pooler_pool_has_room(pool))
+	if (!has_settings && pooler_pool_has_room(pool) &&
+		(pooler_pools[pool].flags & POOLER_POOL_PAUSED) == 0)
 		pooler_backend_welcome(backend);
 	else
 		pooler_backend_exit(backend, POOLER_ENDED_UNNEEDED);
@@ -454,27 +463,97 @@ pooler_backend_gone(int backend)
  * Backends take clients by themselves, so by the time a signal arrives this
  * one may work for somebody else.  While its word is CANCELLING it can't: it
  * waits at the end of its command, and finds from the mark that a signal was
- * sent to it.
+ * sent to it.  Nor can the process end, and its number be another's.
  */
-bool
-pooler_backend_signal(int backend, int client, uint32 gen, int sig)
+static bool
+begin_signalling(PoolerBackend *b, int client, uint32 gen, uint64 *w)
 {
-	PoolerBackend *b = &pooler_backends[backend];
-	uint64		w = pg_atomic_read_u64(&b->word);
-
-	if (pooler_backend_word_state(w) != POOLER_BACKEND_BUSY ||
-		pooler_backend_word_client(w) != (uint32) client ||
-		pooler_backend_word_gen(w) != gen)
-		return false;
-	if (!pg_atomic_compare_exchange_u64(&b->word, &w,
-										pooler_backend_word_in(w, POOLER_BACKEND_CANCELLING)))
+	*w = pg_atomic_read_u64(&b->word);
+	if (pooler_backend_word_state(*w) != POOLER_BACKEND_BUSY ||
+		pooler_backend_word_client(*w) != (uint32) client ||
+		pooler_backend_word_gen(*w) != gen ||
+		!pg_atomic_compare_exchange_u64(&b->word, w,
+										pooler_backend_word_in(*w, POOLER_BACKEND_CANCELLING)))
 		return false;
 	pooler_debug_point(POOLER_DEBUG_CANCELLING);
-	/* a backend leads a process group, like any child of the postmaster */
-	if (kill(-b->pid, sig) < 0)
-		(void) kill(b->pid, sig);
+	return true;
+}
+
+static void
+end_signalling(PoolerBackend *b, uint64 w)
+{
 	pg_atomic_write_u64(&b->word,
 						pooler_backend_word_in(w, POOLER_BACKEND_BUSY) |
 						POOLER_BACKEND_SIGNALLED);
+}
+
+bool
+pooler_backend_signal(int backend, int client, uint32 gen, int sig,
+					  PoolerEndReason reason)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	uint64		w;
+
+	if (!begin_signalling(b, client, gen, &w))
+		return false;
+	if (reason != POOLER_END_NONE)
+		pg_atomic_write_u32(&b->end_reason, reason);
+	/* a backend leads a process group, like any child of the postmaster */
+	if (kill(-b->pid, sig) < 0)
+		(void) kill(b->pid, sig);
+	end_signalling(b, w);
 	return true;
+}
+
+static void
+set_demand(PoolerBackend *b, PoolerEndReason reason, uint32 command,
+		   TimestampTz since, int ms)
+{
+	PoolerDemand *demand = &b->demand;
+
+	pg_atomic_write_u32(&demand->reason, POOLER_END_NONE);
+	pg_write_barrier();
+	demand->command = command;
+	demand->since = since;
+	demand->ms = ms;
+	pg_write_barrier();
+	pg_atomic_write_u32(&demand->reason, reason);
+	pg_memory_barrier();
+}
+
+bool
+pooler_backend_demand(int backend, int client, uint32 gen,
+					  PoolerEndReason reason, uint32 command,
+					  TimestampTz since, int ms)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	uint64		w;
+
+	if (!begin_signalling(b, client, gen, &w))
+		return false;
+	set_demand(b, reason, command, since, ms);
+	/* not to the group, which would die of it */
+	(void) kill(b->pid, SIGUSR2);
+	end_signalling(b, w);
+	return true;
+}
+
+/*
+ * Nobody but the backend moves a PINNED word, so it is asked, and looks when
+ * its latch is set.
+ */
+void
+pooler_backend_demand_pinned(int backend, uint64 word, PoolerEndReason reason)
+{
+	PoolerBackend *b = &pooler_backends[backend];
+	TimestampTz since = b->state_since;
+	PGPROC	   *proc;
+
+	pg_read_barrier();
+	if (pg_atomic_read_u64(&b->word) != word)
+		return;					/* since may be another client's */
+	set_demand(b, reason, 0, since, 0);
+	proc = BackendPidGetProc(b->pid);
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
 }

@@ -23,6 +23,7 @@
 
 #include "postmaster/postmaster.h"
 #include "shared/birth_option.h"
+#include "shared/hold.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
@@ -193,6 +194,7 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	b->born_at = b->state_since = pooler_worker.now;
 	b->swept = pg_atomic_read_u32(&pooler_shared->clients_gone);
 	memset(&b->counters, 0, sizeof(b->counters));
+	memset(&b->counted_before, 0, sizeof(b->counted_before));
 	memset(b->times, 0, sizeof(b->times));
 	b->end_hint = b->ended = POOLER_ENDED_OTHER;
 	pg_atomic_write_u32(&b->login_sqlstate, 0);
@@ -201,6 +203,7 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	pg_atomic_write_u32(&b->notifier, 0);
 	pg_atomic_write_u32(&b->in_transaction, 0);
 	pg_atomic_write_u32(&b->end_reason, POOLER_END_NONE);
+	b->stats_gen = pg_atomic_read_u32(&pooler_shared->stats_gen);
 	if (!pg_strong_random(b->token, sizeof(b->token)))
 		return false;
 	wb->number++;
@@ -231,7 +234,7 @@ pooler_birth_start(WorkerBirthKind kind, int pool, const char *database,
 	WorkerBirth *birth;
 	WorkerBackend *wb;
 
-	if (slot < 0)
+	if (slot < 0 || (pool >= 0 && pooler_hold_paused(pooler_pools[pool].dbid)))
 		return -1;
 	wb = &pooler_worker_backends[slot];
 	if (!fill_slot(slot, kind, pool, client))

@@ -17,6 +17,9 @@
 #include "port/pg_bswap.h"
 #include "utils/memutils.h"
 
+/* Clients whose cancel_until is not 0. */
+static int	nleft;
+
 static bool
 key_matches(const PoolerClient *client, const uint8_t *key, size_t key_len)
 {
@@ -28,6 +31,20 @@ key_matches(const PoolerClient *client, const uint8_t *key, size_t key_len)
 	for (size_t i = 0; i < key_len; i++)
 		different |= ((const uint8 *) &expected)[i] ^ key[i];
 	return different == 0;
+}
+
+/* The request is left to the backend, for some time. */
+static void
+leave(int slot)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+
+	if (wc->cancel_until == 0)
+		nleft++;
+	wc->cancel_until =
+		TimestampTzPlusMilliseconds(pooler_worker.now,
+									pooler_ms(pooler_cancel_wait_timeout));
+	(void) pooler_timeout_passed(wc->cancel_until, 0);
 }
 
 /*
@@ -44,12 +61,78 @@ cancel_at_backend(int slot, uint64 w)
 
 	pg_atomic_write_u32(&client->cancel_serial, pooler_client_word_serial(w) + 1);
 	pg_memory_barrier();
-	if (pooler_backend_signal(backend, slot, pooler_client_word_gen(w), SIGINT))
+	if (pooler_backend_signal(backend, slot, pooler_client_word_gen(w), SIGINT,
+							  POOLER_END_NONE))
 	{
 		pg_atomic_write_u32(&client->cancel_serial, 0);
 		pooler_pool_counters(&pooler_pools[client->pool])->cancels++;
 	}
+	else if (pooler_cancel_wait_timeout > 0)
+		leave(slot);
 }
+
+/*---------------------------------------------------------------------------
+ * cancel_wait_timeout
+ *---------------------------------------------------------------------------
+ */
+
+/* Is a backend about to have this client, without having looked so far? */
+static bool
+is_being_taken(int slot)
+{
+	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
+	PoolerBackend *b = &pooler_backends[pooler_client_word_backend(w)];
+
+	return pooler_client_word_state(w) == POOLER_CLIENT_CLAIMED ||
+		(pooler_client_word_state(w) == POOLER_CLIENT_BACKEND && b->taking == slot);
+}
+
+/*
+ * A backend that attaches a client may take long over it (it restores the
+ * session).  After so long a time whoever wanted to cancel has given up, and
+ * what comes then is perhaps not what he meant.
+ */
+static void
+give_up(int slot)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	uint32		asked = pg_atomic_read_u32(&client->cancel_serial);
+	bool		waits = is_being_taken(slot);
+
+	pooler_worker_clients[slot].cancel_until = 0;
+	nleft--;
+	if (asked == 0 ||
+		!pg_atomic_compare_exchange_u32(&client->cancel_serial, &asked, 0) || !waits)
+		return;
+	pooler_client_log_begin(slot);
+	ereport(LOG, (errmsg("dropped a cancel request that waited longer than pooler.cancel_wait_timeout")));
+	pooler_client_log_end();
+}
+
+void
+pooler_cancel_forget(int slot)
+{
+	if (pooler_worker_clients[slot].cancel_until != 0)
+		nleft--;
+	pooler_worker_clients[slot].cancel_until = 0;
+}
+
+void
+pooler_cancel_tick(void)
+{
+	for (int i = 0; i < pooler_shared->nclients && nleft > 0; i++)
+	{
+		TimestampTz until = pooler_worker_clients[i].cancel_until;
+
+		if (until != 0 && pooler_timeout_passed(until, 0))
+			give_up(i);
+	}
+}
+
+/*---------------------------------------------------------------------------
+ * requests
+ *---------------------------------------------------------------------------
+ */
 
 void
 pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
@@ -104,6 +187,7 @@ answer(int slot)
 
 	pfree(wc->skip);
 	wc->skip = NULL;
+	pooler_clients[slot].state_since = pooler_worker.now;
 	error.message = _("canceling statement due to user request");
 	pooler_build_error(&w, &error);
 	pooler_build_ready(&w, 'I');
@@ -145,7 +229,10 @@ pooler_cancel_continue(int slot)
 		}
 		verdict = pooler_skip_feed(wc->skip, buf, n, &consumed);
 		if (consumed > 0)
+		{
 			(void) recv(wc->fd, buf, consumed, MSG_DONTWAIT);
+			pooler_clients[slot].state_since = pooler_worker.now;	/* not idle */
+		}
 		switch (verdict)
 		{
 			case POOLER_SKIP_MORE:
@@ -167,6 +254,7 @@ void
 pooler_cancel_unread(int slot)
 {
 	pooler_pool_counters(&pooler_pools[pooler_clients[slot].pool])->cancels++;
+	pooler_clients[slot].state_since = pooler_worker.now;
 	pooler_worker_clients[slot].skip =
 		MemoryContextAllocZero(TopMemoryContext, sizeof(PoolerSkip));
 	pooler_cancel_continue(slot);

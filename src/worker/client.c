@@ -180,6 +180,7 @@ fill_slot(int slot, int fd, const SockAddr *raddr)
 	client->application_name[0] = client->role[0] = client->database[0] = '\0';
 	client->transactions = 0;
 	client->bytes_received = client->bytes_sent = 0;
+	client->idle_session_timeout = POOLER_SERVERS_OWN;
 	client->last_backend = -1;
 	client->queued_at = 0;
 	client->pool = -1;
@@ -337,9 +338,12 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		discard_input(wc->fd);
 	}
+	pooler_end_forget(slot);
 	wc->hangup_armed = wc->lowat = wc->own_backend = false;
 	wc->half_looks = 0;
 	wc->stray_left = 0;
+	wc->notified = 0;
+	pooler_cancel_forget(slot);
 
 	/* in this order: backends hold copies, so close() alone ends nothing */
 	(void) pooler_worker_watch(EPOLL_CTL_DEL, wc->fd, 0, 0);

@@ -27,6 +27,7 @@
 #include "proto/frame.h"
 #include "proto/password.h"
 #include "proto/startup.h"
+#include "shared/admin.h"
 #include "shared/control.h"
 #include "shared/guc.h"
 #include "shared/queue.h"
@@ -62,7 +63,10 @@ typedef struct WorkerState
 	uint32		epoch;			/* of this life */
 	TimestampTz now;			/* at the start of this turn of the loop */
 	const PoolerHbaRules *rules;	/* NULL: pg_hba.conf could not be loaded */
-	bool		draining;		/* a smart shutdown is under way */
+	bool		draining;		/* a smart shutdown is under way, or a SHUTDOWN
+								 * that ends clients */
+	bool		closed;			/* SHUTDOWN: the port is closed for good */
+	PoolerShutdownMode shutdown_mode;	/* if so */
 } WorkerState;
 
 extern WorkerState pooler_worker;
@@ -110,6 +114,11 @@ typedef struct WorkerClient
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
 	uint64		looked_at;		/* its transactions when its bytes were
 								 * counted last */
+	bool		ending;			/* an administrator wants it to go: ending.c */
+	TimestampTz end_asked_at;	/* when its backend was signalled; 0: not yet */
+	TimestampTz notified;		/* queued_at of the wait that it was told of */
+	TimestampTz cancel_until;	/* a cancel request is in force for its
+								 * hand-over; 0: none */
 	dlist_node	node;			/* free, logging in, or half-sent */
 } WorkerClient;
 
@@ -202,8 +211,11 @@ typedef struct WorkerPool
 	int			asked;			/* backends asked to go by PoolerPool.surplus,
 								 * that have not gone yet */
 	TimestampTz asked_at;		/* the last of them */
+	TimestampTz resumed_at;		/* after the last PAUSE; who has waited for
+								 * longer was not let down before */
 	bool		prefork;		/* named in pooler.prefork */
 	bool		learnt;			/* PoolerPool.overrides are up to date */
+	TimestampTz unused_since;	/* without clients and backends; 0: it is not */
 } WorkerPool;
 
 extern WorkerPool *pooler_worker_pools;
@@ -258,6 +270,9 @@ extern void pooler_pool_evict(void);
  * they are idle, and asks anew what pools have of their own.
  */
 extern void pooler_pool_replace_all(void);
+
+/* Has the backends of a pool replaced as soon as they are idle. */
+extern void pooler_pool_drain(int pool);
 
 /* Sends all backends away as soon as nobody waits for them. */
 extern void pooler_pool_drain_all(void);
@@ -346,6 +361,7 @@ extern bool pooler_backend_idle(int backend, TimestampTz *since);
 /* Messages to a claimed backend. */
 extern void pooler_backend_give(int backend, int client);
 extern void pooler_backend_release(int backend);
+extern void pooler_backend_detach(int backend);	/* gives its client back */
 extern void pooler_backend_exit(int backend, PoolerBackendEnd why);
 
 /* Puts a newly born backend to work in its pool. */
@@ -356,9 +372,56 @@ extern void pooler_backend_tick(void);
 
 /*
  * Signals a backend that is BUSY with this client.  False if it is not, or no
- * longer.
+ * longer.  With SIGTERM, the reason says in which words the client is told;
+ * else it is POOLER_END_NONE.
  */
-extern bool pooler_backend_signal(int backend, int client, uint32 gen, int sig);
+extern bool pooler_backend_signal(int backend, int client, uint32 gen, int sig,
+								  PoolerEndReason reason);
+
+/*
+ * The same for what is true only of the command (QUERY_TIMEOUT), or the
+ * transaction (since: PoolerBackend.state_since), or the idleness in it
+ * (idle_since) that was seen: the backend compares before it acts; see
+ * PoolerDemand.  It may come to nothing.
+ */
+extern bool pooler_backend_demand(int backend, int client, uint32 gen,
+								  PoolerEndReason reason, uint32 command,
+								  TimestampTz since, int ms);
+
+/*
+ * Has the client of a PINNED backend ended, if it is still idle by then.  word
+ * is the backend's as it was seen, and says whose client is meant.
+ */
+extern void pooler_backend_demand_pinned(int backend, uint64 word,
+										 PoolerEndReason reason);
+
+/*---------------------------------------------------------------------------
+ * ending.c: ending clients
+ *---------------------------------------------------------------------------
+ */
+
+/* Closes a client that the pooler owns, with the reason's words. */
+extern void pooler_client_close_for(int slot, PoolerEndReason reason);
+
+/*
+ * Ends a client, wherever it is, with the reason's words.  True if it is
+ * closed, or a backend that works for it has been signalled (which ends with
+ * it).  False if it can't be had just now: it is between two owners, or a
+ * backend on which it is idle was asked for it.  Then, as long as the reason
+ * holds, call this again soon (pooler_worker_tick_within()).
+ */
+extern bool pooler_client_end(int slot, PoolerEndReason reason);
+
+/*
+ * An administrator wants it to go: as soon as that is possible, at the next
+ * tick if it does nothing.
+ */
+extern void pooler_end_client(int slot);
+extern bool pooler_end_pending(int slot);
+
+/* It has gone. */
+extern void pooler_end_forget(int slot);
+extern void pooler_end_tick(void);
 
 /*---------------------------------------------------------------------------
  * dispatch.c: who runs next, and where
@@ -383,11 +446,45 @@ extern void pooler_cancel_unread(int client);
 /* Goes on throwing away the cancelled command of such a client. */
 extern void pooler_cancel_continue(int client);
 
+/* The client has gone. */
+extern void pooler_cancel_forget(int client);
+
+/* Requests that have waited too long for their client to be attached. */
+extern void pooler_cancel_tick(void);
+
 /*---------------------------------------------------------------------------
- * timeout.c: clients that wait too long, or let others wait
+ * timeout.c: clients that wait or are idle for too long
  *---------------------------------------------------------------------------
  */
 extern void pooler_timeout_tick(void);
+
+/* A pool has got a client, or has learnt of settings of its own. */
+extern void pooler_timeout_begin(int pool);
+
+/*
+ * Have so many milliseconds passed?  If not, there will be a tick when they
+ * have.
+ */
+extern bool pooler_timeout_passed(TimestampTz since, int ms);
+
+/*---------------------------------------------------------------------------
+ * overrun.c: commands and transactions that take too long
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_overrun_startup(void);
+extern void pooler_overrun_check(int pool);
+
+/*---------------------------------------------------------------------------
+ * stall.c: clients that keep a backend from others
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_stall_startup(void);
+
+/* Of a pool whose clients wait. */
+extern void pooler_stall_check(int pool);
+
+/* Pinned clients. */
+extern void pooler_stall_check_pins(void);
 
 /*---------------------------------------------------------------------------
  * report.c: severity of logged errors

@@ -29,6 +29,7 @@
 #include "shared/evict.h"
 #include "shared/session.h"
 #include "utils/memutils.h"
+#include "worker/admin.h"
 #include "worker/parameters.h"
 #include "worker/tally.h"
 
@@ -316,6 +317,11 @@ authorize(int slot)
 	if (!pooler_catalog_try_lock())
 		return;
 	pooler_auth_authorize(client->role, client->database, &login->identity);
+	if (!pooler_admin_enabled(login->identity.dbid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" is disabled", NameStr(login->identity.database)),
+				 errdetail("It takes no new clients of the pooler until an administrator enables it.")));
 	login->key = pooler_parameters_key(login->cxt, &login->identity,
 									   pooler_worker_clients[slot].settings,
 									   pooler_worker_clients[slot].settings_len,
@@ -375,6 +381,7 @@ enter_pool(int slot, Oid dbid, Oid roleid, const char *database, const char *rol
 									slot : POOLER_NO_OWNER);
 	pooler_pools[client->pool].nclients++;
 	pooler_tally_login(slot);
+	pooler_timeout_begin(client->pool);
 }
 
 static void
@@ -392,6 +399,25 @@ log_authorized(int slot)
 							 client->application_name[0] ? " application_name=" : "",
 							 client->application_name)));
 	MyProcPort = NULL;
+}
+
+/* The one setting that the pooler has to enforce itself; as an integer, in ms. */
+static void
+keep_idle_session_timeout(int slot)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	const char *pair = wc->settings;
+	const char *name;
+	const char *value;
+
+	while (pooler_next_pair(&pair, wc->settings + wc->settings_len, &name, &value))
+	{
+		if (strcmp(name, "idle_session_timeout") == 0)
+		{
+			pooler_clients[slot].idle_session_timeout = atoi(value);
+			pg_atomic_write_u32(&pooler_shared->idle_sessions, 1);
+		}
+	}
 }
 
 /* What comes with the client's descriptor from now on; see control.h. */
@@ -423,6 +449,7 @@ keep_payload(int slot, const char *payload, int len)
 	while (pooler_next_pair(&pair, end, &name, &value))
 		told += pooler_reported_digest(name, value);
 	pooler_clients[slot].digest[POOLER_PART_REPORTED] = told;
+	keep_idle_session_timeout(slot);
 }
 
 /*
@@ -565,6 +592,8 @@ step_delegate(int slot)
 	PoolerClient *client = &pooler_clients[slot];
 	int			backend;
 
+	if (pooler_admin_holds_login(client->database))
+		return;					/* until RESUME, or client_login_timeout */
 	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
 	{
 		pooler_login_fail(slot, "XX000", _("could not generate random cancel key"), NULL);

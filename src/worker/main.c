@@ -35,6 +35,7 @@
 #include "utils/inval.h"
 #include "utils/pidfile.h"
 #include "utils/syscache.h"
+#include "worker/admin.h"
 #include "worker/parameters.h"
 #include "worker/tally.h"
 #include "worker/worker.h"
@@ -199,6 +200,7 @@ worker_exit(int code, Datum arg)
 	SpinLockAcquire(&pooler_shared->evict_mutex);
 	pooler_shared->worker_latch = NULL;
 	SpinLockRelease(&pooler_shared->evict_mutex);
+	pooler_requests_exit();
 }
 
 static void
@@ -217,6 +219,8 @@ worker_startup(void)
 	pooler_pool_startup();
 	pooler_backend_startup();
 	pooler_client_startup();
+	pooler_overrun_startup();
+	pooler_stall_startup();
 	pooler_report_startup();
 
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
@@ -235,6 +239,8 @@ worker_startup(void)
 	pg_memory_barrier();
 	pg_atomic_write_u32(&pooler_shared->epoch, pooler_worker.epoch);
 	before_shmem_exit(worker_exit, (Datum) 0);
+	pooler_requests_startup();
+	pooler_admin_startup();
 	pooler_listener_start();
 }
 
@@ -329,11 +335,13 @@ tick(void)
 	pooler_birth_tick();
 	pooler_timeout_tick();
 	pooler_pool_tick();
+	pooler_admin_tick();
 	if (pooler_worker.draining)
 	{
 		pooler_client_close_idle();
 		pooler_pool_drain_all();
-		pooler_worker_tick_within(TICK_SHORT);
+		if (!pooler_admin_is_shut_down())
+			pooler_worker_tick_within(TICK_SHORT);
 	}
 
 	if (!TimestampDifferenceExceeds(last_long_tick, pooler_worker.now, TICK_LONG))
@@ -367,6 +375,7 @@ handle_interrupts(void)
 		ProcessConfigFile(PGC_SIGHUP);
 		load_rules(LOG);
 		pooler_parameters_forget();
+		pooler_worker_tick_within(1);	/* timeouts may be shorter now */
 	}
 	if (catchupInterruptPending)
 		ProcessCatchupInterrupt();
@@ -380,7 +389,7 @@ handle_interrupts(void)
 	if (catalogs_changed)
 	{
 		pooler_parameters_forget();
-		catalogs_changed = !pooler_pool_recheck();
+		catalogs_changed = !pooler_pool_recheck() || !pooler_admin_forget_dropped();
 	}
 }
 
@@ -416,6 +425,8 @@ worker_loop(void)
 		handle_events();
 		if (pooler_evict_any())
 			pooler_pool_evict();
+		if (pooler_request_any())
+			pooler_requests_serve();
 	}
 }
 

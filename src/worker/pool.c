@@ -16,6 +16,7 @@
 #include "auth/catalog.h"
 #include "nodes/pg_list.h"
 #include "shared/evict.h"
+#include "shared/hold.h"
 #include "utils/memutils.h"
 #include "worker/parameters.h"
 #include "worker/tally.h"
@@ -49,6 +50,7 @@ pooler_pool_startup(void)
 		dlist_init(&pooler_worker_pools[i].backends);
 		SpinLockAcquire(&pool->mutex);
 		pool->head = pool->tail = -1;
+		pool->flags &= ~POOLER_POOL_HELD;
 		pg_atomic_write_u32(&pool->nwaiting, 0);
 		SpinLockRelease(&pool->mutex);
 		pg_atomic_write_u32(&pool->surplus, 0);
@@ -89,11 +91,16 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 	pool->owner = owner;
 	pooler_tally_open(index);
 	pool->overrides.given = 0;
+	pool->idle_session_timeout = POOLER_SERVERS_OWN;
 	pool->size = size_of(pool);
 	pool->created_at = pooler_worker.now;
+	pooler_pool_set_flags(pool, pooler_hold_paused(dbid) ? POOLER_POOL_PAUSED : 0,
+						  pooler_hold_paused(dbid) ? 0 : POOLER_POOL_PAUSED);
+	pooler_worker_pools[index].resumed_at = 0;
 	pooler_worker_pools[index].retry_at = 0;
 	pooler_worker_pools[index].prefork = false;
 	pooler_worker_pools[index].learnt = false;
+	pooler_worker_pools[index].unused_since = 0;
 	pooler_worker_pools[index].asked = 0;
 	pg_atomic_write_u32(&pool->surplus, 0);
 	pg_write_barrier();
@@ -145,7 +152,16 @@ pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role,
 	return index;
 }
 
-static void drain(int index);
+/* It has neither clients nor backends; its slot is free. */
+static void
+close_pool(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	pool->in_use = false;
+	pg_write_barrier();
+	pooler_tally_close(index);
+}
 
 /* The slot of a pool whose owner has gone is free once its backend has. */
 static void
@@ -153,11 +169,32 @@ close_if_abandoned(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
 
-	if (pool->owner != POOLER_OWNER_GONE || pool->nbackends > 0)
+	if (pool->owner == POOLER_OWNER_GONE && pool->nbackends == 0)
+		close_pool(index);
+}
+
+/*
+ * pool_idle_timeout.  What was learnt of the pool goes with it: whoever logs in
+ * next must not be let in by what is remembered of its logins, but ask again.
+ */
+static void
+close_if_unused(int index)
+{
+	PoolerPool *pool = &pooler_pools[index];
+	WorkerPool *wp = &pooler_worker_pools[index];
+
+	if (pooler_pool_idle_timeout == 0 || pool->nclients > 0 ||
+		pool->nbackends > 0 || pool->flags != 0 || wp->prefork)
+	{
+		wp->unused_since = 0;
 		return;
-	pool->in_use = false;
-	pg_write_barrier();
-	pooler_tally_close(index);
+	}
+	if (wp->unused_since == 0)
+		wp->unused_since = pooler_worker.now;
+	if (!pooler_timeout_passed(wp->unused_since, pooler_ms(pooler_pool_idle_timeout)))
+		return;
+	close_pool(index);
+	pooler_parameters_forget();
 }
 
 void
@@ -170,7 +207,7 @@ pooler_pool_client_left(int index)
 		return;
 	pool->owner = POOLER_OWNER_GONE;
 	pool->size = 0;
-	drain(index);
+	pooler_pool_drain(index);
 	close_if_abandoned(index);
 }
 
@@ -512,7 +549,7 @@ recheck_pool(int index)
 	if (!pooler_catalog_role_name(pool->roleid, &role) ||
 		!pooler_catalog_database_name(pool->dbid, &database))
 	{
-		drain(index);
+		pooler_pool_drain(index);
 		return;
 	}
 	if (strcmp(NameStr(role), pool->role) != 0 ||
@@ -520,7 +557,7 @@ recheck_pool(int index)
 	{
 		strlcpy(pool->role, NameStr(role), NAMEDATALEN);
 		strlcpy(pool->database, NameStr(database), NAMEDATALEN);
-		drain(index);
+		pooler_pool_drain(index);
 	}
 }
 
@@ -587,7 +624,8 @@ may_grow(int index, bool needed)
 	PoolerPool *pool = &pooler_pools[index];
 	int			max_db = pooler_pool_count(pool, POOLER_MAX_DB_CONNECTIONS);
 
-	if (pooler_worker.draining || pool->nbackends >= pool_limit(pool) ||
+	if (pooler_worker.draining || (pool->flags & POOLER_POOL_PAUSED) != 0 ||
+		pool->nbackends >= pool_limit(pool) ||
 		pooler_evict_wanted(pool->dbid))
 		return false;
 	if (pool->nbackends > 0 &&
@@ -684,7 +722,11 @@ pooler_pool_learn(int index, int backend, bool has_settings)
 	pool->overrides = pooler_backends[backend].overrides;
 	pool->size = size_of(pool);
 	if (!has_settings)
+	{
+		pool->idle_session_timeout = pooler_backends[backend].idle_session_timeout;
 		pooler_worker_pools[index].learnt = true;
+	}
+	pooler_timeout_begin(index);
 }
 
 /*
@@ -698,6 +740,7 @@ ask_if_outdated(int index)
 
 	if (pooler_worker_pools[index].learnt || pool->owner != POOLER_NO_OWNER ||
 		pool->nclients == 0 || pool->nstarting > 0 || pooler_worker.draining ||
+		(pool->flags & POOLER_POOL_PAUSED) != 0 ||
 		pooler_worker_pools[index].retry_at > pooler_worker.now ||
 		pooler_evict_wanted(pool->dbid) || !take_birth_token())
 		return;
@@ -866,6 +909,7 @@ pooler_pool_tick(void)
 		retire_surplus(i);
 		keep_minimum(i);
 		ask_if_outdated(i);
+		close_if_unused(i);
 		if (pg_atomic_read_u32(&pool->nwaiting) > 0)
 		{
 			pooler_pool_grow(i);
@@ -879,8 +923,8 @@ pooler_pool_tick(void)
  *---------------------------------------------------------------------------
  */
 
-static void
-drain(int index)
+void
+pooler_pool_drain(int index)
 {
 	pg_atomic_fetch_add_u32(&pooler_pools[index].drain_gen, 1);
 	retire_old(index);
@@ -913,7 +957,7 @@ pooler_pool_replace_all(void)
 	for (int i = 0; i < npools; i++)
 	{
 		pooler_worker_pools[i].learnt = false;
-		drain(i);
+		pooler_pool_drain(i);
 	}
 }
 
@@ -924,7 +968,7 @@ pooler_pool_drain_all(void)
 	for (int i = 0; i < npools; i++)
 	{
 		if (pg_atomic_read_u32(&pooler_pools[i].nwaiting) == 0)
-			drain(i);
+			pooler_pool_drain(i);
 	}
 }
 

@@ -148,11 +148,41 @@ pooler_tally_backend_gone(PoolerBackend *backend, bool born)
 		tally->counters.ends++;
 		tally->counters.ended[Min(backend->ended, POOLER_NBACKEND_ENDS - 1)]++;
 	}
+	if (backend->stats_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
+	{
+		pooler_stats_forget_maxima(&backend->counters);
+		memset(backend->times, 0, sizeof(backend->times));
+	}
+	pooler_stats_subtract(&backend->counters, &backend->counted_before);
 	pooler_stats_add(&tally->counters, &backend->counters);
 	add_times(tally->times, backend->times, POOLER_NBACKEND_TIMES);
 	memset(&backend->counters, 0, sizeof(backend->counters));
+	memset(&backend->counted_before, 0, sizeof(backend->counted_before));
 	memset(backend->times, 0, sizeof(backend->times));
 	pg_atomic_fetch_add_u32(&tally->folding, 1);
+}
+
+/*
+ * Backends go on counting where they are: what they have counted so far is
+ * remembered, and readers subtract it.  Maxima and histograms can't be
+ * subtracted: a backend begins anew when it finds another stats_gen, and until
+ * then nobody reads its old ones.
+ */
+void
+pooler_tally_reset(void)
+{
+	for (int i = 0; i < pooler_shared->ntallies; i++)
+		pg_atomic_fetch_add_u32(&pooler_tallies[i].folding, 1);
+	pg_atomic_fetch_add_u32(&pooler_shared->stats_gen, 1);
+	for (int i = 0; i < pooler_shared->nbackends; i++)
+		pooler_backends[i].counted_before = pooler_backends[i].counters;
+	for (int i = 0; i < pooler_shared->ntallies; i++)
+	{
+		memset(&pooler_tallies[i].counters, 0, sizeof(PoolerCounters));
+		memset(pooler_tallies[i].times, 0, sizeof(pooler_tallies[i].times));
+	}
+	for (int i = 0; i < pooler_shared->ntallies; i++)
+		pg_atomic_fetch_add_u32(&pooler_tallies[i].folding, 1);
 }
 
 /*---------------------------------------------------------------------------

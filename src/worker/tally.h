@@ -27,6 +27,9 @@ extern void pooler_tally_retry(int pool);
 /* A backend has gone; 'born': it was ready, so its end counts as one. */
 extern void pooler_tally_backend_gone(PoolerBackend *backend, bool born);
 
+/* Nothing has been counted or measured so far, but by the worker itself. */
+extern void pooler_tally_reset(void);
+
 /* A client has entered its pool. */
 extern void pooler_tally_login(int client);
 

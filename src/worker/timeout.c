@@ -1,256 +1,296 @@
 /*-------------------------------------------------------------------------
  *
  * timeout.c
- *	  Clients that wait too long, and clients that let others wait.
+ *	  Clients that wait for a backend, or are idle, for too long.
  *
- * Runs in: the pooler, a few times a second while somebody waits.  Looks at
- * other processes' state without locks: a decision may be late by one look,
- * never about the wrong client, since it is carried out through the words.
+ * Runs in: the pooler, at ticks.  Ticks come when the first of all timeouts
+ * in force can have passed (pooler_timeout_passed()), and once a second in
+ * any case.  None acts too early; one whose end was not foreseen acts at the
+ * next tick.  Timeouts of clients that have a backend are in overrun.c.
  *
  *-------------------------------------------------------------------------
  */
 #include "worker/internal.h"
 
-#include <linux/sockios.h>
-#include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "storage/proc.h"
-#include "storage/procarray.h"
-#include "utils/memutils.h"
-#include "utils/wait_event.h"
-#include "worker/tcp_progress.h"
 
-/*
- * A backend that waits for its client in the middle of a message, or of a
- * result, and since when without any progress.
- */
-typedef struct Stall
+/* Looks at idle clients are at most this far apart, in ms. */
+#define MAX_IDLE_LOOK	1000
+
+bool
+pooler_timeout_passed(TimestampTz since, int ms)
 {
-	uint32		wait_event;		/* 0: it does not wait */
-	uint32		client;
-	uint64		progress;		/* whatever counts bytes or messages */
-	TimestampTz looked_at;
-	TimestampTz since;
-	TimestampTz told_at;		/* its end was asked for; 0: not yet */
-} Stall;
+	TimestampTz end = TimestampTzPlusMilliseconds(since, ms);
 
-static Stall *stalls;
+	if (end <= pooler_worker.now)
+		return true;
+	/* at most a second: nobody needs to know of a later one yet */
+	pooler_worker_tick_within((int) Min((end - pooler_worker.now) / 1000 + 1, 1000));
+	return false;
+}
 
 /*---------------------------------------------------------------------------
- * query_wait_timeout
+ * clients that wait: query_wait_timeout, query_wait_notify
  *---------------------------------------------------------------------------
  */
 
 static void
-end_longest_waiting(int pool_index)
+end_waiting(int slot)
 {
-	PoolerPool *pool = &pooler_pools[pool_index];
-	TimestampTz since;
-	int			client;
-	PoolerErrorFields error = {.severity = "FATAL",.sqlstate = "53300"};
+	PoolerPool *pool = &pooler_pools[pooler_clients[slot].pool];
 
-	error.message = _("terminating connection because no backend became free in time");
-	error.detail = _("pooler.query_wait_timeout has passed.");
-	while ((client = pooler_queue_first(pool, &since)) >= 0 &&
-		   TimestampDifferenceExceeds(since, pooler_worker.now,
-									  pooler_pool_ms(pool, POOLER_QUERY_WAIT_TIMEOUT)))
-	{
-		if (!pooler_queue_remove(pool, client,
-								 pooler_client_gen(&pooler_clients[client])))
-			continue;
-		pooler_pool_counters(pool)->wait_timeouts++;
-		pooler_client_log_begin(client);
-		ereport(LOG, (errmsg("client waited for a backend longer than pooler.query_wait_timeout")));
-		pooler_client_log_end();
-		pooler_client_close(client, &error, "query_wait_timeout");
-	}
-}
-
-/*---------------------------------------------------------------------------
- * client_read_timeout, client_write_timeout
- *---------------------------------------------------------------------------
- */
-
-/*
- * Does the backend wait for its client where no idle session would?  Between
- * two commands it may: that is what a transaction is for.
- */
-static uint32
-stalled_in(int backend)
-{
-	PoolerBackend *b = &pooler_backends[backend];
-	PGPROC	   *proc = BackendPidGetProc(b->pid);
-	uint32		wait_event = proc ? proc->wait_event_info : 0;
-
-	if (wait_event == WAIT_EVENT_CLIENT_WRITE)
-		return wait_event;
-	if (wait_event == WAIT_EVENT_CLIENT_READ &&
-		pg_atomic_read_u32(&b->in_copy) == 0 &&
-		pg_atomic_read_u32(&b->in_transaction) == 0)
-		return wait_event;
-	return 0;
+	if (!pooler_queue_remove(pool, slot, pooler_client_gen(&pooler_clients[slot])))
+		return;					/* a backend was faster */
+	pooler_pool_counters(pool)->wait_timeouts++;
+	pooler_client_log_begin(slot);
+	ereport(LOG, (errmsg("client waited for a backend longer than pooler.query_wait_timeout")));
+	pooler_client_log_end();
+	pooler_client_close_for(slot, POOLER_END_QUERY_WAIT_TIMEOUT);
 }
 
 /*
- * Something that changes when the client sends or takes a byte: by the
- * kernel's count of bytes for TCP, by what is in the socket otherwise.
+ * The client's socket is the pooler's as long as the client is in the queue.
+ * So that it stays there, backends find the queue empty for a moment: its
+ * place is kept, and nobody overtakes it.  One that has gone idle meanwhile is
+ * found by the dispatcher.
  */
-static uint64
-progress_of(int client, uint32 wait_event)
-{
-	bool		sending = wait_event == WAIT_EVENT_CLIENT_WRITE;
-	int			fd = pooler_worker_clients[client].fd;
-	uint64_t	bytes;
-	int			pending = 0;
-
-	if (pooler_tcp_progress(fd, sending, &bytes))
-		return bytes;
-	(void) ioctl(fd, sending ? SIOCOUTQ : SIOCINQ, &pending);
-	return pending;
-}
-
-/* The backend reports the reason to the client; see backend/wait.c. */
 static void
-end_client(int backend, int client, PoolerEndReason reason)
+notify_waiting(int slot)
 {
-	Stall	   *stall = &stalls[backend];
-	PoolerBackend *b = &pooler_backends[backend];
-	uint32		gen = pooler_client_gen(&pooler_clients[client]);
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	PoolerClient *client = &pooler_clients[slot];
+	PoolerPool *pool = &pooler_pools[client->pool];
+	uint8_t		buf[512];
+	PoolerWriter w = pooler_writer(buf, sizeof(buf));
+	PoolerErrorFields notice = {.severity = "NOTICE",.sqlstate = "00000"};
+	char		detail[128];
+	ssize_t		sent = 0;
+	bool		waits;
 
-	if (stall->told_at != 0 &&
-		!TimestampDifferenceExceeds(stall->told_at, pooler_worker.now, 5000))
-		return;
-	pg_atomic_write_u32(&b->end_reason, reason);
-	stall->told_at = pooler_worker.now;
-	/*
-	 * A send that is stuck can't be interrupted: the socket has to go first,
-	 * and then the backend can't say why.
-	 */
-	if (reason == POOLER_END_WRITE_TIMEOUT)
+	wc->notified = client->queued_at;
+	snprintf(detail, sizeof(detail), _("Clients of the pool that wait: %u; backends: %d."),
+			 pg_atomic_read_u32(&pool->nwaiting), pool->nbackends);
+	notice.message = _("waiting for a backend");
+	notice.detail = detail;
+	pooler_build_report(&w, 'N', &notice);
+
+	pooler_pool_set_flags(pool, POOLER_POOL_HELD, 0);
+	waits = pooler_client_state(slot) == POOLER_CLIENT_QUEUED;
+	if (waits && pooler_writer_fits(&w))
+		sent = send(wc->fd, buf, w.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (waits && sent > 0)
+		pooler_pool_counters(pool)->wait_notices++;
+	if (waits && sent > 0 && sent < (ssize_t) w.len)
 	{
-		pooler_client_log_begin(client);
-		ereport(LOG,
-				(errcode(ERRCODE_IDLE_SESSION_TIMEOUT),
-				 errmsg("terminating connection because the client does not read its result"),
-				 errdetail("pooler.client_write_timeout has passed while other clients waited for the backend.")));
-		pooler_client_log_end();
-		(void) shutdown(pooler_worker_clients[client].fd, SHUT_RDWR);
+		/* half a message: nothing else can be sent any more */
+		(void) pooler_queue_remove(pool, slot, pooler_client_gen(client));
+		pooler_client_close(slot, NULL, NULL);
 	}
-	if (!pooler_backend_signal(backend, client, gen, SIGTERM))
-		pg_atomic_write_u32(&b->end_reason, POOLER_END_NONE);	/* it has ended */
+	pooler_pool_set_flags(pool, 0, POOLER_POOL_HELD);
+	pooler_dispatch_feed(pool - pooler_pools);
 }
 
 static void
-check_backend(int backend)
+check_waiting(int slot)
 {
-	Stall	   *stall = &stalls[backend];
-	uint64		w = pg_atomic_read_u64(&pooler_backends[backend].word);
-	uint32		client = pooler_backend_word_client(w);
-	uint32		wait_event = 0;
-	double		limit;
-	uint64		progress;
+	PoolerClient *client = &pooler_clients[slot];
+	PoolerPool *pool;
+	TimestampTz since = client->queued_at;
+	TimestampTz resumed;
+	int			timeout;
+	int			notify;
 
-	if (pooler_backend_word_state(w) == POOLER_BACKEND_BUSY &&
-		client < (uint32) pooler_shared->nclients &&
-		pooler_worker_clients[client].fd >= 0)
-		wait_event = stalled_in(backend);
-	if (wait_event == 0)
-	{
-		stall->wait_event = 0;
+	if (pooler_worker_clients[slot].fd < 0 ||
+		pooler_client_state(slot) != POOLER_CLIENT_QUEUED || since == 0)
 		return;
-	}
-	progress = progress_of(client, wait_event) +
-		pooler_backends[backend].counters.queries +
-		pooler_backends[backend].counters.transactions +
-		pooler_backends[backend].messages;
-	if (stall->wait_event != wait_event || stall->client != client ||
-		stall->progress != progress ||
-		TimestampDifferenceExceeds(stall->looked_at, pooler_worker.now, 2000))
-	{
-		stall->wait_event = wait_event;
-		stall->client = client;
-		stall->progress = progress;
-		stall->since = stall->looked_at = pooler_worker.now;
-		stall->told_at = 0;
-		return;
-	}
-	stall->looked_at = pooler_worker.now;
-	limit = wait_event == WAIT_EVENT_CLIENT_WRITE ?
-		pooler_client_write_timeout : pooler_client_read_timeout;
-	if (limit > 0 &&
-		TimestampDifferenceExceeds(stall->since, pooler_worker.now, pooler_ms(limit)))
-		end_client(backend, client,
-				   wait_event == WAIT_EVENT_CLIENT_WRITE ?
-				   POOLER_END_WRITE_TIMEOUT : POOLER_END_READ_TIMEOUT);
+	pool = &pooler_pools[client->pool];
+	timeout = pooler_pool_ms(pool, POOLER_QUERY_WAIT_TIMEOUT);
+	notify = pooler_pool_ms(pool, POOLER_QUERY_WAIT_NOTIFY);
+	resumed = pooler_worker_pools[client->pool].resumed_at;
+	/* a pause must not cost anybody his connection */
+	if (timeout > 0 && (pool->flags & POOLER_POOL_PAUSED) == 0 &&
+		pooler_timeout_passed(Max(since, resumed), timeout))
+		end_waiting(slot);
+	else if (notify > 0 && pooler_worker_clients[slot].notified != since &&
+			 pooler_timeout_passed(since, notify))
+		notify_waiting(slot);
 }
 
 /*---------------------------------------------------------------------------
- * pinned clients: pin_timeout, and smart shutdown
+ * clients that are idle: client_idle_timeout, idle_session_timeout
  *---------------------------------------------------------------------------
  */
 
+static int
+shorter(int a, int b)
+{
+	return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+/* The server's setting, as this client has it; 0: none. */
+static int
+idle_session_timeout_of(const PoolerClient *client)
+{
+	if (client->idle_session_timeout != POOLER_SERVERS_OWN)
+		return client->idle_session_timeout;
+	if (client->transactions == 0 &&
+		pooler_pools[client->pool].idle_session_timeout != POOLER_SERVERS_OWN)
+		return pooler_pools[client->pool].idle_session_timeout;
+	return IdleSessionTimeout;
+}
+
+/*
+ * Is the client idle outside a transaction, and since when?  One that lingers
+ * is, and so is one that is pinned, which core ends by its own timer for
+ * idle_session_timeout.
+ */
 static bool
-pinned_too_long(PoolerBackend *b)
+is_idle(int slot, TimestampTz *since, bool *pinned)
 {
-	if (pooler_pin_timeout == 0 || pg_atomic_read_u32(&b->pin) == POOLER_PIN_MODE)
-		return false;
+	PoolerClient *client = &pooler_clients[slot];
+	uint64		w = pg_atomic_read_u64(&client->word);
+	PoolerBackend *b = &pooler_backends[pooler_client_word_backend(w)];
+	uint64		bw;
+
+	*pinned = false;
 	pg_read_barrier();
-	return TimestampDifferenceExceeds(b->pinned_since, pooler_worker.now,
-									  pooler_ms(pooler_pin_timeout));
+	if (pooler_client_word_state(w) == POOLER_CLIENT_IDLE)
+	{
+		*since = client->state_since;
+		return true;
+	}
+	if (pooler_client_word_state(w) != POOLER_CLIENT_BACKEND)
+		return false;
+	bw = pg_atomic_read_u64(&b->word);
+	pg_read_barrier();
+	*since = b->state_since;
+	*pinned = pooler_backend_word_state(bw) == POOLER_BACKEND_PINNED;
+	return (*pinned || pooler_backend_word_state(bw) == POOLER_BACKEND_LINGERING) &&
+		pooler_backend_word_client(bw) == (uint32) slot &&
+		pooler_backend_word_gen(bw) == pooler_client_word_gen(w);
+}
+
+/* Its command is there already, and only its event has not been seen yet. */
+static bool
+has_sent_command(int slot)
+{
+	static uint8_t buf[8192];
+	ssize_t		n = recv(pooler_worker_clients[slot].fd, buf, sizeof(buf),
+						 MSG_PEEK | MSG_DONTWAIT);
+
+	return n > 0 &&
+		pooler_frame_inspect(buf, n, sizeof(buf)).verdict == POOLER_FRAME_READY;
 }
 
 /*
- * Only the backend knows whether its client is still idle: it looks when its
- * latch is set, at the clock or at the reason (backend/wait.c).
+ * One that lingers comes to the pooler first; it may send something on the
+ * way, which is served.
  */
 static void
-check_pin(int backend)
+end_idle(int slot, PoolerEndReason reason)
 {
-	PoolerBackend *b = &pooler_backends[backend];
-	PGPROC	   *proc;
+	PoolerPool *pool = &pooler_pools[pooler_clients[slot].pool];
+	bool		ours = pooler_client_state(slot) == POOLER_CLIENT_IDLE;
 
-	if (pooler_backend_word_state(pg_atomic_read_u64(&b->word)) != POOLER_BACKEND_PINNED)
+	if (ours && has_sent_command(slot))
 		return;
-	if (pooler_worker.draining)
-		pg_atomic_write_u32(&b->end_reason, POOLER_END_SHUTDOWN);
-	else if (!pinned_too_long(b))
-		return;
-	proc = BackendPidGetProc(b->pid);
-	if (proc != NULL)
-		SetLatch(&proc->procLatch);
+	if (!pooler_client_end(slot, reason))
+		pooler_worker_tick_within(5);
+	else if (ours)
+		pooler_pool_counters(pool)->client_idle_timeouts++;
 }
 
 static void
-check_stalls(int pool)
+check_idle(int slot)
 {
-	dlist_iter	iter;
+	PoolerClient *client = &pooler_clients[slot];
+	TimestampTz since;
+	bool		pinned;
+	int			by_pooler;
+	int			by_server;
 
-	dlist_foreach(iter, &pooler_worker_pools[pool].backends)
-	{
-		WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
-
-		if (wb->birth == NULL)
-			check_backend(wb - pooler_worker_backends);
-	}
+	if (pooler_worker_clients[slot].fd < 0 || client->pool < 0 ||
+		pooler_worker_clients[slot].login != NULL ||
+		!is_idle(slot, &since, &pinned))
+		return;
+	by_pooler = pooler_pool_ms(&pooler_pools[client->pool], POOLER_CLIENT_IDLE_TIMEOUT);
+	by_server = pinned ? 0 : idle_session_timeout_of(client);
+	if (by_pooler > 0 && pooler_timeout_passed(since, by_pooler))
+		end_idle(slot, POOLER_END_CLIENT_IDLE_TIMEOUT);
+	else if (by_server > 0 && pooler_timeout_passed(since, by_server))
+		end_idle(slot, POOLER_END_IDLE_SESSION_TIMEOUT);
 }
+
+/*
+ * shortest: client_idle_timeout of any pool.  A session may have any other, of
+ * which nobody tells; who sets it for the first time may have to wait for the
+ * next tick.
+ */
+static void
+check_all_idle(int shortest)
+{
+	shortest = shorter(shortest, IdleSessionTimeout);
+	if (pg_atomic_read_u32(&pooler_shared->idle_sessions) != 0)
+		shortest = shorter(shortest, MAX_IDLE_LOOK);
+	if (shortest == 0)
+		return;
+	for (int i = 0; i < pooler_shared->nclients; i++)
+		check_idle(i);
+	/* who becomes idle from now on */
+	pooler_worker_tick_within(Min(shortest, MAX_IDLE_LOOK));
+}
+
+/*---------------------------------------------------------------------------
+ * somebody new
+ *---------------------------------------------------------------------------
+ */
+
+void
+pooler_timeout_begin(int index)
+{
+	static const PoolerPoolSetting settings[] = {
+		POOLER_QUERY_TIMEOUT, POOLER_TRANSACTION_TIMEOUT,
+		POOLER_IDLE_TRANSACTION_TIMEOUT, POOLER_CLIENT_IDLE_TIMEOUT
+	};
+	int			shortest = IdleSessionTimeout;
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		shortest = shorter(shortest, pooler_pool_ms(&pooler_pools[index], settings[i]));
+	if (shortest > 0)
+		pooler_worker_tick_within(Min(shortest, 1000));
+}
+
+/*---------------------------------------------------------------------------
+ * the tick
+ *---------------------------------------------------------------------------
+ */
 
 void
 pooler_timeout_tick(void)
 {
-	if (stalls == NULL)
-		stalls = MemoryContextAllocZero(TopMemoryContext,
-										sizeof(Stall) * pooler_shared->nbackends);
-	for (int i = 0; i < pooler_shared->nbackends; i++)
-		check_pin(i);
+	bool		waiting = false;
+	int			idle = 0;
+
 	for (int i = 0; i < pooler_shared->npools; i++)
 	{
-		if (!pooler_pools[i].in_use ||
-			pg_atomic_read_u32(&pooler_pools[i].nwaiting) == 0)
+		PoolerPool *pool = &pooler_pools[i];
+
+		if (!pool->in_use)
 			continue;
-		if (pooler_pool_ms(&pooler_pools[i], POOLER_QUERY_WAIT_TIMEOUT) > 0)
-			end_longest_waiting(i);
-		check_stalls(i);
+		if (pool->nclients > 0)
+			idle = shorter(idle, pooler_pool_ms(pool, POOLER_CLIENT_IDLE_TIMEOUT));
+		pooler_overrun_check(i);
+		if (pg_atomic_read_u32(&pool->nwaiting) > 0)
+		{
+			waiting = true;
+			pooler_stall_check(i);
+		}
 	}
+	for (int i = 0; i < pooler_shared->nclients && waiting; i++)
+		check_waiting(i);
+	check_all_idle(idle);
+	pooler_stall_check_pins();
+	pooler_cancel_tick();
 }

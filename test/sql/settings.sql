@@ -18,7 +18,7 @@ ALTER SYSTEM SET pooler.listen_addresses = 'localhost,,';
 ALTER SYSTEM SET pooler.unix_socket_directories = '/tmp,,';
 ALTER SYSTEM SET pooler.max_client_conn = 0;
 ALTER SYSTEM SET pooler.max_backends = -1;
-ALTER SYSTEM SET pooler.default_pool_size = 0;
+ALTER SYSTEM SET pooler.default_pool_size = -1;
 ALTER SYSTEM SET pooler.min_pool_size = -1;
 ALTER SYSTEM SET pooler.query_wait_timeout = '1 parsec';
 ALTER SYSTEM SET pooler.prefork = 'nonsense';
@@ -38,8 +38,17 @@ SET pooler.no_such_setting = 1;
 
 -- No session and no role can change them for itself.
 SET pooler.port = 7000;
+SET pooler.client_login_timeout = 0;
+ALTER ROLE CURRENT_USER SET pooler.client_login_timeout = 0;
+CREATE ROLE regress_limited;
+SET ROLE regress_limited;
 SET pooler.query_wait_timeout = 0;
-ALTER ROLE CURRENT_USER SET pooler.query_wait_timeout = 0;
+ALTER ROLE regress_limited SET pooler.query_wait_timeout = 0;
+RESET ROLE;
+
+-- A superuser can, for a role.
+ALTER ROLE regress_limited SET pooler.query_wait_timeout = '300ms';
+DROP ROLE regress_limited;
 
 -- Right values are taken.
 ALTER SYSTEM SET pooler.prefork = 'app/reader, "A/b, ""c"""/"D"';

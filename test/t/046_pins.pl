@@ -829,12 +829,14 @@ ok($admin->until(q{SELECT size, backends FROM pooler.pools WHERE role = 'app'}, 
 	is($client->query('SELECT pg_sleep(0.4)'), ', SELECT 1, I', 'while it works, it is not idle');
 	is($client->reply, 'FATAL 57P05: terminating connection due to idle-session timeout, eof',
 		'idle_session_timeout ends a pinned client');
-	is($other->value('SELECT 1'), 1, 'not one that is not pinned');
-	$other->query(q{LISTEN a});
+	is($other->reply, 'FATAL 57P05: terminating connection due to idle-session timeout, eof',
+		'as it does one that is not pinned');
+	$other = client();
+	$other->query(q{SET idle_session_timeout = '1s'; LISTEN a});
 	$other->query('RESET idle_session_timeout; UNLISTEN *; LISTEN b');
-	$admin->query('SELECT pg_sleep(0.5)');
-	is($other->value('SELECT 1'), 1, 'nor one that has changed its mind');
-	$other->query(q{SET idle_session_timeout = '300ms'});
+	$admin->query('SELECT pg_sleep(1.5)');
+	is($other->value('SELECT 1'), 1, 'not one that has changed its mind');
+	$other->query(q{SET idle_session_timeout = '1s'});
 	is_pinned($other, 'listen', 'before it leaves');
 	$other->quit;
 	is($two->value('SELECT pg_sleep(0.5)'), '', 'the timer is not left to the next one');

@@ -111,6 +111,16 @@ for (@states)
 		"README.md has all values of pooler.$view.state");
 }
 
+# Functions, but for those below the views
+same_names(
+	[ grep { !/^get_/ } $manual =~ /`pooler\.(\w+)\(/g ],
+	[
+		map { $_->[0] } rows(
+			q{SELECT DISTINCT proname FROM pg_proc
+			WHERE pronamespace = 'pooler'::regnamespace AND proname !~ '^get_'})
+	],
+	'README.md has all functions');
+
 #
 # src/README.md
 #

@@ -38,7 +38,10 @@ cancelhup | s | -DNC=2 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DCANCELS=1 -DHUPS=1
 canceldie | s | -DNC=2 -DNB=2 -DNCMD=1 -DHANG -DTSO -DCANCELS=1 -DDEATHS=1
 cancelwait| s | -DNC=3 -DNB=1 -DNCMD=1 -DHANG -DTSO -DCANCELS=1 -DDEATHS=1 -DNEEDS
 pause     | s | -DNC=3 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO -DPAUSES=1
+pausebirth| s | -DNC=2 -DNB=2 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO -DPAUSES=1 -DUNBORN
 pauseone  | l | -DNC=2 -DNB=1 -DNCMD=2 -DHANG -DTSO -DPAUSES=1
+notice    | s | -DNC=3 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DTSO -DNOTICES=2
+noticetwo | l | -DNC=2 -DNB=2 -DNCMD=2 -DHANG -DTSO -DNOTICES=1
 reuse     | s | -DNC=2 -DNB=2 -DNCMD=1 -DHANG -DHUPS=1 -DREUSE=1 -DDEATHS=1 -DNEEDS
 reuseone  | s | -DNC=2 -DNB=1 -DNCMD=1 -DEXTRA=1 -DHANG -DHUPS=1 -DKILLS=1 -DREUSE=1 -DDEATHS=1 -DNEEDS -DBATCH
 retire    | s | -DNC=2 -DNB=2 -DNCMD=2 -DHANG -DEXITS=2
@@ -75,6 +78,8 @@ mutations="
 24 | cancelone | s
 25 | canceltwo | s
 26 | cancelhup | s
+27 | pauseone  | s
+28 | pauseone  | s
 "
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/check_model.XXXXXX") || exit 1

@@ -70,6 +70,18 @@ build_error(PoolerWriter *w, const PoolerStartup *client)
 }
 
 static void
+build_notice(PoolerWriter *w, const PoolerStartup *client)
+{
+	PoolerErrorFields f = {0};
+
+	(void) client;
+	f.severity = "NOTICE";
+	f.sqlstate = "00000";
+	f.message = "no";
+	pooler_build_report(w, 'N', &f);
+}
+
+static void
 build_error_full(PoolerWriter *w, const PoolerStartup *client)
 {
 	PoolerErrorFields f = {"ERROR", "FEHLER", "57014", "m", "d", "h", "w"};
@@ -125,6 +137,8 @@ static const struct
 	{"ready", build_ready, BYTES("Z\0\0\0\5T")},
 	{"error", build_error,
 	BYTES("E\0\0\0\036SFATAL\0VFATAL\0C28000\0Mno\0\0")},
+	{"notice", build_notice,
+	BYTES("N\0\0\0\040SNOTICE\0VNOTICE\0C00000\0Mno\0\0")},
 	{"error with all fields", build_error_full,
 	BYTES("E\0\0\0\47SFEHLER\0VERROR\0C57014\0Mm\0Dd\0Hh\0Ww\0\0")},
 	{"error for protocol 2", build_error_v2, BYTES("EFATAL:  no\n\0")},

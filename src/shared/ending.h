@@ -1,0 +1,46 @@
+/*-------------------------------------------------------------------------
+ *
+ * ending.h
+ *	  Why a client, or its command, is ended, and in which words.
+ *
+ * Runs in: pooler and pool backends.  Whoever owns the client tells it: the
+ * pooler one that is idle or waits, a backend the one that is attached.  So
+ * the words are here, once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_ENDING_H
+#define POOLER_ENDING_H
+
+#include "c.h"
+
+typedef enum PoolerEndReason
+{
+	POOLER_END_NONE = 0,
+	POOLER_END_READ_TIMEOUT,	/* unfinished message, others wait */
+	POOLER_END_WRITE_TIMEOUT,	/* does not read its result, others wait */
+	POOLER_END_PIN_TIMEOUT,		/* pinned too long */
+	POOLER_END_SHUTDOWN,		/* idle, and the server shuts down */
+	POOLER_END_QUERY_TIMEOUT,	/* ends the command, not the client */
+	POOLER_END_TRANSACTION_TIMEOUT,
+	POOLER_END_IDLE_TRANSACTION_TIMEOUT,
+	POOLER_END_CLIENT_IDLE_TIMEOUT,
+	POOLER_END_IDLE_SESSION_TIMEOUT,	/* the server's setting */
+	POOLER_END_QUERY_WAIT_TIMEOUT,
+	POOLER_END_ADMIN,			/* an administrator wants it: KILL and the like */
+	POOLER_NEND_REASONS
+} PoolerEndReason;
+
+typedef struct PoolerEndWords
+{
+	const char *sqlstate;		/* five characters */
+	const char *message;		/* not translated yet */
+	const char *detail;			/* or NULL */
+	const char *name;			/* for the line that logs the disconnection;
+								 * or NULL */
+} PoolerEndWords;
+
+/* NULL for POOLER_END_NONE. */
+extern const PoolerEndWords *pooler_end_words(PoolerEndReason reason);
+
+#endif							/* POOLER_ENDING_H */
