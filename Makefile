@@ -44,6 +44,8 @@ OBJS = \
 	src/backend/tally.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
+	src/import/parameters.o \
+	src/import/pgbouncer.o \
 	src/pooler.o \
 	src/proto/build.o \
 	src/proto/errors.o \
@@ -58,6 +60,7 @@ OBJS = \
 	src/shared/guc.o \
 	src/shared/histogram.o \
 	src/shared/hold.o \
+	src/shared/lists.o \
 	src/shared/pin.o \
 	src/shared/queue.o \
 	src/shared/registry.o \
@@ -65,9 +68,14 @@ OBJS = \
 	src/shared/session.o \
 	src/shared/shmem.o \
 	src/shared/stats.o \
+	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
 	src/sql/rows.o \
+	src/sql/import.o \
+	src/sql/import_databases.o \
+	src/sql/import_parameters.o \
+	src/sql/import_rows.o \
 	src/sql/snapshot.o \
 	src/sql/stats.o \
 	src/sql/views.o \
@@ -78,14 +86,17 @@ OBJS = \
 	src/worker/client.o \
 	src/worker/dispatch.o \
 	src/worker/ending.o \
+	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \
+	src/worker/login_alias.o \
 	src/worker/login_io.o \
 	src/worker/login_startup.o \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
 	src/worker/overrun.o \
+	src/worker/quit.o \
 	src/worker/report.o \
 	src/worker/tally.o \
 	src/worker/requests.o \
@@ -98,15 +109,17 @@ UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_frame \
 	test/unit/test_histogram \
+	test/unit/test_import \
 	test/unit/test_password \
 	test/unit/test_startup
 FUZZERS = \
 	test/fuzz/fuzz_frame \
+	test/fuzz/fuzz_import \
 	test/fuzz/fuzz_startup
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/proto/% src/shared/histogram.%,$(OBJS))
+	$(filter src/import/% src/proto/% src/shared/histogram.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
@@ -188,12 +201,16 @@ check-unit: $(unit_programs)
 list-unit-tests:
 	@echo $(UNIT_TESTS)
 
-# Not a part of make test: every fuzzer runs for FUZZ_SECONDS.
+# Not a part of make test: every fuzzer runs for FUZZ_SECONDS.  What it finds
+# is kept below .build; test/fuzz/x, if it exists, is what fuzz_x starts from.
 FUZZ_SECONDS = 60
 check-fuzz: $(fuzz_programs)
 	for fuzzer in $(fuzz_programs); do \
+		$(MKDIR_P) $${fuzzer}_found && \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-			-artifact_prefix=.build/fuzz/ || exit 1; \
+			-artifact_prefix=.build/fuzz/ $${fuzzer}_found \
+			$$(find $(srcdir)/test/fuzz/$${fuzzer##*/fuzz_} -maxdepth 0 2>/dev/null) || \
+			exit 1; \
 	done
 
 check-warnings: $(strict_objs)

@@ -28,7 +28,9 @@ CREATE FUNCTION pooler.get_clients(
 	OUT pin_reason text,
 	OUT pinned_since timestamptz,
 	OUT bytes_received bigint,
-	OUT bytes_sent bigint)
+	OUT bytes_sent bigint,
+	OUT login_role name,
+	OUT alias name)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_clients'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -163,6 +165,25 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_prepared_statements'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 
+CREATE FUNCTION pooler.import_pgbouncer(
+	ini text,
+	userlist text DEFAULT NULL,
+	OUT source text,
+	OUT line integer,
+	OUT item text,
+	OUT kind text,
+	OUT statement text,
+	OUT reason text,
+	OUT action text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_import_pgbouncer'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 100;
+
+CREATE FUNCTION pooler.get_cores()
+RETURNS integer
+AS 'MODULE_PATHNAME', 'pooler_get_cores'
+LANGUAGE C STRICT STABLE PARALLEL SAFE;
+
 CREATE FUNCTION pooler.get_databases(
 	OUT dbid oid,
 	OUT paused boolean,
@@ -187,6 +208,8 @@ COMMENT ON FUNCTION pooler.get_stats() IS
 'Counters of each pool, a row for each; see the view pooler.stats';
 COMMENT ON FUNCTION pooler.get_totals() IS
 'Counters over all pools, a row for each; see the view pooler.status';
+COMMENT ON FUNCTION pooler.import_pgbouncer(text, text) IS
+'Converts the text of pgbouncer.ini and userlist.txt, and executes nothing. source: the argument that the row is about (ini, userlist); line: its line, NULL if it is about all; item: parameter, database or role, with its option; kind (statement: to be run; note: has no counterpart, or needs a decision; error: can''t be converted); statement: to be run in the order of the rows; reason: why there is none, or what to know about it; action: what to do instead';
 
 COMMENT ON FUNCTION pooler.get_times() IS
 'How long waits, transactions and logins took, by pool, database and role and in total; see the view pooler.latency';
@@ -220,6 +243,8 @@ SELECT c.id,
 	   c.transactions,
 	   c.bytes_received,
 	   c.bytes_sent,
+	   c.login_role,
+	   c.alias,
 	   c.dbid,
 	   c.roleid
 FROM pooler.get_clients() AS c
@@ -247,7 +272,7 @@ COMMENT ON COLUMN pooler.clients.pinned_since IS
 COMMENT ON COLUMN pooler.clients.database IS
 'Database; NULL until the client has logged in';
 COMMENT ON COLUMN pooler.clients.role IS
-'Role that the client logged in as; NULL until it has';
+'Role that the client works as; NULL until it has logged in';
 COMMENT ON COLUMN pooler.clients.application_name IS
 'application_name that the client gave when it connected; NULL if none';
 COMMENT ON COLUMN pooler.clients.client_addr IS
@@ -262,6 +287,10 @@ COMMENT ON COLUMN pooler.clients.bytes_received IS
 'Bytes that came from the client, as the kernel had counted them about a second ago; NULL if it is connected by a Unix socket, or has not logged in';
 COMMENT ON COLUMN pooler.clients.bytes_sent IS
 'Bytes that were sent to the client; otherwise as bytes_received';
+COMMENT ON COLUMN pooler.clients.login_role IS
+'Role that the client logged in as, which an alias can make another one than role; NULL until it has logged in';
+COMMENT ON COLUMN pooler.clients.alias IS
+'Name by which the client called the database, if that is one of pooler.aliases; NULL if not';
 COMMENT ON COLUMN pooler.clients.dbid IS
 'OID of the database; NULL until the client has logged in';
 COMMENT ON COLUMN pooler.clients.roleid IS
@@ -1033,6 +1062,255 @@ COMMENT ON COLUMN pooler.logins.roleid IS
 'OID of the role';
 
 /*
+ * Advice on sizes.  The rules of thumb: as many backends at work as 2 x
+ * processors + 1 are enough for a machine that is busy, and many more than
+ * that slow it down; at most 80 % of the connections are for pools; a pool is
+ * used by less than 80 %; nobody waits for long.
+ *
+ * Operands are of one type, as said above.
+ */
+CREATE FUNCTION pooler.get_pool_advice(
+	OUT severity text,
+	OUT what text,
+	OUT why text,
+	OUT statement text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL SAFE
+BEGIN ATOMIC
+	WITH machine AS (
+		SELECT cores,
+			   2 * cores + 1 AS enough,
+			   greatest(25, 6 * cores + 1) AS most,
+			   status.backends, status.max_backends,
+			   pg_catalog.current_setting('max_connections')::integer AS max_connections
+		FROM pooler.get_cores() AS cores, pooler.status
+	), pool AS (
+		SELECT p.*,
+			   pg_catalog.format('pool %I/%I', p.database, p.role) AS name,
+			   pg_catalog.format('ALTER ROLE %I IN DATABASE %I SET ', p.role, p.database) AS alter_pool,
+			   (extract(epoch FROM p.longest_wait) * 1000::numeric)::bigint AS longest_ms,
+			   (extract(epoch FROM p.avg_wait_time) * 1000::numeric)::bigint AS avg_ms,
+			   (extract(epoch FROM p.max_wait_time) * 1000::numeric)::bigint AS max_ms,
+			   coalesce(s.wait_timeouts, 0::bigint) AS wait_timeouts,
+			   b.in_transaction, b.reasons, b.by_mode
+		FROM pooler.pools AS p
+			 LEFT JOIN (SELECT dbid, roleid, pg_catalog.sum(wait_timeouts)::bigint AS wait_timeouts
+						FROM pooler.stats GROUP BY dbid, roleid) AS s
+				ON s.dbid = p.dbid AND s.roleid = p.roleid
+			 CROSS JOIN LATERAL
+				(SELECT pg_catalog.count(*) FILTER (WHERE b.state = 'busy' AND a.state IN ('idle in transaction', 'idle in transaction (aborted)'))::integer AS in_transaction,
+						pg_catalog.string_agg(DISTINCT b.pin_reason, ', ') AS reasons,
+						coalesce(pg_catalog.bool_or(b.pin_reason = 'pool_mode'), false) AS by_mode
+				 FROM pooler.backends AS b
+					  LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = b.pid
+				 WHERE b.dbid = p.dbid AND b.roleid = p.roleid) AS b
+		WHERE NOT p.dedicated AND NOT p.paused AND p.size > 0
+	), cause AS (
+		SELECT pool.*, machine.cores, machine.enough, machine.most,
+			   clients_waiting > 0 AND longest_ms >= 100::bigint AS waits_now,
+			   (wait_timeouts > 0::bigint AND wait_timeouts * 1000::bigint >= transactions) OR
+			   (transactions >= 1000::bigint AND waits > transactions / 100::bigint AND avg_ms >= 10::bigint) AS has_waited,
+			   backends_pinned * 2 >= size AS is_pinned,
+			   CASE
+			   WHEN backends_pinned * 2 >= size AND by_mode
+			   THEN alter_pool || 'pooler.pool_mode = ''transaction'';'::text
+			   WHEN backends_pinned * 2 >= size
+			   THEN alter_pool || 'pooler.pin_timeout = ''60s'';'::text
+			   WHEN in_transaction * 2 >= size
+			   THEN alter_pool || 'pooler.idle_transaction_timeout = ''60s'';'::text
+			   WHEN pool.backends < size AND machine.backends >= machine.max_backends
+			   THEN pg_catalog.format('ALTER SYSTEM SET max_connections = %s;', machine.max_connections * 2)
+			   WHEN size < machine.most
+			   THEN pg_catalog.format('%spooler.default_pool_size = %s;', alter_pool,
+									  least(greatest(size * 2, machine.enough), machine.most))
+			   ELSE alter_pool || 'log_min_duration_statement = ''1s'';'::text
+			   END AS remedy
+		FROM pool, machine
+	)
+	SELECT CASE WHEN waits_now AND longest_ms >= 1000::bigint
+			THEN 'critical' ELSE 'warning' END,
+		   name,
+		   pg_catalog.format('Clients have to wait for a backend: %s wait now, the first one for %s ms. %s of %s backends are busy, %s of them idle in a transaction, and %s are pinned%s. So far %s waits in %s transactions, of %s ms on average and %s ms at most; %s clients were disconnected after pooler.query_wait_timeout. This machine has %s processors, enough for about %s backends at work.',
+							 clients_waiting, coalesce(longest_ms, 0::bigint),
+							 backends_busy, size, in_transaction, backends_pinned,
+							 CASE WHEN is_pinned THEN pg_catalog.format(' (%s)', reasons) END,
+							 waits, transactions, coalesce(avg_ms, 0::bigint),
+							 coalesce(max_ms, 0::bigint), wait_timeouts, cores, enough),
+		   remedy
+	FROM cause WHERE waits_now OR has_waited
+	UNION ALL
+	SELECT 'warning', name,
+		   pg_catalog.format('%s of %s backends are pinned and serve one client each, because of: %s.',
+							 backends_pinned, size, reasons),
+		   remedy
+	FROM cause WHERE is_pinned AND NOT waits_now AND NOT has_waited
+	UNION ALL
+	SELECT 'warning', name,
+		   pg_catalog.format('%s of %s backends are at work, %s of them idle in a transaction: more than 80 %%. The next clients will have to wait. This machine has %s processors, enough for about %s backends at work.',
+							 backends_busy, size, in_transaction, cores, enough),
+		   remedy
+	FROM cause WHERE size > 1 AND utilisation > 0.8::double precision AND
+		NOT is_pinned AND NOT waits_now AND NOT has_waited
+	UNION ALL
+	SELECT 'info', name,
+		   pg_catalog.format('The pool may have %s backends, and %s processors are kept busy by about %s. More of them at work take turns, and each transaction lasts longer.',
+							 size, cores, enough),
+		   pg_catalog.format('%spooler.default_pool_size = %s;', alter_pool, most)
+	FROM cause WHERE size > most
+	UNION ALL
+	SELECT 'warning', pg_catalog.format('pool %I/%I', p.database, p.role),
+		   pg_catalog.format('%s clients wait, because the database is paused.', p.clients_waiting),
+		   CASE WHEN d.paused_by_name THEN pg_catalog.format('SELECT pooler.resume(%L);', p.database)
+		   ELSE 'SELECT pooler.resume();'::text END
+	FROM pooler.pools AS p LEFT JOIN pooler.databases AS d ON d.dbid = p.dbid
+	WHERE p.paused AND p.clients_waiting > 0;
+END;
+
+CREATE FUNCTION pooler.get_server_advice(
+	OUT severity text,
+	OUT what text,
+	OUT why text,
+	OUT statement text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL SAFE
+BEGIN ATOMIC
+	WITH setting AS (
+		SELECT pg_catalog.current_setting('max_connections')::integer AS max_connections,
+			   pg_catalog.current_setting('pooler.max_client_conn')::integer AS max_client_conn,
+			   pg_catalog.current_setting('pooler.max_db_connections')::integer AS max_db_connections,
+			   pg_catalog.current_setting('pooler.default_pool_size')::integer AS default_pool_size,
+			   pg_catalog.pg_size_bytes(pg_catalog.current_setting('pooler.session_memory')) AS session_memory,
+			   pg_catalog.pg_size_bytes(pg_catalog.current_setting('pooler.prepared_statements_memory')) AS statements_memory,
+			   (SELECT s.setting::double precision FROM pg_catalog.pg_settings AS s WHERE s.name = 'pooler.server_lifetime') AS server_lifetime,
+			   (SELECT s.setting::double precision FROM pg_catalog.pg_settings AS s WHERE s.name = 'pooler.server_idle_timeout') AS server_idle_timeout,
+			   (SELECT s.setting::double precision FROM pg_catalog.pg_settings AS s WHERE s.name = 'pooler.query_wait_timeout') AS query_wait_timeout
+	), used AS (
+		SELECT pg_catalog.count(*)::integer AS pools, coalesce(pg_catalog.sum(size), 0::bigint)::integer AS sizes
+		FROM pooler.pools WHERE clients > 0
+	), all_of_it AS (
+		SELECT setting.*, used.*, status.pid, status.starts, status.clients,
+			   status.max_clients, status.max_backends, status.refused,
+			   status.births, status.transactions,
+			   status.session_memory AS session_bytes,
+			   status.prepared_statements_memory AS statements_bytes,
+			   status.prepared_statements_evicted AS evicted
+		FROM setting, used, pooler.status
+	)
+	SELECT 'critical'::text AS severity, 'pooler'::text AS what,
+		   'The pooler is not running. The log says why.'::text AS why,
+		   NULL::text AS statement
+	FROM all_of_it WHERE pid IS NULL
+	UNION ALL
+	SELECT 'warning', 'pooler',
+		   pg_catalog.format('The pooler was started %s times since the server was: it has ended in between, and its clients were disconnected. The log says why.', starts),
+		   NULL
+	FROM all_of_it WHERE starts > 1::bigint
+	UNION ALL
+	SELECT 'warning', 'pooler.max_backends',
+		   pg_catalog.format('Pools may take %s of %s connections, more than 80 %%. Administrators, monitoring and replication need some, too.',
+							 max_backends, max_connections),
+		   'ALTER SYSTEM SET pooler.max_backends = 0;'
+	FROM all_of_it WHERE max_backends * 5 > max_connections * 4
+	UNION ALL
+	SELECT 'warning', 'pooler.default_pool_size',
+		   pg_catalog.format('%s pools in use may have %s backends in sum, but all pools together only %s, of %s connections of the server. Under load they take backends from each other.',
+							 pools, sizes, max_backends, max_connections),
+		   pg_catalog.format('ALTER SYSTEM SET pooler.default_pool_size = %s;',
+							 greatest(1, max_backends / greatest(pools, 1)))
+	FROM all_of_it WHERE pools > 1 AND sizes > max_backends
+	UNION ALL
+	SELECT 'warning', 'pooler.max_client_conn',
+		   pg_catalog.format('Only %s of %s clients can be let in, because of the limit on open files of the server. Raise that, or lower the setting to what is in force.',
+							 max_clients, max_client_conn),
+		   pg_catalog.format('ALTER SYSTEM SET pooler.max_client_conn = %s;', max_clients)
+	FROM all_of_it WHERE max_clients < max_client_conn
+	UNION ALL
+	SELECT CASE WHEN refused > 0::bigint THEN 'critical' ELSE 'warning' END,
+		   'pooler.max_client_conn',
+		   pg_catalog.format('%s of %s clients are connected, and %s were refused so far. A client that is idle costs about 1 kB and a descriptor.',
+							 clients, max_clients, refused),
+		   pg_catalog.format('ALTER SYSTEM SET pooler.max_client_conn = %s;',
+							 least(max_client_conn * 2, 400000))
+	FROM all_of_it WHERE refused > 0::bigint OR clients * 5 > max_clients * 4
+	UNION ALL
+	SELECT 'warning', 'pooler.session_memory',
+		   pg_catalog.format('The sessions of %s clients take %s of %s, more than 80 %%. Clients that would take more than all of it are disconnected.',
+							 clients, pg_catalog.pg_size_pretty(session_bytes),
+							 pg_catalog.pg_size_pretty(session_memory)),
+		   pg_catalog.format('ALTER SYSTEM SET pooler.session_memory = ''%s kB'';', least(session_memory / 512::bigint, 2147483647::bigint))
+	FROM all_of_it WHERE session_bytes * 5::bigint > session_memory * 4::bigint
+	UNION ALL
+	SELECT 'warning', 'pooler.prepared_statements_memory',
+		   pg_catalog.format('Prepared statements take %s of %s, and %s had to make room for others. Clients whose statements do not fit keep their backends.',
+							 pg_catalog.pg_size_pretty(statements_bytes),
+							 pg_catalog.pg_size_pretty(statements_memory), evicted),
+		   pg_catalog.format('ALTER SYSTEM SET pooler.prepared_statements_memory = ''%s kB'';', least(statements_memory / 512::bigint, 2147483647::bigint))
+	FROM all_of_it WHERE evicted > 0::bigint AND statements_bytes * 5::bigint > statements_memory * 4::bigint
+	UNION ALL
+	SELECT 'info', 'pooler.server_lifetime',
+		   CASE WHEN server_lifetime = 0::double precision
+		   THEN 'Backends are never replaced, and what their caches have collected stays in memory.'::text
+		   ELSE pg_catalog.format('Backends are replaced after %s s, and each costs the start of a process.', server_lifetime)
+		   END,
+		   'ALTER SYSTEM SET pooler.server_lifetime = ''1h'';'
+	FROM all_of_it WHERE server_lifetime < 60::double precision
+	UNION ALL
+	SELECT 'info', 'pooler.server_idle_timeout',
+		   pg_catalog.format('%s backends were started for %s transactions, and idle ones are closed after %s s. The start of a backend costs more than most transactions.',
+							 births, transactions, server_idle_timeout),
+		   'ALTER SYSTEM SET pooler.server_idle_timeout = ''10min'';'
+	FROM all_of_it WHERE births >= 100::bigint AND births > transactions / 10::bigint AND
+		server_idle_timeout > 0::double precision AND server_idle_timeout < 600::double precision
+	UNION ALL
+	SELECT 'info', 'pooler.query_wait_timeout',
+		   'Clients wait for a backend without a limit. If one is never free, nobody is told.',
+		   'ALTER SYSTEM SET pooler.query_wait_timeout = ''30s'';'
+	FROM all_of_it WHERE query_wait_timeout = 0::double precision
+	UNION ALL
+	SELECT 'info', 'pooler.max_db_connections',
+		   pg_catalog.format('A pool may have %s backends, but all pools of one database only %s.',
+							 default_pool_size, max_db_connections),
+		   pg_catalog.format('ALTER SYSTEM SET pooler.max_db_connections = %s;', default_pool_size * 2)
+	FROM all_of_it WHERE max_db_connections > 0 AND default_pool_size > max_db_connections;
+END;
+
+CREATE FUNCTION pooler.advice(
+	OUT severity text,
+	OUT what text,
+	OUT why text,
+	OUT statement text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL SAFE
+BEGIN ATOMIC
+	WITH advice AS MATERIALIZED (
+		SELECT * FROM pooler.get_pool_advice()
+		UNION ALL
+		SELECT * FROM pooler.get_server_advice()
+	), all_of_it AS (
+		SELECT * FROM advice
+		UNION ALL
+		SELECT 'ok', 'pooler',
+			   pg_catalog.format('Nothing to be said: %s of %s clients, and %s of %s backends for %s processors and %s connections of the server.',
+								 clients, max_clients, backends, max_backends,
+								 pooler.get_cores(),
+								 pg_catalog.current_setting('max_connections')),
+			   NULL
+		FROM pooler.status WHERE NOT EXISTS (SELECT FROM advice)
+	)
+	SELECT * FROM all_of_it AS a
+	ORDER BY CASE a.severity WHEN 'critical' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END, a.what, a.why;
+END;
+
+COMMENT ON FUNCTION pooler.get_cores() IS
+'Processors that the server may use';
+COMMENT ON FUNCTION pooler.get_pool_advice() IS
+'Advice on single pools; see pooler.advice()';
+COMMENT ON FUNCTION pooler.get_server_advice() IS
+'Advice on all pools together; see pooler.advice()';
+COMMENT ON FUNCTION pooler.advice() IS
+'What to do about sizes and limits: severity (critical: clients suffer; warning: they soon may; info: could be better; ok: nothing to be said), what it is about, why with the numbers, and the statement that changes it, or NULL if none does';
+
+/*
  * Control.  Each has the meaning of the console's command of that name; what
  * it does is no part of the transaction that calls it.
  */
@@ -1130,6 +1408,9 @@ REVOKE ALL ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
 	pooler.get_prepared_statements(), pooler.get_databases() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pooler.import_pgbouncer(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
+	pooler.get_server_advice(), pooler.advice() FROM PUBLIC;
 REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, pooler.stats,
 	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
 	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,
@@ -1140,6 +1421,10 @@ GRANT EXECUTE ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
 	pooler.get_prepared_statements(), pooler.get_databases() TO pg_monitor;
+/* It shows nothing that its caller did not give it, but takes some time. */
+GRANT EXECUTE ON FUNCTION pooler.import_pgbouncer(text, text) TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
+	pooler.get_server_advice(), pooler.advice() TO pg_monitor;
 GRANT SELECT ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, pooler.stats,
 	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
 	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,

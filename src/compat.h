@@ -293,14 +293,17 @@ pooler_auth_file_free(PoolerAuthFile *f)
 
 /*
  * Whether privileges are inherited is said by each grant since 16, by the
- * role that is the member before.
+ * role that is the member before.  So is whether SET ROLE is allowed, which
+ * every grant allowed before.
  */
 #if PG_VERSION_NUM >= 160000
 #define POOLER_INHERIT_IS_PER_GRANT true
 #define pooler_grant_inherits(form) ((form)->inherit_option)
+#define pooler_grant_sets(form) ((form)->set_option)
 #else
 #define POOLER_INHERIT_IS_PER_GRANT false
 #define pooler_grant_inherits(form) ((void) (form), true)
+#define pooler_grant_sets(form) ((void) (form), true)
 #endif
 
 /* log_connections: a bitmask since 18; says something on trust since 17 */

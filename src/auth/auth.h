@@ -119,4 +119,15 @@ pg_noreturn extern void pooler_auth_fail_type(const PoolerAuth *auth,
 extern void pooler_auth_authorize(const char *role, const char *database,
 								  PoolerIdentity *identity);
 
+/*
+ * A role that has logged in is to work as another one: may it?  Then the
+ * identity is that of the other role, of which the same is checked as of one
+ * that logs in, because its backends do.
+ *
+ * Errors: 42501 if the role could not use SET ROLE, and as above.
+ */
+extern void pooler_auth_force_role(const char *role, const char *forced,
+								   const char *database,
+								   PoolerIdentity *identity);
+
 #endif							/* POOLER_AUTH_AUTH_H */

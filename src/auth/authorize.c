@@ -35,6 +35,15 @@ check_database(const char *name, const PoolerDatabase *database)
 				 errdetail("User does not have CONNECT privilege.")));
 }
 
+static void
+find_role(const char *name, PoolerRole *role)
+{
+	if (!pooler_catalog_find_role(name, role, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("role \"%s\" does not exist", name)));
+}
+
 void
 pooler_auth_authorize(const char *role_name, const char *database_name,
 					  PoolerIdentity *identity)
@@ -42,10 +51,7 @@ pooler_auth_authorize(const char *role_name, const char *database_name,
 	PoolerRole	role;
 	PoolerDatabase database;
 
-	if (!pooler_catalog_find_role(role_name, &role, NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("role \"%s\" does not exist", role_name)));
+	find_role(role_name, &role);
 	if (!role.canlogin)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
@@ -63,4 +69,20 @@ pooler_auth_authorize(const char *role_name, const char *database_name,
 	identity->database = database.name;
 	identity->superuser = role.superuser;
 	identity->connect_unknown = database.connect == POOLER_CONNECT_UNKNOWN;
+}
+
+void
+pooler_auth_force_role(const char *role_name, const char *forced_name,
+					   const char *database, PoolerIdentity *identity)
+{
+	PoolerRole	role;
+	PoolerRole	forced;
+
+	find_role(role_name, &role);
+	find_role(forced_name, &forced);
+	if (!pooler_catalog_may_set_role(&role, forced.oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set role \"%s\"", forced_name)));
+	pooler_auth_authorize(forced_name, database, identity);
 }

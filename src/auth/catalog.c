@@ -188,19 +188,41 @@ role_inherits(Oid roleid)
 	return inherits;
 }
 
+typedef enum Membership
+{
+	MEMBERSHIP_ANY,
+	MEMBERSHIP_INHERITS,		/* privileges are had without SET ROLE */
+	MEMBERSHIP_SETS				/* SET ROLE is allowed */
+} Membership;
+
+/* Does a grant count? */
+static bool
+grant_counts(Form_pg_auth_members form, Membership kind)
+{
+	switch (kind)
+	{
+		case MEMBERSHIP_ANY:
+			return true;
+		case MEMBERSHIP_INHERITS:
+			return pooler_grant_inherits(form);
+		case MEMBERSHIP_SETS:
+			return pooler_grant_sets(form);
+	}
+	return false;
+}
+
 /*
  * All roles that roleid is a member of, itself included, directly or through
- * others.  With inherited_only, those whose privileges it has without SET
- * ROLE; then owner is the database's owner, whose members are implicitly
- * members of pg_database_owner there.  The list is both the result and the
- * agenda.
+ * others.  For MEMBERSHIP_INHERITS owner is the database's owner, whose
+ * members are implicitly members of pg_database_owner there.  The list is both
+ * the result and the agenda.
  *
- * This is core's roles_is_member_of(), which can't be used here: for the
- * second purpose it loads rows of pg_authid into a catalog cache.  The cache
- * used here is harmless, pg_auth_members has nothing that could be toasted.
+ * This is core's roles_is_member_of(), which can't be used here: for
+ * privileges it loads rows of pg_authid into a catalog cache.  The cache used
+ * here is harmless, pg_auth_members has nothing that could be toasted.
  */
 static List *
-find_memberships(Oid roleid, bool inherited_only, Oid owner)
+find_memberships(Oid roleid, Membership kind, Oid owner)
 {
 	List	   *roles = list_make1_oid(roleid);
 	ListCell   *cell;
@@ -210,7 +232,7 @@ find_memberships(Oid roleid, bool inherited_only, Oid owner)
 		Oid			member = lfirst_oid(cell);
 		CatCList   *grants;
 
-		if (inherited_only && !POOLER_INHERIT_IS_PER_GRANT &&
+		if (kind == MEMBERSHIP_INHERITS && !POOLER_INHERIT_IS_PER_GRANT &&
 			!role_inherits(member))
 			continue;
 
@@ -221,13 +243,12 @@ find_memberships(Oid roleid, bool inherited_only, Oid owner)
 			Form_pg_auth_members form = (Form_pg_auth_members)
 				GETSTRUCT(&grants->members[i]->tuple);
 
-			if (inherited_only && !pooler_grant_inherits(form))
-				continue;
-			roles = list_append_unique_oid(roles, form->roleid);
+			if (grant_counts(form, kind))
+				roles = list_append_unique_oid(roles, form->roleid);
 		}
 		ReleaseSysCacheList(grants);
 
-		if (inherited_only && member == owner)
+		if (kind == MEMBERSHIP_INHERITS && member == owner)
 			roles = list_append_unique_oid(roles, ROLE_PG_DATABASE_OWNER);
 	}
 	return roles;
@@ -246,8 +267,22 @@ pooler_catalog_is_member(Oid roleid, const char *group)
 	if (!OidIsValid(groupid))
 		return false;
 
-	roles = find_memberships(roleid, false, InvalidOid);
+	roles = find_memberships(roleid, MEMBERSHIP_ANY, InvalidOid);
 	found = list_member_oid(roles, groupid);
+	list_free(roles);
+	return found;
+}
+
+bool
+pooler_catalog_may_set_role(const PoolerRole *role, Oid target)
+{
+	List	   *roles;
+	bool		found;
+
+	if (role->superuser || role->oid == target)
+		return true;
+	roles = find_memberships(role->oid, MEMBERSHIP_SETS, InvalidOid);
+	found = list_member_oid(roles, target);
 	list_free(roles);
 	return found;
 }
@@ -291,7 +326,7 @@ acl_grants_connect(const Acl *acl, Oid roleid, Oid owner)
 			return true;
 	}
 
-	roles = find_memberships(roleid, true, owner);
+	roles = find_memberships(roleid, MEMBERSHIP_INHERITS, owner);
 	for (int i = 0; i < nitems && !granted; i++)
 		granted = (items[i].ai_privs & ACL_CONNECT) != 0 &&
 			list_member_oid(roles, items[i].ai_grantee);
@@ -342,6 +377,19 @@ pooler_catalog_find_database(const char *name, const PoolerRole *role,
 		database->invalid = database_is_invalid_form(form);
 		database->connect = connect_right(&search, role);
 	}
+	row_close(&search);
+	return found;
+}
+
+bool
+pooler_catalog_has_database(const char *name)
+{
+	RowScan		search;
+	bool		found;
+
+	row_open(&search, DatabaseRelationId, DatabaseNameIndexId,
+			 Anum_pg_database_datname, F_NAMEEQ, CStringGetDatum(name));
+	found = HeapTupleIsValid(search.row);
 	row_close(&search);
 	return found;
 }

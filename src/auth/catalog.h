@@ -88,6 +88,14 @@ extern bool pooler_catalog_database_name(Oid dbid, NameData *name);
 extern bool pooler_catalog_is_member(Oid roleid, const char *group);
 
 /*
+ * May a session of the role use SET ROLE with the other one?  As core's
+ * check_role(): since 16 the grants need the SET option.
+ */
+extern bool pooler_catalog_may_set_role(const PoolerRole *role, Oid target);
+
+extern bool pooler_catalog_has_database(const char *name);
+
+/*
  * The database of that name, and whether role may connect to it; false if
  * there is none.
  */

@@ -13,6 +13,7 @@
 #include "auth/report.h"
 #include "common/ip.h"
 #include "compat.h"
+#include "shared/guc.h"
 
 void
 pooler_auth_rule_copy(PoolerAuthRule *rule, const HbaLine *line)
@@ -26,7 +27,7 @@ pooler_auth_rule_copy(PoolerAuthRule *rule, const HbaLine *line)
 void
 pooler_report_authenticated(const PoolerAuthRule *rule, const Port *port)
 {
-	if (!pooler_log_authentication())
+	if (!pooler_logs(pooler_log_connections, pooler_log_authentication()))
 		return;
 
 	/* trust learns nothing about who the client is, hence no "identity" */

@@ -29,6 +29,7 @@
 #include "libpq/hba.h"
 #include "pgstat.h"
 #include "port/pg_bswap.h"
+#include "proto/build.h"
 #include "postmaster/postmaster.h"
 #include "shared/birth_option.h"
 #include "shared/guc.h"
@@ -274,6 +275,33 @@ put_our_key(void)
 	return pooler_me.core->putmessage(PqMsg_BackendKeyData, (char *) body, sizeof(body));
 }
 
+/* As the pooler tells those that it logs in itself. */
+static void
+put_login_notice(void)
+{
+	size_t		size = strlen(pooler_login_notify_message) + 64;
+	PoolerWriter w;
+
+	if (pooler_login_notify_message[0] == '\0')
+		return;
+	w = pooler_writer(palloc(size), size);
+	pooler_build_notice(&w, pooler_login_notify_message);
+	(void) pooler_me.core->putmessage('N', (char *) w.buf + POOLER_FRAME_HEADER,
+									  w.len - POOLER_FRAME_HEADER);
+	pfree(w.buf);
+}
+
+/*
+ * A client that core has only authenticated here, because it goes to the pool
+ * of another role, hears the rest from the pooler.
+ */
+static bool
+is_told_by_pooler(char type)
+{
+	return !begun && pooler_me.shared->only_login &&
+		(type == PqMsg_ParameterStatus || type == PqMsg_BackendKeyData);
+}
+
 static void
 see_ready_for_query(char status)
 {
@@ -285,6 +313,8 @@ see_ready_for_query(char status)
 	{
 		begun = true;
 		pooler_wait_begin();
+		if (shared->delegated && !shared->only_login)
+			put_login_notice();
 	}
 	pooler_reported_catch_up();
 	pooler_unnamed_see_ready();
@@ -373,6 +403,8 @@ pool_putmessage(char type, const char *s, size_t len)
 			after_flush = FLUSH_THEN_WAIT;
 		return 0;
 	}
+	if (is_told_by_pooler(type))
+		return 0;
 	see_batch(type);
 	switch (type)
 	{
@@ -397,6 +429,8 @@ pool_putmessage(char type, const char *s, size_t len)
 			return pooler_notify_put(s, len);
 		case PqMsg_ReadyForQuery:
 			see_ready_for_query(s[0]);
+			if (pooler_me.shared->only_login)
+				return 0;		/* it serves nobody */
 			break;
 		default:
 			see_message(type);

@@ -71,13 +71,19 @@ reword(ErrorData *edata)
 		PoolerEndReason reason = pg_atomic_read_u32(&pooler_me.shared->end_reason);
 
 		if (reason != POOLER_END_NONE && reason != POOLER_END_SHUTDOWN)
+		{
 			say(edata, pooler_end_words(reason));
+			edata->output_to_server = pooler_end_logged(reason);
+		}
 		if (reason == POOLER_END_PIN_TIMEOUT)
 			edata->detail = psprintf(_("The session keeps the backend because of %s; pooler.pin_timeout has passed."),
 									 pooler_pin_words(pg_atomic_read_u32(&pooler_me.shared->pin)));
 	}
 	else if (canceled_by_us(edata))
+	{
 		say(edata, pooler_end_words(POOLER_END_QUERY_TIMEOUT));
+		edata->output_to_server = pooler_end_logged(POOLER_END_QUERY_TIMEOUT);
+	}
 	if (prev_emit_log_hook)
 		prev_emit_log_hook(edata);
 }

@@ -1154,7 +1154,19 @@ report_overrides(void)
 				overrides->given |= 1U << i;
 				overrides->value[i] = pooler_pool_setting_here(i);
 				break;
+			case PGC_S_DEFAULT:
+			case PGC_S_DYNAMIC_DEFAULT:
+			case PGC_S_ENV_VAR:
+			case PGC_S_FILE:
+			case PGC_S_ARGV:
+				break;
 			default:
+
+				/*
+				 * A superuser's own, given at login: no matter of the pool,
+				 * whose value is to be had by another backend only.
+				 */
+				overrides->partial = true;
 				break;
 		}
 	}
@@ -1212,6 +1224,8 @@ pooler_wait_begin(void)
 	pooler_tally_begin();
 	idle_session_timeout = pooler_find_setting("idle_session_timeout");
 	shared->idle_session_timeout = own_idle_session_timeout();
+	if (idle_session_timeout->source > PGC_S_DATABASE_USER)
+		shared->overrides.partial = true;
 	on_shmem_exit(on_exit_report, (Datum) 0);
 	pooler_ending_begin();
 	pooler_notify_begin();

@@ -184,6 +184,30 @@ pooler_build_error(PoolerWriter *w, const PoolerErrorFields *fields)
 }
 
 void
+pooler_build_notice(PoolerWriter *w, const char *text)
+{
+	size_t		at = begin_message(w, 'N');
+
+	put_field(w, 'S', "NOTICE");
+	put_field(w, 'V', "NOTICE");
+	put_field(w, 'C', "00000");
+	put_byte(w, 'M');
+	for (; *text; text++)
+	{
+		if (text[0] == '\\' && text[1] == 'n')
+		{
+			put_byte(w, '\n');
+			text++;
+		}
+		else
+			put_byte(w, *text);
+	}
+	put_byte(w, '\0');
+	put_byte(w, '\0');
+	end_message(w, at);
+}
+
+void
 pooler_build_error_v2(PoolerWriter *w, const PoolerErrorFields *fields)
 {
 	put_byte(w, 'E');

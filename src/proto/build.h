@@ -54,6 +54,12 @@ extern void pooler_build_report(PoolerWriter *w, char type,
 								const PoolerErrorFields *fields);
 
 /*
+ * NoticeResponse with this text, in which \n (a backslash and an n) stands for
+ * the end of a line.
+ */
+extern void pooler_build_notice(PoolerWriter *w, const char *text);
+
+/*
  * ErrorResponse for a client that asked for a version older than 3.0 (but not for
  * 0.0, which core answers in the new way): such a client understands only
  * "severity:  message", and only to tell it about its version.

@@ -14,6 +14,8 @@
 
 #include "c.h"
 
+#include "shared/guc.h"
+
 typedef enum PoolerEndReason
 {
 	POOLER_END_NONE = 0,
@@ -42,5 +44,16 @@ typedef struct PoolerEndWords
 
 /* NULL for POOLER_END_NONE. */
 extern const PoolerEndWords *pooler_end_words(PoolerEndReason reason);
+
+/*
+ * Is it to be logged?  pooler.log_pooler_errors is for what core has no words
+ * for.
+ */
+static inline bool
+pooler_end_logged(PoolerEndReason reason)
+{
+	return pooler_log_pooler_errors || reason == POOLER_END_SHUTDOWN ||
+		reason == POOLER_END_IDLE_SESSION_TIMEOUT;
+}
 
 #endif							/* POOLER_ENDING_H */

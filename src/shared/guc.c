@@ -4,7 +4,8 @@
  *	  Definitions and checks of the settings.
  *
  * Runs in: the postmaster at start (definitions) and every process (checks).
- * No role can lift its own limits: all settings are the server's own.
+ * No role can lift its own limits: only superusers can change a setting for a
+ * role or a database, and a session can change none for its pool.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,6 +13,7 @@
 
 #include "postmaster/postmaster.h"
 #include "shared/guc.h"
+#include "shared/lists.h"
 #include "shared/shmem.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -54,6 +56,9 @@ int			pooler_tcp_keepcnt;
 int			pooler_tcp_keepidle;
 int			pooler_tcp_keepintvl;
 int			pooler_tcp_user_timeout;
+int			pooler_tcp_socket_buffer;
+bool		pooler_tcp_defer_accept;
+int			pooler_listen_backlog;
 
 /* the server-wide values of what a pool may have of its own */
 static int	default_pool_size;
@@ -97,6 +102,7 @@ static const PoolSettingPlace pool_settings[POOLER_NPOOL_SETTINGS] = {
 	[POOLER_CLIENT_IDLE_TIMEOUT] = {"pooler.client_idle_timeout", .seconds = &client_idle_timeout},
 	[POOLER_IDLE_TRANSACTION_TIMEOUT] = {"pooler.idle_transaction_timeout", .seconds = &idle_transaction_timeout},
 	[POOLER_TRANSACTION_TIMEOUT] = {"pooler.transaction_timeout", .seconds = &transaction_timeout},
+	[POOLER_PIN_TIMEOUT] = {"pooler.pin_timeout", .seconds = &pooler_pin_timeout},
 };
 
 const char *
@@ -127,87 +133,6 @@ pooler_login_backends(void)
 	return Max(2, (MaxConnections - pooler_max_backends_in_force()) / 2);
 }
 
-/*
- * One "database/role" item: the slash that counts is the first one outside
- * double quotes, and either part may be quoted as an identifier.
- */
-static bool
-parse_prefork_item(char *item, PoolerPreforkItem *result)
-{
-	char	   *slash = NULL;
-	bool		quoted = false;
-	List	   *part;
-
-	for (char *p = item; *p && slash == NULL; p++)
-	{
-		if (*p == '"')
-			quoted = !quoted;
-		else if (*p == '/' && !quoted)
-			slash = p;
-	}
-	if (slash == NULL || slash == item || slash[1] == '\0')
-		return false;
-	if (slash[1] != '"' && strchr(slash + 1, '/') != NULL)
-		return false;			/* a name with a slash has to be quoted */
-	*slash = '\0';
-	if (!SplitIdentifierString(item, ',', &part) || list_length(part) != 1)
-		return false;
-	result->database = linitial(part);
-	if (!SplitIdentifierString(slash + 1, ',', &part) || list_length(part) != 1)
-		return false;
-	result->role = linitial(part);
-	return true;
-}
-
-/*
- * Cuts the list at commas outside double quotes, in place.  *rest is NULL after
- * the last item; what is between two commas, or behind the last, is an item
- * even if it is empty.
- */
-static char *
-next_prefork_item(char **rest)
-{
-	char	   *start = *rest;
-	bool		quoted = false;
-	char	   *p;
-
-	if (start == NULL)
-		return NULL;
-	while (isspace((unsigned char) *start))
-		start++;
-	for (p = start; *p && (quoted || *p != ','); p++)
-	{
-		if (*p == '"')
-			quoted = !quoted;
-	}
-	*rest = *p ? p + 1 : NULL;
-	while (p > start && isspace((unsigned char) p[-1]))
-		p--;
-	*p = '\0';
-	return start;
-}
-
-bool
-pooler_parse_prefork(const char *value, struct List **items)
-{
-	char	   *rest = pstrdup(value ? value : "");
-	char	   *item;
-	List	   *result = NIL;
-
-	if (strspn(rest, " \t\n\r") == strlen(rest))
-		rest = NULL;			/* an empty list */
-	while ((item = next_prefork_item(&rest)) != NULL)
-	{
-		PoolerPreforkItem *parsed = palloc(sizeof(PoolerPreforkItem));
-
-		if (!parse_prefork_item(item, parsed))
-			return false;
-		result = lappend(result, parsed);
-	}
-	*items = result;
-	return true;
-}
-
 static bool
 check_prefork(char **newval, void **extra, GucSource source)
 {
@@ -217,6 +142,30 @@ check_prefork(char **newval, void **extra, GucSource source)
 		return true;
 	GUC_check_errdetail("Each item must be a database and a role, separated by a slash.");
 	GUC_check_errhint("For example: pooler.prefork = 'app/app_user, \"Shop\"/reader'.");
+	return false;
+}
+
+static bool
+check_aliases(char **newval, void **extra, GucSource source)
+{
+	List	   *aliases;
+	const char *name = NULL;
+
+	switch (pooler_parse_aliases(*newval, &aliases, &name))
+	{
+		case POOLER_ALIASES_OK:
+			return true;
+		case POOLER_ALIASES_SYNTAX:
+			GUC_check_errdetail("Each item must be an alias, an equals sign, a database, and perhaps a role.");
+			break;
+		case POOLER_ALIASES_DUPLICATE:
+			GUC_check_errdetail("The alias \"%s\" is given twice.", name);
+			break;
+		case POOLER_ALIASES_CONSOLE:
+			GUC_check_errdetail("\"%s\" is the name of the console.", name);
+			break;
+	}
+	GUC_check_errhint("For example: pooler.aliases = 'app = app_v2, \"Reports\" = app_v2 reader'.");
 	return false;
 }
 
@@ -298,6 +247,14 @@ static const PoolerIntSetting int_settings[] = {
 		.short_desc = "TCP port and Unix socket number the pooler listens on.",
 		.variable = &pooler_port,
 		.boot = 6432, .min = 1, .max = 65535,
+		.context = PGC_POSTMASTER
+	},
+	{
+		.name = "pooler.listen_backlog",
+		.short_desc = "Number of connections that may wait to be accepted, for each address.",
+		.long_desc = "The kernel cuts it to net.core.somaxconn.",
+		.variable = &pooler_listen_backlog,
+		.boot = 4096, .min = 1, .max = INT_MAX,
 		.context = PGC_POSTMASTER
 	},
 	{
@@ -424,6 +381,14 @@ static const PoolerIntSetting int_settings[] = {
 		.variable = &pooler_tcp_user_timeout,
 		.boot = 0, .min = 0, .max = INT_MAX,
 		.context = PGC_SIGHUP, .flags = GUC_UNIT_MS
+	},
+	{
+		.name = "pooler.tcp_socket_buffer",
+		.short_desc = "Size of the kernel's buffers of a client's TCP connection.",
+		.long_desc = "0 means that the kernel decides.",
+		.variable = &pooler_tcp_socket_buffer,
+		.boot = 0, .min = 0, .max = INT_MAX / 2,
+		.context = PGC_SIGHUP, .flags = GUC_UNIT_BYTE
 	},
 };
 
@@ -647,6 +612,10 @@ define_bool_settings(void)
 							 "Has TCP find out whether clients are still there.",
 							 NULL, &pooler_tcp_keepalive, true,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pooler.tcp_defer_accept",
+							 "Leaves a TCP connection to the kernel until the client has sent something.",
+							 NULL, &pooler_tcp_defer_accept, false,
+							 PGC_POSTMASTER, 0, NULL, NULL, NULL);
 }
 
 static void
@@ -714,7 +683,7 @@ define_string_settings(void)
 							    /* bootValue = */ "",
 							   PGC_SIGHUP,
 							    /* flags = */ 0,
-							   NULL, NULL, NULL);
+							   check_aliases, NULL, NULL);
 	DefineCustomStringVariable("pooler.ignore_startup_parameters",
 							   "Startup parameters of clients that are accepted and have no effect.",
 							   NULL,

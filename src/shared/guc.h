@@ -21,7 +21,7 @@ extern char *pooler_unix_socket_directories;	/* NULL: the server's */
 /* limits */
 extern int	pooler_max_client_conn;
 extern int	pooler_max_backends;	/* 0: four fifths of max_connections */
-extern char *pooler_prefork;
+extern char *pooler_prefork;	/* see lists.h */
 
 /*
  * What a pool may have of its own, by ALTER ROLE or ALTER DATABASE ... SET.
@@ -47,6 +47,7 @@ typedef enum PoolerPoolSetting
 	POOLER_CLIENT_IDLE_TIMEOUT,
 	POOLER_IDLE_TRANSACTION_TIMEOUT,
 	POOLER_TRANSACTION_TIMEOUT,
+	POOLER_PIN_TIMEOUT,
 	POOLER_NPOOL_SETTINGS
 } PoolerPoolSetting;
 
@@ -54,6 +55,7 @@ typedef enum PoolerPoolSetting
 typedef struct PoolerOverrides
 {
 	uint32		given;			/* a bit for each setting */
+	bool		partial;		/* something else hides some of them */
 	double		value[POOLER_NPOOL_SETTINGS];
 } PoolerOverrides;
 
@@ -92,7 +94,8 @@ typedef enum PoolerPoolMode
 
 extern int	pooler_pool_mode;	/* a PoolerPoolMode */
 extern int	pooler_pin_limit;	/* percent of a pool */
-extern double pooler_pin_timeout;	/* seconds, 0 = none */
+extern double pooler_pin_timeout;	/* seconds, 0 = none; in the pooler: ask
+									 * pooler_pool_ms() */
 
 /* memory: kB */
 extern int	pooler_session_memory;
@@ -110,7 +113,7 @@ extern double pooler_stats_period;
 
 /* who and what */
 extern char *pooler_admin_roles;	/* list of names */
-extern char *pooler_aliases;
+extern char *pooler_aliases;	/* see lists.h */
 extern char *pooler_ignore_startup_parameters;	/* list of names */
 extern char *pooler_login_notify_message;
 
@@ -124,8 +127,15 @@ typedef enum PoolerLogChoice
 
 extern int	pooler_log_connections; /* a PoolerLogChoice */
 extern int	pooler_log_disconnections;
-extern bool pooler_log_pooler_errors;
+extern bool pooler_log_pooler_errors;	/* those that core has not */
 extern bool pooler_log_stats;
+
+/* Is it logged, if this is what the server's own setting says? */
+static inline bool
+pooler_logs(int choice, bool server)
+{
+	return choice == POOLER_LOG_SERVER ? server : choice == POOLER_LOG_ON;
+}
 
 /* TCP; 0: the server's setting */
 extern bool pooler_tcp_keepalive;
@@ -133,6 +143,9 @@ extern int	pooler_tcp_keepcnt;
 extern int	pooler_tcp_keepidle;
 extern int	pooler_tcp_keepintvl;
 extern int	pooler_tcp_user_timeout;
+extern int	pooler_tcp_socket_buffer;	/* bytes; 0: the system's */
+extern bool pooler_tcp_defer_accept;
+extern int	pooler_listen_backlog;
 
 /* pooler.max_backends, or what 0 stands for */
 extern int	pooler_max_backends_in_force(void);
@@ -142,20 +155,6 @@ extern int	pooler_max_backends_in_force(void);
  * which have to succeed also when the pools are full.
  */
 extern int	pooler_login_backends(void);
-
-/*
- * Splits pooler.prefork into (database, role) pairs, in the memory context of
- * the caller; NIL if it is empty.  A check hook has refused what can't be
- * split.
- */
-typedef struct PoolerPreforkItem
-{
-	char	   *database;
-	char	   *role;
-} PoolerPreforkItem;
-
-struct List;
-extern bool pooler_parse_prefork(const char *value, struct List **items);
 
 /* Defines the settings; from _PG_init while the server starts. */
 extern void pooler_guc_init(void);

@@ -95,8 +95,11 @@ typedef struct PoolerClient
 	char		host[NI_MAXHOST > 64 ? 64 : NI_MAXHOST];	/* numeric */
 	char		port[8];
 	char		application_name[POOLER_APPNAME_LEN];
-	char		role[NAMEDATALEN];
+	char		role[NAMEDATALEN];	/* of its pool */
 	char		database[NAMEDATALEN];
+	char		login_role[NAMEDATALEN];	/* that was authenticated */
+	char		alias[NAMEDATALEN]; /* by which it called the database; empty
+									 * if by its name */
 
 	/* written by the owner; freed by the worker when the client leaves */
 	uint64		session;		/* dsa_pointer, or 0 */
@@ -141,6 +144,8 @@ typedef struct PoolerBackend
 								 * if this one has to go */
 	uint8		token[POOLER_TOKEN_LEN];
 	bool		delegated;		/* core logs in a client on it */
+	bool		only_login;		/* which then goes to another pool, and is
+								 * told by the pooler what it is told */
 	int32		login_client;	/* that client, -1 */
 
 	/* backend, once, before its first ReadyForQuery */

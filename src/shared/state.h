@@ -42,6 +42,9 @@
  *	  |      ^--------------------------------------------------------+
  *	  +---- IDLE, QUEUED (the pooler closes), BACKEND(b) (b has died)
  *
+ * From BACKEND(b) back to LOGIN goes a client that b has only authenticated,
+ * because its alias names another role.
+ *
  * Only the owner reads, writes or reports an error on the socket: the pooler
  * in LOGIN, IDLE and QUEUED, nobody in CLAIMED, backend b in BACKEND(b).
  */
@@ -58,7 +61,7 @@ typedef enum PoolerClientState
 								 * BACKEND, QUEUED */
 	POOLER_CLIENT_BACKEND		/* attached to (or taken by) a backend; next:
 								 * IDLE, QUEUED (nothing read and the backend
-								 * died), FREE */
+								 * died), LOGIN (was only authenticated), FREE */
 } PoolerClientState;
 
 /*

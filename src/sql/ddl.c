@@ -171,7 +171,8 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
 		return;
 	pooler_evict_end();
 	if (defaults_changed && event == XACT_EVENT_COMMIT)

@@ -338,6 +338,8 @@ copy_client(const PoolerClient *client, PoolerClientState state,
 				sizeof(snap->application_name));
 	copy_string(snap->role, client->role, sizeof(snap->role));
 	copy_string(snap->database, client->database, sizeof(snap->database));
+	copy_string(snap->login_role, client->login_role, sizeof(snap->login_role));
+	copy_string(snap->alias, client->alias, sizeof(snap->alias));
 }
 
 static Look

@@ -57,6 +57,8 @@ typedef struct PoolerClientSnapshot
 	char		application_name[POOLER_APPNAME_LEN];
 	char		role[NAMEDATALEN];
 	char		database[NAMEDATALEN];
+	char		login_role[NAMEDATALEN];
+	char		alias[NAMEDATALEN];
 } PoolerClientSnapshot;
 
 typedef struct PoolerBackendSnapshot

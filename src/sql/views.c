@@ -108,6 +108,8 @@ client_row(PoolerRow *row, int32 slot, const PoolerClientSnapshot *snap,
 	add_pin(row, snap->pin, snap->pinned_since);
 	add_bytes(row, snap, snap->bytes_received);
 	add_bytes(row, snap, snap->bytes_sent);
+	pooler_row_name(row, snap->login_role);
+	pooler_row_name(row, snap->alias);
 }
 
 Datum

@@ -230,6 +230,18 @@ pooler_backend_welcome(int backend)
 	send_frame(backend, &frame, NULL, pooler_worker.epoll_fd);
 }
 
+/* Core has authenticated a client that goes to another pool than its backend's. */
+static void
+delegated_login_only(int backend)
+{
+	int			client = pooler_worker_backends[backend].birth->client;
+
+	pooler_birth_free(backend);
+	pooler_backends[backend].login_client = -1;
+	pooler_backend_exit(backend, POOLER_ENDED_UNNEEDED);
+	pooler_login_delegated_go_on(client);
+}
+
 /* Core has logged a client in: its backend joins the pool if there is room. */
 static void
 delegated_login_done(int backend, const char *settings, size_t len)
@@ -238,7 +250,9 @@ delegated_login_done(int backend, const char *settings, size_t len)
 	PoolerBackend *b = &pooler_backends[backend];
 	WorkerBirth *birth = wb->birth;
 	int			client = birth->client;
+	PoolerErrorFields error = {0};
 	bool		has_settings = birth->has_settings;
+	uint32		defaults_gen = birth->defaults_gen;
 	int			pool;
 
 	pooler_login_delegated_done(client, b->dbid, b->roleid, settings, len);
@@ -252,11 +266,18 @@ delegated_login_done(int backend, const char *settings, size_t len)
 	wb->born = true;
 	pooler_pool_counters(&pooler_pools[pool])->births++;
 	pooler_pool_counters(&pooler_pools[pool])->births_delegated++;
-	pooler_pool_learn(pool, backend, has_settings);
+	pooler_pool_learn(pool, backend, defaults_gen);
 	dlist_push_tail(&pooler_worker_pools[pool].backends, &wb->pool_node);
 
 	pooler_client_set_state(client, POOLER_CLIENT_IDLE, 0);
-	pooler_client_arm(client);
+	if (pooler_limits_refuse_client(pool, 0, &error))
+	{
+		/* core has let him in, and does not know these limits */
+		pooler_shared->counters.refused++;
+		pooler_client_refuse(client, &error);
+	}
+	else
+		pooler_client_arm(client);
 	if (!has_settings && pooler_pool_has_room(pool) &&
 		(pooler_pools[pool].flags & POOLER_POOL_PAUSED) == 0)
 		pooler_backend_welcome(backend);
@@ -312,7 +333,11 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 			client_needed(backend, frame);
 			break;
 		case POOLER_CONTROL_LOGGED_IN:
-			if (pooler_worker_backends[backend].birth != NULL)
+			if (pooler_worker_backends[backend].birth == NULL)
+				break;
+			if (pooler_backends[backend].only_login)
+				delegated_login_only(backend);
+			else
 				delegated_login_done(backend, payload, frame->payload);
 			break;
 		case POOLER_CONTROL_CANCELLED:

@@ -188,6 +188,7 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	b->pool = pool;
 	b->drain_gen = pool >= 0 ? pg_atomic_read_u32(&pooler_pools[pool].drain_gen) : 0;
 	b->delegated = kind == WORKER_BIRTH_DELEGATED;
+	b->only_login = b->delegated && pooler_login_wants_other_role(client);
 	b->login_client = client;
 	b->pid = 0;
 	b->dbid = b->roleid = InvalidOid;
@@ -267,6 +268,8 @@ pooler_birth_start(WorkerBirthKind kind, int pool, const char *database,
 	birth->backend = slot;
 	birth->pool = pool;
 	birth->client = client;
+	birth->defaults_gen = pooler_worker.defaults_gen;
+	birth->unsure = pool >= 0 && !pooler_pool_known(pool);
 	birth->client_gen = client >= 0 ? pooler_client_gen(&pooler_clients[client]) : 0;
 	birth->has_settings = settings_len > 0 &&
 		(pool < 0 || pooler_pools[pool].owner == POOLER_NO_OWNER);
@@ -387,10 +390,10 @@ ready(int backend)
 	pooler_pool_counters(pool)->births++;
 	if (birth->kind == WORKER_BIRTH_PROBE)
 		pooler_pool_counters(pool)->births_probe++;
-	pooler_pool_learn(birth->pool, backend, birth->has_settings);
+	pooler_pool_learn(birth->pool, backend, birth->defaults_gen);
 	if (birth->key != NULL)
 		pooler_login_parameters_known(birth);
-	if (birth->kind == WORKER_BIRTH_PROBE)
+	if (birth->kind == WORKER_BIRTH_PROBE || birth->unsure)
 		fits = fits && pooler_pool_has_room(birth->pool);
 	pooler_birth_free(backend);
 	if (fits)

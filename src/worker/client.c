@@ -133,6 +133,16 @@ pooler_client_set_state(int slot, PoolerClientState state, uint32 backend)
  *---------------------------------------------------------------------------
  */
 
+/* Ours, else the server's, else (0) the system's. */
+static void
+set_tcp_option(int fd, int option, int own, int server)
+{
+	int			value = own > 0 ? own : server;
+
+	if (value > 0)
+		(void) setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value));
+}
+
 /* What core does to a new connection (pq_init, StreamConnection). */
 static void
 set_tcp_options(int fd)
@@ -140,23 +150,21 @@ set_tcp_options(int fd)
 	int			on = 1;
 
 	(void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	if (tcp_keepalives_idle > 0)
-		(void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &tcp_keepalives_idle,
-						  sizeof(int));
-	if (tcp_keepalives_interval > 0)
-		(void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL,
-						  &tcp_keepalives_interval, sizeof(int));
-	if (tcp_keepalives_count > 0)
-		(void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tcp_keepalives_count,
-						  sizeof(int));
-	if (tcp_user_timeout > 0)
+	set_tcp_option(fd, TCP_USER_TIMEOUT, pooler_tcp_user_timeout, tcp_user_timeout);
+	if (pooler_tcp_socket_buffer > 0)
 	{
-		unsigned int timeout = tcp_user_timeout;
+		/* the first message is peeked at in the kernel's buffer */
+		int			size = Max(pooler_tcp_socket_buffer, 2 * WHOLE_LIMIT);
 
-		(void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout,
-						  sizeof(timeout));
+		(void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+		(void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	}
+	if (!pooler_tcp_keepalive)
+		return;
+	(void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	set_tcp_option(fd, TCP_KEEPIDLE, pooler_tcp_keepidle, tcp_keepalives_idle);
+	set_tcp_option(fd, TCP_KEEPINTVL, pooler_tcp_keepintvl, tcp_keepalives_interval);
+	set_tcp_option(fd, TCP_KEEPCNT, pooler_tcp_keepcnt, tcp_keepalives_count);
 }
 
 static void
@@ -178,6 +186,7 @@ fill_slot(int slot, int fd, const SockAddr *raddr)
 	client->id = ++pooler_shared->next_client_id;
 	client->connected_at = pooler_worker.now;
 	client->application_name[0] = client->role[0] = client->database[0] = '\0';
+	client->login_role[0] = client->alias[0] = '\0';
 	client->transactions = 0;
 	client->bytes_received = client->bytes_sent = 0;
 	client->idle_session_timeout = POOLER_SERVERS_OWN;
@@ -265,14 +274,14 @@ log_disconnection(int slot, const char *reason)
 	long		secs;
 	int			usecs;
 
-	if (!Log_disconnections)
+	if (!pooler_logs(pooler_log_disconnections, Log_disconnections))
 		return;
 	TimestampDifference(client->connected_at, GetCurrentTimestamp(), &secs, &usecs);
 	pooler_client_log_begin(slot);
 	ereport(LOG,
 			(errmsg("disconnection: session time: %ld:%02ld:%02ld.%03d user=%s database=%s host=%s%s%s",
 					secs / 3600, secs / 60 % 60, secs % 60, usecs / 1000,
-					client->role, client->database, client->host,
+					client->login_role, client->database, client->host,
 					client->port[0] ? " port=" : "", client->port),
 			 reason ? errdetail_internal("%s", reason) : 0));
 	pooler_client_log_end();
@@ -319,6 +328,8 @@ forget_identity(PoolerClient *client)
 	explicit_bzero(client->application_name, sizeof(client->application_name));
 	explicit_bzero(client->role, sizeof(client->role));
 	explicit_bzero(client->database, sizeof(client->database));
+	explicit_bzero(client->login_role, sizeof(client->login_role));
+	explicit_bzero(client->alias, sizeof(client->alias));
 	explicit_bzero(&client->cancel_key, sizeof(client->cancel_key));
 }
 
@@ -393,6 +404,22 @@ pooler_client_close(int slot, const PoolerErrorFields *error,
 			w.len = 0;
 	}
 	pooler_client_close_raw(slot, buf, w.len, reason);
+}
+
+void
+pooler_client_refuse(int slot, const PoolerErrorFields *error)
+{
+	const char *state = error->sqlstate;
+
+	pooler_client_log_begin(slot);
+	pooler_log_error_as_fatal(true);
+	ereport(LOG,
+			(errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
+			 errmsg_internal("%s", error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0));
+	pooler_log_error_as_fatal(false);
+	pooler_client_log_end();
+	pooler_client_close(slot, error, NULL);
 }
 
 static const PoolerErrorFields shutdown_error = {

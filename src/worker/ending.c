@@ -43,9 +43,10 @@ pooler_client_close_for(int slot, PoolerEndReason reason)
 	error.message = _(words->message);
 	error.detail = words->detail ? _(words->detail) : NULL;
 	pooler_client_log_begin(slot);
-	ereport(LOG,
-			(errmsg_internal("%s", error.message),
-			 error.detail ? errdetail_internal("%s", error.detail) : 0));
+	if (pooler_end_logged(reason))
+		ereport(LOG,
+				(errmsg_internal("%s", error.message),
+				 error.detail ? errdetail_internal("%s", error.detail) : 0));
 	pooler_client_log_end();
 	pooler_client_close(slot, &error, words->name);
 }

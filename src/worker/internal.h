@@ -67,6 +67,8 @@ typedef struct WorkerState
 								 * that ends clients */
 	bool		closed;			/* SHUTDOWN: the port is closed for good */
 	PoolerShutdownMode shutdown_mode;	/* if so */
+	uint32		defaults_gen;	/* PoolerShared.defaults_gen, as far as
+								 * followed */
 } WorkerState;
 
 extern WorkerState pooler_worker;
@@ -76,6 +78,12 @@ extern bool pooler_worker_watch(int op, int fd, uint32 events, uint64 data);
 
 /* Asks the loop for a tick as soon as this many milliseconds have passed. */
 extern void pooler_worker_tick_within(int ms);
+
+/*
+ * Follows ALTER ROLE and ALTER DATABASE ... SET.  Called by the loop, and by
+ * whoever must not miss one that has just been committed.
+ */
+extern void pooler_worker_see_defaults(void);
 
 /*---------------------------------------------------------------------------
  * listener.c: listening sockets
@@ -143,6 +151,9 @@ extern void pooler_client_slot_recovered(int slot);
 extern void pooler_client_close(int slot, const PoolerErrorFields *error,
 								const char *reason);
 
+/* The same, and logged as FATAL: who was let in can't stay. */
+extern void pooler_client_refuse(int slot, const PoolerErrorFields *error);
+
 /* The same with a ready-made message. */
 extern void pooler_client_close_raw(int slot, const void *message, size_t len,
 									const char *reason);
@@ -197,6 +208,12 @@ extern void pooler_login_handed_over(int slot, int backend);
 extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 										const char *settings, size_t len);
 
+/* Is core to authenticate it only, since it works as another role? */
+extern bool pooler_login_wants_other_role(int slot);
+
+/* Core has done so; the client is the pooler's again.  It may be gone after. */
+extern void pooler_login_delegated_go_on(int slot);
+
 /* A client that counted against max_client_conn has gone. */
 extern void pooler_login_uncount(void);
 
@@ -214,7 +231,8 @@ typedef struct WorkerPool
 	TimestampTz resumed_at;		/* after the last PAUSE; who has waited for
 								 * longer was not let down before */
 	bool		prefork;		/* named in pooler.prefork */
-	bool		learnt;			/* PoolerPool.overrides are up to date */
+	bool		told;			/* a backend has told PoolerPool.overrides */
+	bool		learnt;			/* and they are complete */
 	TimestampTz unused_since;	/* without clients and backends; 0: it is not */
 } WorkerPool;
 
@@ -228,10 +246,13 @@ extern int	pooler_pool_find(Oid dbid, Oid roleid, const char *database,
 extern void pooler_pool_client_left(int pool);
 
 /*
- * A backend that was born for this pool, perhaps with a client's settings, has
- * told what the pool has of its own.
+ * A backend that was born for this pool, when defaults_gen was this, has told
+ * what the pool has of its own.
  */
-extern void pooler_pool_learn(int pool, int backend, bool has_settings);
+extern void pooler_pool_learn(int pool, int backend, uint32 defaults_gen);
+
+/* Is that known, since the last ALTER ROLE or ALTER DATABASE? */
+extern bool pooler_pool_known(int pool);
 
 /* Starts backends for those who wait, or makes room for them elsewhere. */
 extern void pooler_pool_grow(int pool);
@@ -277,6 +298,53 @@ extern void pooler_pool_drain(int pool);
 /* Sends all backends away as soon as nobody waits for them. */
 extern void pooler_pool_drain_all(void);
 
+/* Slots below this have been used. */
+extern int	pooler_pool_used(void);
+
+/*
+ * Backends of the pool that have not been told to go.  One that is born to
+ * answer a login's question stays only if there is room: it must not push out
+ * another.
+ */
+extern int	pooler_pool_staying(int pool);
+
+/* Does it wait for a backend that nothing but lack of room denies it? */
+extern bool pooler_pool_wants(int pool);
+
+/* Its backend that has been idle longest and since when, or -1. */
+extern int	pooler_pool_longest_idle(int pool, TimestampTz *since);
+
+/* Ends a backend if it is idle. */
+extern void pooler_pool_retire(int backend, PoolerBackendEnd why);
+
+/* Whichever backend of the pool ends its transaction first goes. */
+extern void pooler_pool_ask_one_to_go(int pool);
+
+/*---------------------------------------------------------------------------
+ * limits.c: limits that pools share
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * May this pool have one backend more, as far as its database, its role and
+ * all pools together are concerned?  If not, and it is needed, another pool
+ * has to give one up.
+ */
+extern bool pooler_limits_room(int pool, bool needed);
+
+/* Are these limits kept, with a backend that is counted already? */
+extern bool pooler_limits_kept(int pool);
+
+/* Sends backends away that are too many since a limit was lowered. */
+extern void pooler_limits_shed(int pool);
+
+/*
+ * Are the clients of the pool's database or role too many, with so many more?
+ * Then the error says which; its strings are in the current context.
+ */
+extern bool pooler_limits_refuse_client(int pool, int more,
+										PoolerErrorFields *error);
+
 /*---------------------------------------------------------------------------
  * birth.c: how a backend is made
  *---------------------------------------------------------------------------
@@ -301,6 +369,9 @@ struct WorkerBirth
 	bool		has_settings;	/* it was given startup settings: it can't
 								 * serve anybody else */
 	bool		client_sent;	/* delegated: socket handed over */
+	uint32		defaults_gen;	/* when it began */
+	bool		unsure;			/* then it was not known whether the pool may
+								 * have it */
 	StringInfoData in;			/* what it has sent so far */
 	StringInfoData parameters;	/* its ParameterStatus messages */
 	MemoryContext cxt;
@@ -487,7 +558,15 @@ extern void pooler_stall_check(int pool);
 extern void pooler_stall_check_pins(void);
 
 /*---------------------------------------------------------------------------
- * report.c: severity of logged errors
+ * quit.c: immediate shutdown, or the crash of another process
+ *---------------------------------------------------------------------------
+ */
+
+/* From now on clients are told; needs the table of clients. */
+extern void pooler_quit_startup(void);
+
+/*---------------------------------------------------------------------------
+ * report.c: what is logged, and how
  *---------------------------------------------------------------------------
  */
 extern void pooler_report_startup(void);
@@ -498,5 +577,17 @@ extern void pooler_report_startup(void);
  * shows FATAL.
  */
 extern void pooler_log_error_as_fatal(bool on);
+
+/* Logs an error that was caught, as FATAL; edata is a copy of it. */
+extern void pooler_report_error(const ErrorData *edata);
+
+/*
+ * After a reload: the server's log_connections and log_disconnections, which
+ * core changes in processes that start later only.
+ */
+extern void pooler_report_reload(void);
+
+/* pooler.log_stats: by the clock. */
+extern void pooler_report_tick(void);
 
 #endif							/* POOLER_WORKER_INTERNAL_H */

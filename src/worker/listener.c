@@ -18,6 +18,7 @@
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -31,8 +32,8 @@
 
 #define MAX_LISTENERS	64
 
-/* The kernel cuts this to net.core.somaxconn. */
-#define BACKLOG			4096
+/* How long the kernel waits for a client's first bytes, in seconds. */
+#define DEFER_ACCEPT	45
 
 /* Connections taken in one turn of the loop, so that others get their turn. */
 #define MAX_ACCEPTS		64
@@ -210,6 +211,7 @@ open_socket(Listener *listener)
 	struct sockaddr *addr = (struct sockaddr *) &listener->addr.addr;
 	int			family = addr->sa_family;
 	int			on = 1;
+	int			defer = DEFER_ACCEPT;
 	int			fd;
 
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -222,12 +224,15 @@ open_socket(Listener *listener)
 			 (family == AF_INET6 &&
 			  setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0))
 		return "set options of";
+	if (family != AF_UNIX && pooler_tcp_defer_accept &&
+		setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer, sizeof(defer)) < 0)
+		return "set options of";
 	if (bind(fd, addr, listener->addr.salen) < 0)
 		return "bind";
 	if (family == AF_UNIX &&
 		!set_socket_rights(((struct sockaddr_un *) addr)->sun_path))
 		return "set permissions of";
-	if (listen(fd, BACKLOG) < 0)
+	if (listen(fd, pooler_listen_backlog) < 0)
 		return "listen on";
 	return NULL;
 }

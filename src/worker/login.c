@@ -8,16 +8,23 @@
  * read.  Every step that can raise runs in a transaction and under PG_TRY:
  * an error ends this client only.
  *
- *	STARTUP ---> CHECK_RULES ---> PASSWORD --+--> AUTHORIZE ---> PARAMETERS
- *	                 |    |           ^ |    |                       |
- *	                 |    |           +-+    |                       v
- *	                 |    +-- trust ---------+                    WELCOME --> IDLE
- *	                 v
- *	              DELEGATE ---> CORE ---> IDLE  (core does the dialogue)
+ *	STARTUP ---> CHECK_RULES ---> PASSWORD --+--> AUTHORIZE --+--> PARAMETERS
+ *	                 |    |           ^ |    |                |       | |
+ *	                 |    |           +-+    |   FORCE_ROLE --+       | v
+ *	                 |    +-- trust ---------+      ^  ^              | WELCOME --> IDLE
+ *	                 v                              |  |              |
+ *	              DELEGATE ---> CORE ---> IDLE      |  +--------------+
+ *	                              |                 |
+ *	                              +-----------------+
  *
- * CHECK_RULES and AUTHORIZE are tried again by the clock if a catalog is
- * locked, DELEGATE if no backend can be started now; every step ends in FREE
- * when it fails or takes too long.
+ * In CORE core does the dialogue.  FORCE_ROLE is for clients whose alias names
+ * another role than the one that logs in; mostly AUTHORIZE does it in passing.
+ * From PARAMETERS it comes if only a backend could tell whether the one that
+ * logs in may connect.
+ *
+ * CHECK_RULES, AUTHORIZE and FORCE_ROLE are tried again by the clock if a
+ * catalog is locked, DELEGATE if no backend can be started now; every step
+ * ends in FREE when it fails or takes too long.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,11 +46,20 @@ static int	ncounted;			/* clients that count against the limit */
 
 static void login_continue(int slot);
 static void authorize(int slot);
+static void force_role(int slot);
 
 /*---------------------------------------------------------------------------
  * begin and end
  *---------------------------------------------------------------------------
  */
+
+static void
+set_deadline(WorkerLogin *login)
+{
+	if (pooler_client_login_timeout > 0)
+		login->deadline = TimestampTzPlusMilliseconds(pooler_worker.now,
+													  pooler_ms(pooler_client_login_timeout));
+}
 
 void
 pooler_login_begin(int slot)
@@ -57,9 +73,7 @@ pooler_login_begin(int slot)
 
 	login->cxt = cxt;
 	login->step = LOGIN_STARTUP;
-	if (pooler_client_login_timeout > 0)
-		login->deadline = TimestampTzPlusMilliseconds(pooler_worker.now,
-													  pooler_ms(pooler_client_login_timeout));
+	set_deadline(login);
 	login->port.sock = PGINVALID_SOCKET;
 	login->port.raddr = client->raddr;
 	login->port.laddr = client->laddr;
@@ -72,7 +86,7 @@ pooler_login_begin(int slot)
 	dlist_push_tail(&logins, &wc->node);
 	pooler_worker_tick_within(1000);
 
-	if (pooler_log_connection_received())
+	if (pooler_logs(pooler_log_connections, pooler_log_connection_received()))
 	{
 		MyProcPort = &login->port;
 		ereport(LOG,
@@ -169,9 +183,7 @@ run_step(int slot, void (*step) (int slot))
 	{
 		MemoryContextSwitchTo(login->cxt);
 		edata = CopyErrorData();
-		pooler_log_error_as_fatal(true);
-		EmitErrorReport();
-		pooler_log_error_as_fatal(false);
+		pooler_report_error(edata);
 		FlushErrorState();
 		AbortCurrentTransaction();
 	}
@@ -217,7 +229,8 @@ check_rules(int slot)
 				 errmsg("could not load pg_hba.conf")));
 	if (!pooler_catalog_try_lock())
 		return;					/* stays in this step */
-	if (pooler_catalog_has_login_triggers(login->startup.database))
+	pooler_login_resolve_alias(slot);
+	if (pooler_catalog_has_login_triggers(pooler_clients[slot].database))
 	{
 		/* they are run by the backend that core logs the client in on */
 		login->step = LOGIN_DELEGATE;
@@ -304,6 +317,28 @@ step_password(int slot)
  */
 
 static void
+require_enabled(const PoolerIdentity *who)
+{
+	if (!pooler_admin_enabled(who->dbid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" is disabled", NameStr(who->database)),
+				 errdetail("It takes no new clients of the pooler until an administrator enables it.")));
+}
+
+static void
+ask_parameters(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	WorkerClient *wc = &pooler_worker_clients[slot];
+
+	login->key = pooler_parameters_key(login->cxt, &login->identity,
+									   wc->settings, wc->settings_len,
+									   &login->key_len);
+	login->step = LOGIN_PARAMETERS;
+}
+
+static void
 authorize(int slot)
 {
 	WorkerLogin *login = login_of(slot);
@@ -316,17 +351,32 @@ authorize(int slot)
 				 errhint("Connect to the server's own port.")));
 	if (!pooler_catalog_try_lock())
 		return;
+	pooler_worker_see_defaults();
 	pooler_auth_authorize(client->role, client->database, &login->identity);
-	if (!pooler_admin_enabled(login->identity.dbid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("database \"%s\" is disabled", NameStr(login->identity.database)),
-				 errdetail("It takes no new clients of the pooler until an administrator enables it.")));
-	login->key = pooler_parameters_key(login->cxt, &login->identity,
-									   pooler_worker_clients[slot].settings,
-									   pooler_worker_clients[slot].settings_len,
-									   &login->key_len);
-	login->step = LOGIN_PARAMETERS;
+	require_enabled(&login->identity);
+	if (login->forced_role != NULL && !login->identity.connect_unknown)
+		force_role(slot);		/* in the same transaction */
+	else
+		ask_parameters(slot);
+}
+
+/*
+ * From now on the client is the other role's, for all but the log.
+ */
+static void
+force_role(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+	PoolerClient *client = &pooler_clients[slot];
+
+	if (!pooler_catalog_try_lock())
+		return;
+	pooler_auth_force_role(client->login_role, login->forced_role,
+						   client->database, &login->identity);
+	require_enabled(&login->identity);
+	strlcpy(client->role, login->forced_role, NAMEDATALEN);
+	login->forced_role = NULL;
+	ask_parameters(slot);
 }
 
 static void
@@ -334,6 +384,16 @@ fail_too_long(int slot)
 {
 	pooler_login_fail(slot, "08P01", _("startup settings are too long"),
 		 _("The pooler needs some of the space in a startup packet itself."));
+}
+
+/* The pool that this client shares with others, unless it gets one of its own. */
+static int
+shared_pool(WorkerLogin *login)
+{
+	PoolerIdentity *who = &login->identity;
+
+	return pooler_pool_find(who->dbid, who->roleid, NameStr(who->database),
+							NameStr(who->role), POOLER_NO_OWNER);
 }
 
 /*
@@ -345,10 +405,7 @@ start_probe(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 	PoolerIdentity *who = &login->identity;
-	int			pool = pooler_pool_find(who->dbid, who->roleid,
-										NameStr(who->database),
-										NameStr(who->role),
-										POOLER_NO_OWNER);
+	int			pool = shared_pool(login);
 	int			backend;
 	size_t		settings_len;
 	const char *settings = pooler_parameters_key_settings(login->key,
@@ -390,12 +447,12 @@ log_authorized(int slot)
 	PoolerClient *client = &pooler_clients[slot];
 	WorkerLogin *login = login_of(slot);
 
-	if (!pooler_log_connection_authorized())
+	if (!pooler_logs(pooler_log_connections, pooler_log_connection_authorized()))
 		return;
 	MyProcPort = &login->port;
 	ereport(LOG,
 			(errmsg_internal("connection authorized: user=%s database=%s%s%s",
-							 client->role, client->database,
+							 client->login_role, client->database,
 							 client->application_name[0] ? " application_name=" : "",
 							 client->application_name)));
 	MyProcPort = NULL;
@@ -496,9 +553,12 @@ welcome(int slot, const char *parameters, size_t len)
 		pooler_login_fail(slot, "XX000", _("could not generate random cancel key"), NULL);
 		return;
 	}
-	w = pooler_login_out_begin(login, 9);
-	pooler_build_auth(&w, 0, NULL, 0);
-	pooler_login_out_end(login, &w);
+	if (!login->told_ok)
+	{
+		w = pooler_login_out_begin(login, 9);
+		pooler_build_auth(&w, 0, NULL, 0);
+		pooler_login_out_end(login, &w);
+	}
 	initStringInfo(&told);
 	pooler_parameters_write(&login->out, &told, parameters, len,
 							login->startup.application_name ?
@@ -508,14 +568,17 @@ welcome(int slot, const char *parameters, size_t len)
 					login->startup.application_name ? client->application_name : NULL,
 					&told);
 	pfree(told.data);
-	w = pooler_login_out_begin(login, 32);
+	w = pooler_login_out_begin(login, 64 + strlen(pooler_login_notify_message));
+	if (pooler_login_notify_message[0] != '\0')
+		pooler_build_notice(&w, pooler_login_notify_message);
 	key = pg_hton32(client->cancel_key);
 	pooler_build_key(&w, pooler_client_pid(slot), &key, sizeof(key));
 	pooler_build_ready(&w, 'I');
 	pooler_login_out_end(login, &w);
 	enter_pool(slot, who->dbid, who->roleid, NameStr(who->database),
 			   NameStr(who->role));
-	log_authorized(slot);
+	if (!login->told_ok)
+		log_authorized(slot);	/* else core has */
 	login->step = LOGIN_WELCOME;
 }
 
@@ -525,12 +588,25 @@ step_parameters(int slot)
 	WorkerLogin *login = login_of(slot);
 	const char *parameters;
 	size_t		len;
+	PoolerErrorFields error = {0};
 
-	/* an ACL that can't be read here is judged by the backend that is born */
-	if (pooler_parameters_find(login->key, login->key_len, &parameters, &len))
-		welcome(slot, parameters, len);
-	else
+	/*
+	 * An ACL that can't be read here is judged by the backend that is born.
+	 * That backend also tells how many clients the pool's database and role
+	 * may have.
+	 */
+	if (!pooler_parameters_find(login->key, login->key_len, &parameters, &len) ||
+		!pooler_pool_known(shared_pool(login)))
 		start_probe(slot);
+	else if (login->forced_role != NULL)
+		login->step = LOGIN_FORCE_ROLE;
+	else if (pooler_limits_refuse_client(shared_pool(login), 1, &error))
+	{
+		pooler_shared->counters.refused++;
+		pooler_login_fail(slot, error.sqlstate, error.message, error.detail);
+	}
+	else
+		welcome(slot, parameters, len);
 }
 
 void
@@ -599,9 +675,12 @@ step_delegate(int slot)
 		pooler_login_fail(slot, "XX000", _("could not generate random cancel key"), NULL);
 		return;
 	}
+	/* the settings are the business of the role that the client works as */
 	backend = pooler_birth_start(WORKER_BIRTH_DELEGATED, -1,
-								 login->startup.database, login->startup.user,
-								 wc->settings, wc->settings_len, NULL, 0, slot);
+								 client->database, client->role,
+								 wc->settings,
+								 login->forced_role ? 0 : wc->settings_len,
+								 NULL, 0, slot);
 	if (backend == POOLER_BIRTH_TOO_LONG)
 	{
 		fail_too_long(slot);
@@ -634,8 +713,27 @@ pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 
 	keep_payload(slot, settings, len);
 	enter_pool(slot, dbid, roleid, client->database, client->role);
-	pooler_pool_counters(&pooler_pools[client->pool])->delegated_logins++;
+	if (!pooler_log_connection_authorized())
+		log_authorized(slot);
 	pooler_login_free(slot);
+}
+
+bool
+pooler_login_wants_other_role(int slot)
+{
+	return login_of(slot)->forced_role != NULL;
+}
+
+void
+pooler_login_delegated_go_on(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+
+	pooler_client_set_state(slot, POOLER_CLIENT_LOGIN, 0);
+	login->told_ok = true;
+	login->step = LOGIN_FORCE_ROLE;
+	set_deadline(login);
+	login_continue(slot);
 }
 
 /*---------------------------------------------------------------------------
@@ -648,7 +746,8 @@ static bool
 waits_for_others(LoginStep step)
 {
 	return step == LOGIN_CHECK_RULES || step == LOGIN_AUTHORIZE ||
-		step == LOGIN_PARAMETERS || step == LOGIN_DELEGATE;
+		step == LOGIN_FORCE_ROLE || step == LOGIN_PARAMETERS ||
+		step == LOGIN_DELEGATE;
 }
 
 /*
@@ -688,6 +787,9 @@ login_continue(int slot)
 				break;
 			case LOGIN_AUTHORIZE:
 				(void) run_step(slot, authorize);
+				break;
+			case LOGIN_FORCE_ROLE:
+				(void) run_step(slot, force_role);
 				break;
 			case LOGIN_PARAMETERS:
 				step_parameters(slot);

@@ -4,8 +4,9 @@
  *	  What the files of the login share with each other.
  *
  * Runs in: the pooler.  login.c drives a login from step to step and owns the
- * steps after the startup packet, login_startup.c reads that packet, login_io.c
- * reads, writes and refuses.
+ * steps after the startup packet, login_startup.c reads that packet,
+ * login_alias.c says what settings make of it, login_io.c reads, writes and
+ * refuses.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,6 +21,7 @@ typedef enum LoginStep
 	LOGIN_CHECK_RULES,			/* looks for the rule of pg_hba.conf */
 	LOGIN_PASSWORD,				/* waits for a 'p' message */
 	LOGIN_AUTHORIZE,			/* is who he says; may he connect? */
+	LOGIN_FORCE_ROLE,			/* may he work as the role of his alias? */
 	LOGIN_PARAMETERS,			/* waits for a backend to report parameters */
 	LOGIN_DELEGATE,				/* waits for a backend to be authenticated by */
 	LOGIN_CORE,					/* core has the socket */
@@ -42,6 +44,9 @@ struct WorkerLogin
 	char	   *packet;
 	uint32		packet_len;
 	PoolerAuth *auth;
+	bool		told_ok;		/* AuthenticationOk was sent */
+	char	   *forced_role;	/* that an alias wants; NULL: none, or identity
+								 * is of that role by now */
 	PoolerIdentity identity;
 	char	   *key;			/* of its parameters, see parameters.c */
 	size_t		key_len;
@@ -73,6 +78,20 @@ extern bool pooler_login_admit(int slot);
  * client may be gone afterwards.
  */
 extern void pooler_login_step_startup(int slot);
+
+/*
+ * login_alias.c
+ */
+
+/*
+ * If the database that the client names is an alias, and none has that name,
+ * puts the real one in its place, and notes the role.  Inside a transaction,
+ * after pooler_catalog_try_lock(), once for each login.
+ */
+extern void pooler_login_resolve_alias(int slot);
+
+/* Is this startup parameter to have no effect? */
+extern bool pooler_login_ignores(const char *parameter);
 
 /*
  * login_io.c

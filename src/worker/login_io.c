@@ -118,7 +118,9 @@ pooler_login_say_authenticated(int slot)
 	WorkerLogin *login = login_of(slot);
 	PoolerWriter w;
 
-	if (login->step != LOGIN_AUTHORIZE && login->step != LOGIN_PARAMETERS)
+	if (login->told_ok ||
+		(login->step != LOGIN_AUTHORIZE && login->step != LOGIN_FORCE_ROLE &&
+		 login->step != LOGIN_PARAMETERS))
 		return;
 	w = pooler_login_out_begin(login, 9);
 	pooler_build_auth(&w, 0, NULL, 0);

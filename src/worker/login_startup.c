@@ -36,6 +36,8 @@ keep_settings(int slot)
 		if (param.kind != POOLER_PARAM_SETTING &&
 			param.kind != POOLER_PARAM_OPTIONS)
 			continue;
+		if (pooler_login_ignores(param.name))
+			continue;
 		appendBinaryStringInfo(&buf, param.name, strlen(param.name) + 1);
 		appendBinaryStringInfo(&buf, param.value, strlen(param.value) + 1);
 	}
@@ -83,7 +85,10 @@ take_parameters(int slot, uint32 len)
 		return;
 	}
 	copy_name(client->role, login->startup.user);
+	copy_name(client->login_role, login->startup.user);
 	copy_name(client->database, login->startup.database);
+	if (pooler_login_ignores("application_name"))
+		login->startup.application_name = NULL;
 	if (login->startup.application_name)
 	{
 		char	   *name = pooler_clean_ascii(login->startup.application_name);

@@ -55,7 +55,6 @@ WorkerState pooler_worker;
 static WaitEventSet *wait_set;
 static TimestampTz next_tick;
 static bool catalogs_changed;
-static uint32 defaults_seen;	/* PoolerShared.defaults_gen */
 
 void
 pooler_worker_register(void)
@@ -213,7 +212,7 @@ worker_startup(void)
 	pooler_worker.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (pooler_worker.epoll_fd < 0)
 		ereport(ERROR, (errmsg("epoll_create1 failed: %m")));
-	defaults_seen = pg_atomic_read_u32(&pooler_shared->defaults_gen);
+	pooler_worker.defaults_gen = pg_atomic_read_u32(&pooler_shared->defaults_gen);
 	set_descriptor_range();
 
 	pooler_pool_startup();
@@ -222,6 +221,7 @@ worker_startup(void)
 	pooler_overrun_startup();
 	pooler_stall_startup();
 	pooler_report_startup();
+	pooler_quit_startup();
 
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
@@ -351,6 +351,7 @@ tick(void)
 	pooler_tally_tick();
 	pooler_listener_start();
 	watch_for_promotion();
+	pooler_report_tick();
 
 	/* hears of changes in the catalogs, as any transaction does */
 	StartTransactionCommand();
@@ -363,6 +364,20 @@ tick(void)
 	}
 }
 
+/* Whose they were is not worth knowing: it happens seldom. */
+void
+pooler_worker_see_defaults(void)
+{
+	uint32		gen = pg_atomic_read_u32(&pooler_shared->defaults_gen);
+
+	if (pooler_worker.defaults_gen == gen)
+		return;
+	pooler_worker.defaults_gen = gen;
+	pooler_parameters_forget();
+	pooler_pool_replace_all();
+	pooler_worker_tick_within(0);
+}
+
 static void
 handle_interrupts(void)
 {
@@ -373,19 +388,14 @@ handle_interrupts(void)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+		pooler_report_reload();
 		load_rules(LOG);
 		pooler_parameters_forget();
 		pooler_worker_tick_within(1);	/* timeouts may be shorter now */
 	}
 	if (catchupInterruptPending)
 		ProcessCatchupInterrupt();
-	if (defaults_seen != pg_atomic_read_u32(&pooler_shared->defaults_gen))
-	{
-		/* whose they were is not worth knowing: it happens seldom */
-		defaults_seen = pg_atomic_read_u32(&pooler_shared->defaults_gen);
-		pooler_parameters_forget();
-		pooler_pool_replace_all();
-	}
+	pooler_worker_see_defaults();
 	if (catalogs_changed)
 	{
 		pooler_parameters_forget();

@@ -4,9 +4,8 @@
  *	  Pools: how many backends each may have, and who has to go.
  *
  * Runs in: the pooler.  A pool's backends are in its list from birth to end
- * of file; counts in shared memory follow that list.  All pools share
- * pooler.max_backends: at the limit the backend that has been idle longest
- * goes in favour of a pool whose clients wait.
+ * of file; counts in shared memory follow that list.  What pools share is in
+ * limits.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +16,7 @@
 #include "nodes/pg_list.h"
 #include "shared/evict.h"
 #include "shared/hold.h"
+#include "shared/lists.h"
 #include "utils/memutils.h"
 #include "worker/parameters.h"
 #include "worker/tally.h"
@@ -61,6 +61,12 @@ pooler_pool_startup(void)
 	birth_tokens_at = pooler_worker.now;
 }
 
+int
+pooler_pool_used(void)
+{
+	return npools;
+}
+
 /* One client needs one backend; a client that has gone needs none. */
 static int
 size_of(const PoolerPool *pool)
@@ -75,11 +81,29 @@ size_of(const PoolerPool *pool)
 	return size > 0 ? size : pooler_max_backends_in_force();
 }
 
+/* The pool that all clients of a database and a role share, or -1. */
+static int
+find_shared(Oid dbid, Oid roleid)
+{
+	for (int i = 0; i < npools; i++)
+	{
+		PoolerPool *pool = &pooler_pools[i];
+
+		if (pool->in_use && pool->dbid == dbid && pool->roleid == roleid &&
+			pool->owner == POOLER_NO_OWNER)
+			return i;
+	}
+	return -1;
+}
+
+/* One that is a single client's begins with what the shared one has. */
 static void
 open_pool(int index, Oid dbid, Oid roleid, const char *database,
 		  const char *role, int owner)
 {
+	static const PoolerOverrides none = {0};
 	PoolerPool *pool = &pooler_pools[index];
+	int			shared = find_shared(dbid, roleid);
 
 	pool->in_use = false;
 	pg_write_barrier();
@@ -90,8 +114,9 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 	strlcpy(pool->role, role, NAMEDATALEN);
 	pool->owner = owner;
 	pooler_tally_open(index);
-	pool->overrides.given = 0;
-	pool->idle_session_timeout = POOLER_SERVERS_OWN;
+	pool->overrides = shared >= 0 ? pooler_pools[shared].overrides : none;
+	pool->idle_session_timeout = shared >= 0 ?
+		pooler_pools[shared].idle_session_timeout : POOLER_SERVERS_OWN;
 	pool->size = size_of(pool);
 	pool->created_at = pooler_worker.now;
 	pooler_pool_set_flags(pool, pooler_hold_paused(dbid) ? POOLER_POOL_PAUSED : 0,
@@ -99,6 +124,7 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 	pooler_worker_pools[index].resumed_at = 0;
 	pooler_worker_pools[index].retry_at = 0;
 	pooler_worker_pools[index].prefork = false;
+	pooler_worker_pools[index].told = false;
 	pooler_worker_pools[index].learnt = false;
 	pooler_worker_pools[index].unused_since = 0;
 	pooler_worker_pools[index].asked = 0;
@@ -134,18 +160,12 @@ int
 pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role,
 				 int owner)
 {
-	int			index;
+	int			index = owner == POOLER_NO_OWNER ? find_shared(dbid, roleid) : -1;
 
-	for (int i = 0; i < npools && owner == POOLER_NO_OWNER; i++)
+	if (index >= 0)
 	{
-		PoolerPool *pool = &pooler_pools[i];
-
-		if (pool->in_use && pool->dbid == dbid && pool->roleid == roleid &&
-			pool->owner == POOLER_NO_OWNER)
-		{
-			pooler_tally_retry(i);
-			return i;
-		}
+		pooler_tally_retry(index);
+		return index;
 	}
 	index = free_slot();
 	open_pool(index, dbid, roleid, database, role, owner);
@@ -216,26 +236,13 @@ pooler_pool_client_left(int index)
  *---------------------------------------------------------------------------
  */
 
-static int
-count_backends(Oid dbid)
-{
-	int			n = 0;
-
-	for (int i = 0; i < npools; i++)
-	{
-		if (dbid == InvalidOid || pooler_pools[i].dbid == dbid)
-			n += pooler_pools[i].nbackends;
-	}
-	return n;
-}
-
 /*
  * Backends of the pool that have not been told to go.  One that is born to
  * answer a login's question stays only if there is room: it must not push out
  * another.
  */
-static int
-count_staying(int index)
+int
+pooler_pool_staying(int index)
 {
 	int			n = pooler_pools[index].nbackends - pooler_worker_pools[index].asked;
 	dlist_iter	iter;
@@ -276,25 +283,21 @@ pool_limit(PoolerPool *pool)
 bool
 pooler_pool_has_room(int index)
 {
-	PoolerPool *pool = &pooler_pools[index];
-	int			max_db = pooler_pool_count(pool, POOLER_MAX_DB_CONNECTIONS);
-
 	/* the backend in question is counted already */
-	return pool->nbackends <= pool->size &&
-		count_backends(InvalidOid) <= pooler_max_backends_in_force() &&
-		(max_db == 0 || count_backends(pool->dbid) <= max_db);
+	return pooler_pools[index].nbackends <= pooler_pools[index].size &&
+		pooler_limits_kept(index);
 }
 
-static void
-retire(int backend, PoolerBackendEnd why)
+void
+pooler_pool_retire(int backend, PoolerBackendEnd why)
 {
 	if (pooler_backend_claim(backend))
 		pooler_backend_exit(backend, why);
 }
 
 /* Has the pool an idle backend?  The one that has been idle longest; or -1. */
-static int
-longest_idle(int index, TimestampTz *longest)
+int
+pooler_pool_longest_idle(int index, TimestampTz *longest)
 {
 	int			found = -1;
 	dlist_iter	iter;
@@ -316,7 +319,7 @@ longest_idle(int index, TimestampTz *longest)
 }
 
 /*---------------------------------------------------------------------------
- * limits that pools share
+ * who needs one more
  *---------------------------------------------------------------------------
  */
 
@@ -352,8 +355,8 @@ needs_backend(int index)
 }
 
 /* Does this pool wait for a backend that nothing but lack of room denies it? */
-static bool
-wants_backend(int index)
+bool
+pooler_pool_wants(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
 
@@ -365,156 +368,13 @@ wants_backend(int index)
 		!pooler_evict_wanted(pool->dbid);
 }
 
-/* Has it fewer backends, or as many and a client that has waited longer? */
-static bool
-comes_before(int index, int other)
-{
-	int			more = pooler_pools[other].nbackends - pooler_pools[index].nbackends;
-	TimestampTz since;
-	TimestampTz other_since;
-
-	return more > 0 ||
-		(more == 0 && pooler_queue_first(&pooler_pools[index], &since) >= 0 &&
-		 pooler_queue_first(&pooler_pools[other], &other_since) >= 0 &&
-		 since < other_since);
-}
-
-/* Pools that want a backend and come first. */
-static int
-count_before(int index, Oid dbid)
-{
-	int			n = 0;
-
-	for (int i = 0; i < npools; i++)
-	{
-		if (i != index && (dbid == InvalidOid || pooler_pools[i].dbid == dbid) &&
-			wants_backend(i) && comes_before(i, index))
-			n++;
-	}
-	return n;
-}
-
-/* The backend that has been idle longest, of those that a pool can spare. */
-static int
-find_victim(int for_pool, Oid dbid)
-{
-	int			victim = -1;
-	TimestampTz longest = 0;
-
-	for (int i = 0; i < npools; i++)
-	{
-		PoolerPool *pool = &pooler_pools[i];
-		TimestampTz since = 0;
-		int			b;
-
-		if (i == for_pool || pool->nbackends == 0 ||
-			(dbid != InvalidOid && pool->dbid != dbid) ||
-			count_staying(i) <= pooler_pool_count(pool, POOLER_MIN_POOL_SIZE))
-			continue;
-		b = longest_idle(i, &since);
-		if (b >= 0 && (victim < 0 || since < longest))
-		{
-			victim = b;
-			longest = since;
-		}
-	}
-	return victim;
-}
-
 /* Whichever backend of the pool ends its transaction first goes. */
-static void
-ask_one_to_go(int index)
+void
+pooler_pool_ask_one_to_go(int index)
 {
 	pooler_worker_pools[index].asked++;
 	pooler_worker_pools[index].asked_at = pooler_worker.now;
 	pg_atomic_fetch_add_u32(&pooler_pools[index].surplus, 1);
-}
-
-/*
- * No backend is idle, and where clients queue none ever will be: a pool has to
- * give one up in favour of another that has at least two less.  If there are
- * more pools than backends, those that have one give it up in turn.
- */
-static void
-ask_richest(int for_pool, Oid dbid)
-{
-	static int	turn = 0;
-	int			mine = pooler_pools[for_pool].nbackends;
-	int			richest = -1;
-	int			most = mine == 0 ? 0 : mine + 1;
-
-	for (int n = 0; n < npools; n++)
-	{
-		int			i = (turn + n) % npools;
-		int			staying;
-
-		if (pooler_pools[i].nbackends == 0 ||
-			(dbid != InvalidOid && pooler_pools[i].dbid != dbid))
-			continue;
-		if (pooler_worker_pools[i].asked > 0 &&
-			!TimestampDifferenceExceeds(pooler_worker_pools[i].asked_at,
-										pooler_worker.now, 1000))
-			return;				/* wait for the one that is about to go */
-		staying = count_staying(i);
-		if (i == for_pool || pooler_worker_pools[i].asked > 0 ||
-			staying <= pooler_pool_count(&pooler_pools[i], POOLER_MIN_POOL_SIZE) ||
-			staying <= most)
-			continue;
-		most = staying;
-		richest = i;
-	}
-	if (richest < 0)
-		return;
-	turn = richest + 1;
-	ask_one_to_go(richest);
-}
-
-/*
- * Is a backend on its way out already, so that another need not be?  One that
- * takes long, because it has to clean up after its session, does not count.
- */
-static bool
-somebody_exits(void)
-{
-	for (int i = 0; i < pooler_shared->nbackends; i++)
-	{
-		WorkerBackend *wb = &pooler_worker_backends[i];
-
-		if (wb->sock >= 0 && wb->exiting &&
-			!TimestampDifferenceExceeds(wb->exit_asked_at, pooler_worker.now, 1000))
-			return true;
-	}
-	return false;
-}
-
-static void
-make_room(int for_pool, Oid dbid)
-{
-	int			victim;
-
-	if (somebody_exits())
-		return;
-	victim = find_victim(for_pool, dbid);
-	if (victim >= 0)
-		retire(victim, POOLER_ENDED_EVICTED);
-	else
-		ask_richest(for_pool, dbid);
-}
-
-/*
- * Room for one more below a limit on all backends, or on a database's?  If it
- * is needed, another pool has to make some.
- */
-static bool
-has_room(int index, Oid dbid, int limit, bool needed)
-{
-	int			room = limit - count_backends(dbid);
-
-	if (room > 0)
-		return room > count_before(index, dbid);
-	if (needed)
-		make_room(index, dbid);
-	return false;
 }
 
 /* Births are bounded, whatever clients do to make backends die. */
@@ -561,17 +421,23 @@ recheck_pool(int index)
 	}
 }
 
-/* Somebody may have been renamed just now. */
-static void
+/* Somebody may have been renamed just now.  True if so. */
+static bool
 refresh_names(int index)
 {
 	MemoryContext old = CurrentMemoryContext;
+	PoolerPool *pool = &pooler_pools[index];
+	char		role[NAMEDATALEN];
+	char		database[NAMEDATALEN];
 
+	strlcpy(role, pool->role, NAMEDATALEN);
+	strlcpy(database, pool->database, NAMEDATALEN);
 	StartTransactionCommand();
 	if (pooler_catalog_try_lock())
 		recheck_pool(index);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(old);
+	return strcmp(role, pool->role) != 0 || strcmp(database, pool->database) != 0;
 }
 
 static int
@@ -612,7 +478,7 @@ give_birth(int index)
 		pooler_worker_tick_within(20);
 		return false;
 	}
-	refresh_names(index);
+	(void) refresh_names(index);
 	return (pooler_pools[index].owner >= 0 ? start_own(index) :
 			start_shared(index, WORKER_BIRTH_POOL)) >= 0;
 }
@@ -622,7 +488,6 @@ static bool
 may_grow(int index, bool needed)
 {
 	PoolerPool *pool = &pooler_pools[index];
-	int			max_db = pooler_pool_count(pool, POOLER_MAX_DB_CONNECTIONS);
 
 	if (pooler_worker.draining || (pool->flags & POOLER_POOL_PAUSED) != 0 ||
 		pool->nbackends >= pool_limit(pool) ||
@@ -631,9 +496,7 @@ may_grow(int index, bool needed)
 	if (pool->nbackends > 0 &&
 		pooler_worker_pools[index].retry_at > pooler_worker.now)
 		return false;
-	if (max_db > 0 && !has_room(index, pool->dbid, max_db, needed))
-		return false;
-	return has_room(index, InvalidOid, pooler_max_backends_in_force(), needed);
+	return pooler_limits_room(index, needed);
 }
 
 void
@@ -660,20 +523,13 @@ pooler_pool_add(int index)
 		give_birth(index);
 }
 
-/*
- * A pool that has backends tries again later.  The clients of one that has
- * none get the server's own words.
- */
-void
-pooler_pool_birth_failed(int index, const void *message, size_t len)
+static void
+fail_waiting(int index, const void *message, size_t len)
 {
 	PoolerPool *pool = &pooler_pools[index];
 	TimestampTz since;
 	int			client;
 
-	pooler_worker_pools[index].retry_at =
-		TimestampTzPlusMilliseconds(pooler_worker.now,
-									pooler_ms(pooler_server_login_retry));
 	if (pool->nbackends > 1)	/* the failed one still counts */
 		return;
 	while ((client = pooler_queue_first(pool, &since)) >= 0)
@@ -683,6 +539,25 @@ pooler_pool_birth_failed(int index, const void *message, size_t len)
 			pooler_client_close_raw(client, message, len,
 									"no backend could be started");
 	}
+}
+
+/*
+ * A pool that has backends tries again later.  The clients of one that has
+ * none get the server's own words, unless the database or the role has another
+ * name by now, or somebody has the database for himself: the next one may do.
+ */
+void
+pooler_pool_birth_failed(int index, const void *message, size_t len)
+{
+	PoolerPool *pool = &pooler_pools[index];
+
+	pooler_worker_pools[index].retry_at =
+		TimestampTzPlusMilliseconds(pooler_worker.now,
+									pooler_ms(pooler_server_login_retry));
+	if (refresh_names(index) || pooler_evict_wanted(pool->dbid))
+		pooler_worker_pools[index].retry_at = 0;
+	else
+		fail_waiting(index, message, len);
 }
 
 /* Room has become free: the pools that want it know whose turn it is. */
@@ -710,23 +585,33 @@ pooler_pool_backend_left(int index)
 
 /*
  * What a client has asked for when it connected hides what the pool has, but
- * is better than nothing.
+ * the rest is better than nothing.  A backend that began before a change
+ * may have seen either.
  */
 void
-pooler_pool_learn(int index, int backend, bool has_settings)
+pooler_pool_learn(int index, int backend, uint32 defaults_gen)
 {
 	PoolerPool *pool = &pooler_pools[index];
+	WorkerPool *wp = &pooler_worker_pools[index];
+	const PoolerOverrides *overrides = &pooler_backends[backend].overrides;
+	bool		current = defaults_gen ==
+		pg_atomic_read_u32(&pooler_shared->defaults_gen);
 
-	if (has_settings && pooler_worker_pools[index].learnt)
+	if (wp->told && (!current || overrides->partial))
 		return;
-	pool->overrides = pooler_backends[backend].overrides;
+	pool->overrides = *overrides;
 	pool->size = size_of(pool);
-	if (!has_settings)
-	{
+	if (!overrides->partial)
 		pool->idle_session_timeout = pooler_backends[backend].idle_session_timeout;
-		pooler_worker_pools[index].learnt = true;
-	}
+	wp->told = current;
+	wp->learnt = current && !overrides->partial;
 	pooler_timeout_begin(index);
+}
+
+bool
+pooler_pool_known(int index)
+{
+	return pooler_worker_pools[index].told;
 }
 
 /*
@@ -775,7 +660,7 @@ too_old(int index, int backend, TimestampTz idle_since)
 		return POOLER_ENDED_DRAINED;
 	if (timeout > 0 &&
 		TimestampDifferenceExceeds(idle_since, pooler_worker.now, timeout) &&
-		count_staying(index) > pooler_pool_count(pool, POOLER_MIN_POOL_SIZE))
+		pooler_pool_staying(index) > pooler_pool_count(pool, POOLER_MIN_POOL_SIZE))
 		return POOLER_ENDED_IDLE;
 	return POOLER_ENDED_OTHER;
 }
@@ -805,7 +690,7 @@ retire_old(int index)
 			PoolerBackendEnd why = too_old(index, b, since);
 
 			if (why != POOLER_ENDED_OTHER)
-				retire(b, why);
+				pooler_pool_retire(b, why);
 		}
 		else if (!busy_one && pooler_backends[b].drain_gen == drain_gen &&
 				 outlived(index, b))
@@ -822,17 +707,17 @@ static void
 retire_surplus(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
-	int			n = count_staying(index) - pool->size - reserve_of(pool);
+	int			n = pooler_pool_staying(index) - pool->size - reserve_of(pool);
 
 	for (; n > 0; n--)
 	{
 		TimestampTz since = 0;
-		int			b = longest_idle(index, &since);
+		int			b = pooler_pool_longest_idle(index, &since);
 
 		if (b >= 0)
-			retire(b, POOLER_ENDED_SURPLUS);
+			pooler_pool_retire(b, POOLER_ENDED_SURPLUS);
 		else
-			ask_one_to_go(index);
+			pooler_pool_ask_one_to_go(index);
 	}
 }
 
@@ -907,6 +792,7 @@ pooler_pool_tick(void)
 		pool->size = size_of(pool);
 		retire_old(i);
 		retire_surplus(i);
+		pooler_limits_shed(i);
 		keep_minimum(i);
 		ask_if_outdated(i);
 		close_if_unused(i);
@@ -945,7 +831,7 @@ pooler_pool_evict(void)
 			WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
 
 			if (wb->birth == NULL)
-				retire(wb - pooler_worker_backends, POOLER_ENDED_DATABASE);
+				pooler_pool_retire(wb - pooler_worker_backends, POOLER_ENDED_DATABASE);
 		}
 	}
 	pooler_worker_tick_within(50);
@@ -956,6 +842,7 @@ pooler_pool_replace_all(void)
 {
 	for (int i = 0; i < npools; i++)
 	{
+		pooler_worker_pools[i].told = false;
 		pooler_worker_pools[i].learnt = false;
 		pooler_pool_drain(i);
 	}

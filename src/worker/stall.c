@@ -101,10 +101,11 @@ end_client(int backend, int client, PoolerEndReason reason)
 	if (reason == POOLER_END_WRITE_TIMEOUT)
 	{
 		pooler_client_log_begin(client);
-		ereport(LOG,
-				(errcode(ERRCODE_IDLE_SESSION_TIMEOUT),
-				 errmsg("terminating connection because the client does not read its result"),
-				 errdetail("pooler.client_write_timeout has passed while other clients waited for the backend.")));
+		if (pooler_end_logged(reason))
+			ereport(LOG,
+					(errcode(ERRCODE_IDLE_SESSION_TIMEOUT),
+					 errmsg("terminating connection because the client does not read its result"),
+					 errdetail("pooler.client_write_timeout has passed while other clients waited for the backend.")));
 		pooler_client_log_end();
 		(void) shutdown(pooler_worker_clients[client].fd, SHUT_RDWR);
 	}
@@ -163,11 +164,13 @@ check_backend(int backend)
 static bool
 pinned_too_long(PoolerBackend *b)
 {
-	if (pooler_pin_timeout == 0 || pg_atomic_read_u32(&b->pin) == POOLER_PIN_MODE)
+	int			timeout = b->pool < 0 ? 0 :
+		pooler_pool_ms(&pooler_pools[b->pool], POOLER_PIN_TIMEOUT);
+
+	if (timeout == 0 || pg_atomic_read_u32(&b->pin) == POOLER_PIN_MODE)
 		return false;
 	pg_read_barrier();
-	return TimestampDifferenceExceeds(b->pinned_since, pooler_worker.now,
-									  pooler_ms(pooler_pin_timeout));
+	return TimestampDifferenceExceeds(b->pinned_since, pooler_worker.now, timeout);
 }
 
 /*

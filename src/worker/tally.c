@@ -185,6 +185,22 @@ pooler_tally_reset(void)
 		pg_atomic_fetch_add_u32(&pooler_tallies[i].folding, 1);
 }
 
+/* Nobody else moves anything, so there is no need to look twice. */
+void
+pooler_tally_totals(PoolerCounters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (int i = 0; i < pooler_shared->nbackends; i++)
+	{
+		if (pooler_backends[i].pool < 0)
+			continue;
+		pooler_stats_add(sum, &pooler_backends[i].counters);
+		pooler_stats_subtract(sum, &pooler_backends[i].counted_before);
+	}
+	for (int i = 0; i < pooler_shared->ntallies; i++)
+		pooler_stats_add(sum, &pooler_tallies[i].counters);
+}
+
 /*---------------------------------------------------------------------------
  * logins
  *---------------------------------------------------------------------------
@@ -198,6 +214,8 @@ pooler_tally_login(int client)
 	TimestampTz took = GetCurrentTimestamp() - c->connected_at;
 
 	tally->counters.logins++;
+	if (login_of(client)->step == LOGIN_CORE || login_of(client)->told_ok)
+		tally->counters.delegated_logins++;
 	pooler_histogram_record(&tally->times[POOLER_TIME_LOGIN], Max(took, 0));
 }
 

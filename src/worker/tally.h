@@ -30,6 +30,9 @@ extern void pooler_tally_backend_gone(PoolerBackend *backend, bool born);
 /* Nothing has been counted or measured so far, but by the worker itself. */
 extern void pooler_tally_reset(void);
 
+/* The sum of all that has been counted in pools, by whomever. */
+extern void pooler_tally_totals(PoolerCounters *sum);
+
 /* A client has entered its pool. */
 extern void pooler_tally_login(int client);
 

@@ -44,9 +44,6 @@ end_waiting(int slot)
 	if (!pooler_queue_remove(pool, slot, pooler_client_gen(&pooler_clients[slot])))
 		return;					/* a backend was faster */
 	pooler_pool_counters(pool)->wait_timeouts++;
-	pooler_client_log_begin(slot);
-	ereport(LOG, (errmsg("client waited for a backend longer than pooler.query_wait_timeout")));
-	pooler_client_log_end();
 	pooler_client_close_for(slot, POOLER_END_QUERY_WAIT_TIMEOUT);
 }
 

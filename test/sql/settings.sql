@@ -20,6 +20,10 @@ ALTER SYSTEM SET pooler.max_client_conn = 0;
 ALTER SYSTEM SET pooler.max_backends = -1;
 ALTER SYSTEM SET pooler.default_pool_size = -1;
 ALTER SYSTEM SET pooler.min_pool_size = -1;
+ALTER SYSTEM SET pooler.pool_mode = 'query';
+ALTER SYSTEM SET pooler.log_connections = 'perhaps';
+ALTER SYSTEM SET pooler.admin_roles = 'a,,b';
+ALTER SYSTEM SET pooler.ignore_startup_parameters = 'a b';
 ALTER SYSTEM SET pooler.query_wait_timeout = '1 parsec';
 ALTER SYSTEM SET pooler.prefork = 'nonsense';
 ALTER SYSTEM SET pooler.prefork = 'a/';
@@ -36,19 +40,35 @@ ALTER SYSTEM SET pooler.server_connect_timeout = 0;
 -- There are no others.
 SET pooler.no_such_setting = 1;
 
--- No session and no role can change them for itself.
+-- What is the server's is nobody else's.
 SET pooler.port = 7000;
 SET pooler.client_login_timeout = 0;
 ALTER ROLE CURRENT_USER SET pooler.client_login_timeout = 0;
-CREATE ROLE regress_limited;
-SET ROLE regress_limited;
-SET pooler.query_wait_timeout = 0;
-ALTER ROLE regress_limited SET pooler.query_wait_timeout = 0;
-RESET ROLE;
 
--- A superuser can, for a role.
-ALTER ROLE regress_limited SET pooler.query_wait_timeout = '300ms';
-DROP ROLE regress_limited;
+-- What a pool may have of its own is given by superusers alone.  (How that is
+-- worded depends on the server's version, too.)
+CREATE ROLE pooler_plain;
+\set VERBOSITY sqlstate
+SET ROLE pooler_plain;
+SELECT name FROM pg_settings
+WHERE name LIKE 'pooler.%' AND context NOT IN ('postmaster', 'sighup', 'superuser');
+SET pooler.query_wait_timeout = 0;
+SELECT set_config('pooler.pool_mode', 'session', false);
+ALTER ROLE pooler_plain SET pooler.query_wait_timeout = 0;
+ALTER ROLE pooler_plain IN DATABASE postgres SET pooler.query_wait_timeout = 0;
+CREATE FUNCTION pg_temp.f() RETURNS void LANGUAGE sql
+	SET pooler.default_pool_size = 1000 AS 'SELECT';
+RESET ROLE;
+\set VERBOSITY default
+ALTER ROLE pooler_plain SET pooler.query_wait_timeout = '1.5s';
+ALTER ROLE pooler_plain SET pooler.default_pool_size = 0;
+SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'pooler_plain'::regrole;
+SET ROLE pooler_plain;
+\set VERBOSITY sqlstate
+ALTER ROLE pooler_plain RESET pooler.query_wait_timeout;
+\set VERBOSITY default
+RESET ROLE;
+DROP ROLE pooler_plain;
 
 -- Right values are taken.
 ALTER SYSTEM SET pooler.prefork = 'app/reader, "A/b, ""c"""/"D"';

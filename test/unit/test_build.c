@@ -51,6 +51,13 @@ build_parameter(PoolerWriter *w, const PoolerStartup *client)
 }
 
 static void
+build_login_notice(PoolerWriter *w, const PoolerStartup *client)
+{
+	(void) client;
+	pooler_build_notice(w, "a\\nb\\c\\");
+}
+
+static void
 build_ready(PoolerWriter *w, const PoolerStartup *client)
 {
 	(void) client;
@@ -135,6 +142,8 @@ static const struct
 	{"key", build_key, BYTES("K\0\0\0\15\1\2\3\4\1\2\3\4\5")},
 	{"parameter", build_parameter, BYTES("S\0\0\0\16TimeZone\0\0")},
 	{"ready", build_ready, BYTES("Z\0\0\0\5T")},
+	{"notice at login", build_login_notice,
+	BYTES("N\0\0\0\44SNOTICE\0VNOTICE\0C00000\0Ma\nb\\c\\\0\0")},
 	{"error", build_error,
 	BYTES("E\0\0\0\036SFATAL\0VFATAL\0C28000\0Mno\0\0")},
 	{"notice", build_notice,
