@@ -44,10 +44,12 @@ OBJS = \
 	src/backend/tally.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
+	src/console/set_setting.o \
 	src/import/parameters.o \
 	src/import/pgbouncer.o \
 	src/pooler.o \
 	src/proto/build.o \
+	src/proto/console.o \
 	src/proto/errors.o \
 	src/proto/frame.o \
 	src/proto/password.o \
@@ -62,11 +64,14 @@ OBJS = \
 	src/shared/hold.o \
 	src/shared/lists.o \
 	src/shared/pin.o \
+	src/shared/pool_count.o \
 	src/shared/queue.o \
 	src/shared/registry.o \
 	src/shared/request.o \
 	src/shared/session.o \
+	src/shared/setting_list.o \
 	src/shared/shmem.o \
+	src/shared/snapshot.o \
 	src/shared/stats.o \
 	src/sql/advice.o \
 	src/sql/control.o \
@@ -76,20 +81,29 @@ OBJS = \
 	src/sql/import_databases.o \
 	src/sql/import_parameters.o \
 	src/sql/import_rows.o \
-	src/sql/snapshot.o \
 	src/sql/stats.o \
 	src/sql/views.o \
 	src/worker/admin.o \
+	src/worker/averages.o \
 	src/worker/backend.o \
 	src/worker/birth.o \
 	src/worker/cancel.o \
 	src/worker/client.o \
+	src/worker/console.o \
+	src/worker/console_commands.o \
+	src/worker/console_messages.o \
+	src/worker/console_rows.o \
+	src/worker/console_set.o \
+	src/worker/console_show.o \
+	src/worker/console_sockets.o \
+	src/worker/console_stats.o \
 	src/worker/dispatch.o \
 	src/worker/ending.o \
 	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \
 	src/worker/login_alias.o \
+	src/worker/login_console.o \
 	src/worker/login_io.o \
 	src/worker/login_startup.o \
 	src/worker/main.o \
@@ -107,12 +121,14 @@ OBJS = \
 # Programs of unit tests and libFuzzer harnesses, without the .c
 UNIT_TESTS = \
 	test/unit/test_build \
+	test/unit/test_console \
 	test/unit/test_frame \
 	test/unit/test_histogram \
 	test/unit/test_import \
 	test/unit/test_password \
 	test/unit/test_startup
 FUZZERS = \
+	test/fuzz/fuzz_console \
 	test/fuzz/fuzz_frame \
 	test/fuzz/fuzz_import \
 	test/fuzz/fuzz_startup

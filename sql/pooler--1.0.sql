@@ -260,7 +260,7 @@ COMMENT ON COLUMN pooler.clients.pid IS
 COMMENT ON COLUMN pooler.clients.protocol_pid IS
 'Process ID that the client was told at login, as drivers report it (PQbackendPID) and cancel requests name it; no process has it; NULL until the client has logged in';
 COMMENT ON COLUMN pooler.clients.state IS
-'login: has not logged in yet; idle: the client owes the next command (pid is set if its last backend still watches it); pinned: as idle, but its session keeps the backend, because of pin_reason; waiting: sent a command and waits for a backend; handover: is being handed to a backend; active: has a backend, with a command under way or a transaction open (pg_stat_activity.state of that pid tells which); lost: its backend has ended, which the pooler is about to settle';
+'login: has not logged in yet; idle: the client owes the next command (pid is set if its last backend still watches it); pinned: as idle, but its session keeps the backend, because of pin_reason; waiting: sent a command and waits for a backend; handover: is being handed to a backend; active: has a backend, with a command under way or a transaction open (pg_stat_activity.state of that pid tells which); lost: its backend has ended, which the pooler is about to settle; console: is on the admin console';
 COMMENT ON COLUMN pooler.clients.state_since IS
 'When the client was last handed over, gave its backend back, or began to wait; NULL if not known';
 COMMENT ON COLUMN pooler.clients.wait IS
@@ -292,9 +292,9 @@ COMMENT ON COLUMN pooler.clients.login_role IS
 COMMENT ON COLUMN pooler.clients.alias IS
 'Name by which the client called the database, if that is one of pooler.aliases; NULL if not';
 COMMENT ON COLUMN pooler.clients.dbid IS
-'OID of the database; NULL until the client has logged in';
+'OID of the database; NULL until the client has logged in, and on the console';
 COMMENT ON COLUMN pooler.clients.roleid IS
-'OID of the role; NULL until the client has logged in';
+'OID of the role; NULL until the client has logged in, and on the console';
 
 CREATE VIEW pooler.backends AS
 SELECT b.pid,

@@ -94,6 +94,15 @@
 #define POOLER_GUC_NO_RESET 0
 #endif
 
+/* All configuration variables: a copy of the list since 16. */
+#include "utils/guc_tables.h"
+#if PG_VERSION_NUM >= 160000
+#define pooler_guc_variables(n) get_guc_variables(n)
+#else
+#define pooler_guc_variables(n) \
+	(*(n) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 /* What guc.c allocates comes from malloc() before 16. */
 #if PG_VERSION_NUM >= 160000
 #define pooler_guc_free(pointer) guc_free(pointer)

@@ -238,6 +238,22 @@ pooler_auth_startup(void)
 	initialize_acl();
 }
 
+/* Why the last login that was looked at is to be delegated. */
+static char delegated_for[64];
+
+const char *
+pooler_auth_delegated_for(void)
+{
+	return delegated_for;
+}
+
+static PoolerAuthResult
+delegate_for(const char *format, const char *what)
+{
+	snprintf(delegated_for, sizeof(delegated_for), format, what);
+	return POOLER_AUTH_DELEGATE;
+}
+
 /*
  * ClientAuthentication(), up to the first wait.  CurrentMemoryContext is the
  * login's.
@@ -265,15 +281,18 @@ begin(PoolerAuth **auth, Port *port, PoolerReplication replication,
 	verdict = pooler_hba_match(rules, &peer, &line);
 	if (verdict == POOLER_HBA_NO_MATCH)
 		pooler_report_no_rule(port, replication);
-	if (verdict == POOLER_HBA_NEEDS_DNS || line->clientcert != clientCertOff)
-		return POOLER_AUTH_DELEGATE;
+	if (verdict == POOLER_HBA_NEEDS_DNS)
+		return delegate_for("%s", "a host name");
+	if (line->clientcert != clientCertOff)
+		return delegate_for("%s", "clientcert");
 
 	if (line->auth_method == uaReject)
 		pooler_report_reject(port, replication);
 	if (line->auth_method != uaTrust &&
 		line->auth_method != uaMD5 &&
 		line->auth_method != uaSCRAM)
-		return POOLER_AUTH_DELEGATE;
+		return delegate_for("the method \"%s\"",
+							hba_authname(line->auth_method));
 
 	*auth = palloc0(sizeof(PoolerAuth));
 	(*auth)->cxt = CurrentMemoryContext;
@@ -307,7 +326,7 @@ pooler_auth_begin(PoolerAuth **auth, MemoryContext cxt, Port *port,
 	 * ClientAuthentication(), in a process that they may put to sleep.
 	 */
 	if (ClientAuthentication_hook != NULL)
-		return POOLER_AUTH_DELEGATE;
+		return delegate_for("%s", "a library's hook");
 
 	oldcxt = MemoryContextSwitchTo(cxt);
 	result = begin(auth, port, replication, rules, out);

@@ -83,6 +83,12 @@ extern PoolerAuthResult pooler_auth_begin(PoolerAuth **auth,
 										  StringInfo out);
 
 /*
+ * After DELEGATE, until the next call: what the pooler can't do itself, as
+ * words ("the method \"peer\"").
+ */
+extern const char *pooler_auth_delegated_for(void);
+
+/*
  * Take one 'p' message: len bytes of body, type and length word left out.
  * The body needs no terminator, and is not kept.
  *

@@ -357,6 +357,19 @@ connect_right(const RowScan *search, const PoolerRole *role)
 		POOLER_CONNECT_GRANTED : POOLER_CONNECT_DENIED;
 }
 
+static void
+copy_database(const RowScan *search, const PoolerRole *role,
+			  PoolerDatabase *database)
+{
+	Form_pg_database form = (Form_pg_database) GETSTRUCT(search->row);
+
+	database->oid = form->oid;
+	database->name = form->datname;
+	database->allows_connections = form->datallowconn;
+	database->invalid = database_is_invalid_form(form);
+	database->connect = connect_right(search, role);
+}
+
 bool
 pooler_catalog_find_database(const char *name, const PoolerRole *role,
 							 PoolerDatabase *database)
@@ -368,17 +381,28 @@ pooler_catalog_find_database(const char *name, const PoolerRole *role,
 			 Anum_pg_database_datname, F_NAMEEQ, CStringGetDatum(name));
 	found = HeapTupleIsValid(search.row);
 	if (found)
-	{
-		Form_pg_database form = (Form_pg_database) GETSTRUCT(search.row);
-
-		database->oid = form->oid;
-		database->name = form->datname;
-		database->allows_connections = form->datallowconn;
-		database->invalid = database_is_invalid_form(form);
-		database->connect = connect_right(&search, role);
-	}
+		copy_database(&search, role, database);
 	row_close(&search);
 	return found;
+}
+
+List *
+pooler_catalog_databases(const PoolerRole *role)
+{
+	RowScan		search;
+	List	   *list = NIL;
+
+	search.rel = table_open(DatabaseRelationId, AccessShareLock);
+	search.scan = systable_beginscan(search.rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(search.row = systable_getnext(search.scan)))
+	{
+		PoolerDatabase *database = palloc(sizeof(PoolerDatabase));
+
+		copy_database(&search, role, database);
+		list = lappend(list, database);
+	}
+	row_close(&search);
+	return list;
 }
 
 bool

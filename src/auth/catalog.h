@@ -26,6 +26,7 @@
 #define POOLER_AUTH_CATALOG_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 
 /* A role, as far as logging in is concerned. */
 typedef struct PoolerRole
@@ -102,6 +103,9 @@ extern bool pooler_catalog_has_database(const char *name);
 extern bool pooler_catalog_find_database(const char *name,
 										 const PoolerRole *role,
 										 PoolerDatabase *database);
+
+/* All databases, as a list of PoolerDatabase in the caller's memory context. */
+extern List *pooler_catalog_databases(const PoolerRole *role);
 
 /* Has it event triggers on login?  False if there is no such database. */
 extern bool pooler_catalog_has_login_triggers(const char *database);

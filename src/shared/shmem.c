@@ -160,6 +160,8 @@ shmem_startup(void)
 		pg_atomic_init_u32(&pooler_shared->clients_gone, 0);
 		pg_atomic_init_u32(&pooler_shared->idle_sessions, 0);
 		SpinLockInit(&pooler_shared->evict_mutex);
+		for (int i = 0; i < POOLER_SET_REQUESTS; i++)
+			SpinLockInit(&pooler_shared->set_requests[i].mutex);
 		SpinLockInit(&pooler_shared->request_mutex);
 		pg_atomic_init_u32(&pooler_shared->nrequests, 0);
 		pg_atomic_init_u32(&pooler_shared->nholds, 0);

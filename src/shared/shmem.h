@@ -24,6 +24,7 @@
 #include "shared/guc.h"
 #include "shared/pin.h"
 #include "shared/request.h"
+#include "shared/set_request.h"
 #include "shared/state.h"
 #include "shared/stats.h"
 #include "storage/lwlock.h"
@@ -309,6 +310,9 @@ typedef struct PoolerShared
 	/* counts ALTER ROLE and ALTER DATABASE ... SET; any backend */
 	pg_atomic_uint32 defaults_gen;
 
+	/* SET on the console; see set_request.h */
+	PoolerSetRequest set_requests[POOLER_SET_REQUESTS];
+
 	/* for tests only; see debug_point.h */
 	pg_atomic_uint32 debug_armed;	/* a bit for each point */
 	pg_atomic_uint32 debug_waiting[POOLER_MAX_DEBUG_POINTS];
@@ -385,6 +389,9 @@ extern void pooler_require_shmem(void);
 
 /* Slots of clients beyond max_client_conn, to read who is one too many. */
 #define POOLER_EXTRA_CLIENTS	64
+
+/* So many of them may be used by clients of the console. */
+#define POOLER_EXTRA_CONSOLES	16
 
 /*
  * What the pooler's epoll reports for a client, whoever armed it: kind (see

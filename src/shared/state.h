@@ -52,16 +52,18 @@ typedef enum PoolerClientState
 {
 	POOLER_CLIENT_FREE = 0,		/* slot unused; by pooler; next: LOGIN */
 	POOLER_CLIENT_LOGIN,		/* by pooler at accept; next: IDLE, BACKEND
-								 * (delegated login), FREE */
+								 * (delegated login), CONSOLE, FREE */
 	POOLER_CLIENT_IDLE,			/* logged in, watched by the pooler's epoll;
 								 * next: QUEUED, CLAIMED, FREE */
 	POOLER_CLIENT_QUEUED,		/* sent a command, in the pool's ready queue;
 								 * next: BACKEND, CLAIMED, IDLE, FREE */
 	POOLER_CLIENT_CLAIMED,		/* being sent to a claimed backend; next:
 								 * BACKEND, QUEUED */
-	POOLER_CLIENT_BACKEND		/* attached to (or taken by) a backend; next:
+	POOLER_CLIENT_BACKEND,		/* attached to (or taken by) a backend; next:
 								 * IDLE, QUEUED (nothing read and the backend
 								 * died), LOGIN (was only authenticated), FREE */
+	POOLER_CLIENT_CONSOLE		/* served by the pooler itself, for as long as
+								 * it is connected; next: FREE */
 } PoolerClientState;
 
 /*

@@ -16,7 +16,7 @@
 #include "utils/timestamp.h"
 
 void
-pooler_row_value(PoolerRow *row, Datum value)
+pooler_put_value(PoolerRow *row, Datum value)
 {
 	Assert(row->n < POOLER_MAX_COLUMNS);
 	row->values[row->n] = value;
@@ -24,7 +24,7 @@ pooler_row_value(PoolerRow *row, Datum value)
 }
 
 void
-pooler_row_null(PoolerRow *row)
+pooler_put_null(PoolerRow *row)
 {
 	Assert(row->n < POOLER_MAX_COLUMNS);
 	row->values[row->n] = (Datum) 0;
@@ -32,49 +32,49 @@ pooler_row_null(PoolerRow *row)
 }
 
 void
-pooler_row_bool(PoolerRow *row, bool value)
+pooler_put_bool(PoolerRow *row, bool value)
 {
-	pooler_row_value(row, BoolGetDatum(value));
+	pooler_put_value(row, BoolGetDatum(value));
 }
 
 void
-pooler_row_int(PoolerRow *row, int32 value)
+pooler_put_int(PoolerRow *row, int32 value)
 {
-	pooler_row_value(row, Int32GetDatum(value));
+	pooler_put_value(row, Int32GetDatum(value));
 }
 
 /* A process, port or limit: 0 says that there is none. */
 void
-pooler_row_int_or_null(PoolerRow *row, int32 value)
+pooler_put_int_or_null(PoolerRow *row, int32 value)
 {
 	if (value == 0)
-		pooler_row_null(row);
+		pooler_put_null(row);
 	else
-		pooler_row_int(row, value);
+		pooler_put_int(row, value);
 }
 
 void
-pooler_row_count(PoolerRow *row, uint64 value)
+pooler_put_count(PoolerRow *row, uint64 value)
 {
-	pooler_row_value(row, Int64GetDatum((int64) value));
+	pooler_put_value(row, Int64GetDatum((int64) value));
 }
 
 void
-pooler_row_oid(PoolerRow *row, Oid value)
+pooler_put_oid(PoolerRow *row, Oid value)
 {
 	if (OidIsValid(value))
-		pooler_row_value(row, ObjectIdGetDatum(value));
+		pooler_put_value(row, ObjectIdGetDatum(value));
 	else
-		pooler_row_null(row);
+		pooler_put_null(row);
 }
 
 void
-pooler_row_time(PoolerRow *row, TimestampTz value)
+pooler_put_time(PoolerRow *row, TimestampTz value)
 {
 	if (value == 0)
-		pooler_row_null(row);
+		pooler_put_null(row);
 	else
-		pooler_row_value(row, TimestampTzGetDatum(value));
+		pooler_put_value(row, TimestampTzGetDatum(value));
 }
 
 /*
@@ -82,18 +82,18 @@ pooler_row_time(PoolerRow *row, TimestampTz value)
  * it may seem to have begun in the future.
  */
 void
-pooler_row_age(PoolerRow *row, TimestampTz since, TimestampTz now)
+pooler_put_age(PoolerRow *row, TimestampTz since, TimestampTz now)
 {
 	Interval   *age;
 
 	if (since == 0)
 	{
-		pooler_row_null(row);
+		pooler_put_null(row);
 		return;
 	}
 	age = palloc0(sizeof(Interval));
 	age->time = Max(now - since, 0);
-	pooler_row_value(row, IntervalPGetDatum(age));
+	pooler_put_value(row, IntervalPGetDatum(age));
 }
 
 /*
@@ -116,27 +116,27 @@ pooler_valid_text(const char *bytes)
 }
 
 void
-pooler_row_text(PoolerRow *row, const char *bytes)
+pooler_put_text(PoolerRow *row, const char *bytes)
 {
 	if (bytes[0] == '\0')
-		pooler_row_null(row);
+		pooler_put_null(row);
 	else
-		pooler_row_value(row, CStringGetTextDatum(pooler_valid_text(bytes)));
+		pooler_put_value(row, CStringGetTextDatum(pooler_valid_text(bytes)));
 }
 
 void
-pooler_row_name(PoolerRow *row, const char *bytes)
+pooler_put_name(PoolerRow *row, const char *bytes)
 {
 	Name		name;
 
 	if (bytes[0] == '\0')
 	{
-		pooler_row_null(row);
+		pooler_put_null(row);
 		return;
 	}
 	name = palloc0(sizeof(NameData));
 	namestrcpy(name, pooler_valid_text(bytes));
-	pooler_row_value(row, NameGetDatum(name));
+	pooler_put_value(row, NameGetDatum(name));
 }
 
 /*
@@ -144,7 +144,7 @@ pooler_row_name(PoolerRow *row, const char *bytes)
  * socket no address, and -1 for the port.
  */
 void
-pooler_row_address(PoolerRow *row, const SockAddr *from)
+pooler_put_address(PoolerRow *row, const SockAddr *from)
 {
 	SockAddr	addr = *from;
 	char		host[NI_MAXHOST] = "";
@@ -152,21 +152,21 @@ pooler_row_address(PoolerRow *row, const SockAddr *from)
 
 	if (addr.addr.ss_family == AF_UNIX)
 	{
-		pooler_row_null(row);
-		pooler_row_int(row, -1);
+		pooler_put_null(row);
+		pooler_put_int(row, -1);
 		return;
 	}
 	if ((addr.addr.ss_family != AF_INET && addr.addr.ss_family != AF_INET6) ||
 		pg_getnameinfo_all(&addr.addr, addr.salen, host, sizeof(host), port,
 						   sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 	{
-		pooler_row_null(row);
-		pooler_row_null(row);
+		pooler_put_null(row);
+		pooler_put_null(row);
 		return;
 	}
 	clean_ipv6_addr(addr.addr.ss_family, host);
-	pooler_row_value(row, DirectFunctionCall1(inet_in, CStringGetDatum(host)));
-	pooler_row_int(row, atoi(port));
+	pooler_put_value(row, DirectFunctionCall1(inet_in, CStringGetDatum(host)));
+	pooler_put_int(row, atoi(port));
 }
 
 ReturnSetInfo *

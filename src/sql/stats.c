@@ -14,7 +14,7 @@
 #include "catalog/pg_type.h"
 #include "shared/statement.h"
 #include "sql/rows.h"
-#include "sql/snapshot.h"
+#include "shared/snapshot.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -60,11 +60,11 @@ pooler_list_counters(PG_FUNCTION_ARGS)
 	{
 		const PoolerStat *stat = &pooler_stats[i];
 
-		pooler_row_text(&row, stat->name);
-		pooler_row_text(&row, scope_names[stat->scope]);
-		pooler_row_text(&row, kind_names[stat->kind]);
-		pooler_row_text(&row, stat->unit);
-		pooler_row_text(&row, stat->help);
+		pooler_put_text(&row, stat->name);
+		pooler_put_text(&row, scope_names[stat->scope]);
+		pooler_put_text(&row, kind_names[stat->kind]);
+		pooler_put_text(&row, stat->unit);
+		pooler_put_text(&row, stat->help);
 		pooler_rows_put(result, &row);
 	}
 	return (Datum) 0;
@@ -116,12 +116,12 @@ pooler_get_stats(PG_FUNCTION_ARGS)
 		{
 			if (pooler_stats[s].scope != POOLER_STAT_POOL)
 				continue;
-			pooler_row_oid(&row, snap.dbid);
-			pooler_row_oid(&row, snap.roleid);
-			pooler_row_name(&row, snap.database);
-			pooler_row_name(&row, snap.role);
-			pooler_row_text(&row, pooler_stats[s].name);
-			pooler_row_count(&row, counter_value(&pooler_stats[s], &snap.counters));
+			pooler_put_oid(&row, snap.dbid);
+			pooler_put_oid(&row, snap.roleid);
+			pooler_put_name(&row, snap.database);
+			pooler_put_name(&row, snap.role);
+			pooler_put_text(&row, pooler_stats[s].name);
+			pooler_put_count(&row, counter_value(&pooler_stats[s], &snap.counters));
 			pooler_rows_put(result, &row);
 		}
 	}
@@ -143,11 +143,11 @@ pooler_get_totals(PG_FUNCTION_ARGS)
 	{
 		const PoolerStat *stat = &pooler_stats[s];
 
-		pooler_row_text(&row, stat->name);
+		pooler_put_text(&row, stat->name);
 		if (stat->scope == POOLER_STAT_WORKER)
-			pooler_row_count(&row, counter_value(stat, &pooler_shared->counters));
+			pooler_put_count(&row, counter_value(stat, &pooler_shared->counters));
 		else
-			pooler_row_count(&row, counter_value(stat, &total));
+			pooler_put_count(&row, counter_value(stat, &total));
 		pooler_rows_put(result, &row);
 	}
 	return (Datum) 0;
@@ -253,19 +253,19 @@ add_quantiles(PoolerRow *row, const PoolerHistogram *times)
 	static const unsigned thousandths[] = {500, 900, 950, 990};
 	uint64		count = pooler_histogram_count(times);
 
-	pooler_row_count(row, count);
-	pooler_row_count(row, times->sum);
+	pooler_put_count(row, count);
+	pooler_put_count(row, times->sum);
 	for (int i = 0; i < (int) lengthof(thousandths); i++)
 	{
 		if (count > 0)
-			pooler_row_count(row, pooler_histogram_quantile(times, thousandths[i]));
+			pooler_put_count(row, pooler_histogram_quantile(times, thousandths[i]));
 		else
-			pooler_row_null(row);
+			pooler_put_null(row);
 	}
 	if (count > 0)
-		pooler_row_count(row, times->max);
+		pooler_put_count(row, times->max);
 	else
-		pooler_row_null(row);
+		pooler_put_null(row);
 }
 
 /* A row for each kind of time, of each pool, database and role, and of all. */
@@ -283,12 +283,12 @@ pooler_get_times(PG_FUNCTION_ARGS)
 	{
 		for (int k = 0; k < POOLER_NTIMES; k++)
 		{
-			pooler_row_text(&row, all.groups[i].level);
-			pooler_row_oid(&row, all.groups[i].dbid);
-			pooler_row_oid(&row, all.groups[i].roleid);
-			pooler_row_name(&row, all.groups[i].database);
-			pooler_row_name(&row, all.groups[i].role);
-			pooler_row_text(&row, time_names[k]);
+			pooler_put_text(&row, all.groups[i].level);
+			pooler_put_oid(&row, all.groups[i].dbid);
+			pooler_put_oid(&row, all.groups[i].roleid);
+			pooler_put_name(&row, all.groups[i].database);
+			pooler_put_name(&row, all.groups[i].role);
+			pooler_put_text(&row, time_names[k]);
 			add_quantiles(&row, &all.groups[i].times[k]);
 			pooler_rows_put(result, &row);
 		}
@@ -342,13 +342,13 @@ add_types(PoolerRow *row, const Statement *s)
 
 	if (s->dbid != MyDatabaseId)
 	{
-		pooler_row_null(row);
+		pooler_put_null(row);
 		return;
 	}
 	types = palloc(sizeof(Datum) * (s->nparams + 1));
 	for (int i = 0; i < s->nparams; i++)
 		types[i] = ObjectIdGetDatum(s->params[i]);
-	pooler_row_value(row, PointerGetDatum(construct_array(types, s->nparams, REGTYPEOID, 4,
+	pooler_put_value(row, PointerGetDatum(construct_array(types, s->nparams, REGTYPEOID, 4,
 														  true, TYPALIGN_INT)));
 }
 
@@ -368,13 +368,13 @@ pooler_get_prepared_statements(PG_FUNCTION_ARGS)
 		Statement  *s = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		pooler_row_count(&row, s->id);
-		pooler_row_oid(&row, s->dbid);
-		pooler_row_value(&row, CStringGetTextDatum(pooler_valid_text(s->query)));
+		pooler_put_count(&row, s->id);
+		pooler_put_oid(&row, s->dbid);
+		pooler_put_value(&row, CStringGetTextDatum(pooler_valid_text(s->query)));
 		add_types(&row, s);
-		pooler_row_bool(&row, s->from_sql);
-		pooler_row_int(&row, (int32) s->holders);
-		pooler_row_count(&row, s->size);
+		pooler_put_bool(&row, s->from_sql);
+		pooler_put_int(&row, (int32) s->holders);
+		pooler_put_count(&row, s->size);
 		pooler_rows_put(result, &row);
 	}
 	return (Datum) 0;

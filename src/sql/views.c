@@ -18,8 +18,9 @@
 #include "fmgr.h"
 #include "shared/guc.h"
 #include "shared/hold.h"
+#include "shared/pool_count.h"
+#include "shared/snapshot.h"
 #include "sql/rows.h"
-#include "sql/snapshot.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -37,9 +38,10 @@ static const char *const activity_names[] = {
 	[POOLER_ACTIVITY_PINNED] = "pinned",
 	[POOLER_ACTIVITY_ACTIVE] = "active",
 	[POOLER_ACTIVITY_LOST] = "lost",
+	[POOLER_ACTIVITY_CONSOLE] = "console",
 };
 
-StaticAssertDecl(lengthof(activity_names) == POOLER_ACTIVITY_LOST + 1,
+StaticAssertDecl(lengthof(activity_names) == POOLER_ACTIVITY_CONSOLE + 1,
 				 "each activity of a client needs a name");
 
 static const char *const backend_state_names[] = {
@@ -65,10 +67,10 @@ add_pin(PoolerRow *row, PoolerPin pin, TimestampTz since)
 	const char *name = pooler_pin_name(pin);
 
 	if (name != NULL)
-		pooler_row_value(row, CStringGetTextDatum(name));
+		pooler_put_value(row, CStringGetTextDatum(name));
 	else
-		pooler_row_null(row);
-	pooler_row_time(row, name != NULL ? since : 0);
+		pooler_put_null(row);
+	pooler_put_time(row, name != NULL ? since : 0);
 }
 
 /*---------------------------------------------------------------------------
@@ -81,35 +83,36 @@ static void
 add_bytes(PoolerRow *row, const PoolerClientSnapshot *snap, uint64 bytes)
 {
 	if (snap->raddr.addr.ss_family == AF_UNIX || snap->pool < 0)
-		pooler_row_null(row);
+		pooler_put_null(row);
 	else
-		pooler_row_count(row, bytes);
+		pooler_put_count(row, bytes);
 }
 
 static void
 client_row(PoolerRow *row, int32 slot, const PoolerClientSnapshot *snap,
 		   TimestampTz now)
 {
-	pooler_row_count(row, snap->id);
-	pooler_row_int_or_null(row, snap->backend_pid);
+	pooler_put_count(row, snap->id);
+	pooler_put_int_or_null(row, snap->backend_pid);
 	/* told at login */
-	pooler_row_int_or_null(row, snap->pool < 0 ? 0 : (int32) pooler_client_pid(slot));
-	pooler_row_oid(row, snap->dbid);
-	pooler_row_oid(row, snap->roleid);
-	pooler_row_name(row, snap->database);
-	pooler_row_name(row, snap->role);
-	pooler_row_text(row, snap->application_name);
-	pooler_row_address(row, &snap->raddr);
-	pooler_row_value(row, CStringGetTextDatum(activity_names[snap->activity]));
-	pooler_row_time(row, snap->state_since);
-	pooler_row_age(row, snap->queued_at, now);
-	pooler_row_time(row, snap->connected_at);
-	pooler_row_count(row, snap->transactions);
+	pooler_put_int_or_null(row, pooler_snapshot_logged_in(snap) ?
+					(int32) pooler_client_pid(slot) : 0);
+	pooler_put_oid(row, snap->dbid);
+	pooler_put_oid(row, snap->roleid);
+	pooler_put_name(row, snap->database);
+	pooler_put_name(row, snap->role);
+	pooler_put_text(row, snap->application_name);
+	pooler_put_address(row, &snap->raddr);
+	pooler_put_value(row, CStringGetTextDatum(activity_names[snap->activity]));
+	pooler_put_time(row, snap->state_since);
+	pooler_put_age(row, snap->queued_at, now);
+	pooler_put_time(row, snap->connected_at);
+	pooler_put_count(row, snap->transactions);
 	add_pin(row, snap->pin, snap->pinned_since);
 	add_bytes(row, snap, snap->bytes_received);
 	add_bytes(row, snap, snap->bytes_sent);
-	pooler_row_name(row, snap->login_role);
-	pooler_row_name(row, snap->alias);
+	pooler_put_name(row, snap->login_role);
+	pooler_put_name(row, snap->alias);
 }
 
 Datum
@@ -139,27 +142,27 @@ backend_row(PoolerRow *row, const PoolerBackendSnapshot *snap)
 {
 	const PoolerCounters *c = &snap->counters;
 
-	pooler_row_int_or_null(row, snap->pid);
-	pooler_row_oid(row, snap->dbid);
-	pooler_row_oid(row, snap->roleid);
-	pooler_row_value(row, CStringGetTextDatum(backend_state_names[snap->state]));
-	pooler_row_time(row, snap->state_since);
+	pooler_put_int_or_null(row, snap->pid);
+	pooler_put_oid(row, snap->dbid);
+	pooler_put_oid(row, snap->roleid);
+	pooler_put_value(row, CStringGetTextDatum(backend_state_names[snap->state]));
+	pooler_put_time(row, snap->state_since);
 	if (snap->has_client)
-		pooler_row_count(row, snap->client_id);
+		pooler_put_count(row, snap->client_id);
 	else
-		pooler_row_null(row);
-	pooler_row_bool(row, snap->draining);
-	pooler_row_bool(row, snap->in_copy);
+		pooler_put_null(row);
+	pooler_put_bool(row, snap->draining);
+	pooler_put_bool(row, snap->in_copy);
 	add_pin(row, snap->pin, snap->pinned_since);
-	pooler_row_time(row, snap->born_at);
-	pooler_row_count(row, c->transactions);
-	pooler_row_count(row, c->queries);
-	pooler_row_count(row, c->errors);
-	pooler_row_count(row, c->handovers);
-	pooler_row_count(row, c->lingered);
-	pooler_row_count(row, c->resets);
-	pooler_row_count(row, c->transaction_us);
-	pooler_row_count(row, c->query_us);
+	pooler_put_time(row, snap->born_at);
+	pooler_put_count(row, c->transactions);
+	pooler_put_count(row, c->queries);
+	pooler_put_count(row, c->errors);
+	pooler_put_count(row, c->handovers);
+	pooler_put_count(row, c->lingered);
+	pooler_put_count(row, c->resets);
+	pooler_put_count(row, c->transaction_us);
+	pooler_put_count(row, c->query_us);
 }
 
 Datum
@@ -188,138 +191,38 @@ pooler_get_backends(PG_FUNCTION_ARGS)
  *---------------------------------------------------------------------------
  */
 
-/*
- * Counted from the slots of clients and backends, and not taken from the
- * pool's own numbers, so that the columns of one row add up.
- */
-typedef struct PoolCount
-{
-	int32		clients_idle;
-	int32		clients_waiting;
-	int32		clients_active;
-	TimestampTz first_queued_at;	/* 0: nobody waits */
-	int32		backends_starting;
-	int32		backends_free;
-	int32		backends_lingering;
-	int32		backends_pinned;
-	int32		backends_busy;
-	int32		backends_ending;
-} PoolCount;
-
-static void
-count_client(PoolCount *count, const PoolerClientSnapshot *snap)
-{
-	switch (snap->activity)
-	{
-		case POOLER_ACTIVITY_LOGIN:
-			break;				/* in no pool yet */
-		case POOLER_ACTIVITY_IDLE:
-		case POOLER_ACTIVITY_PINNED:
-			count->clients_idle++;
-			break;
-		case POOLER_ACTIVITY_WAITING:
-			count->clients_waiting++;
-			if (count->first_queued_at == 0 ||
-				snap->queued_at < count->first_queued_at)
-				count->first_queued_at = snap->queued_at;
-			break;
-		case POOLER_ACTIVITY_HANDOVER:
-		case POOLER_ACTIVITY_ACTIVE:
-		case POOLER_ACTIVITY_LOST:
-			count->clients_active++;
-			break;
-	}
-}
-
-static void
-count_backend(PoolCount *count, const PoolerBackendSnapshot *snap)
-{
-	switch (snap->state)
-	{
-		case POOLER_BACKEND_UNUSED:
-			break;
-		case POOLER_BACKEND_STARTING:
-			count->backends_starting++;
-			break;
-		case POOLER_BACKEND_FREE:
-			count->backends_free++;
-			break;
-		case POOLER_BACKEND_LINGERING:
-			count->backends_lingering++;
-			break;
-		case POOLER_BACKEND_PINNED:
-			count->backends_pinned++;
-			break;
-		case POOLER_BACKEND_BUSY:
-		case POOLER_BACKEND_TAKING:
-		case POOLER_BACKEND_CLAIMED:
-		case POOLER_BACKEND_CANCELLING:
-			count->backends_busy++;
-			break;
-		case POOLER_BACKEND_DEAD:
-			count->backends_ending++;
-			break;
-	}
-}
-
-static PoolCount *
-count_pools(void)
-{
-	Size		size = mul_size(pooler_shared->npools, sizeof(PoolCount));
-	PoolCount  *counts = MemoryContextAllocExtended(CurrentMemoryContext, size,
-													MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-
-	for (int32 i = 0; i < pooler_shared->nclients; i++)
-	{
-		PoolerClientSnapshot snap;
-
-		CHECK_FOR_INTERRUPTS();
-		if (pooler_snapshot_client(i, &snap) && snap.pool >= 0)
-			count_client(&counts[snap.pool], &snap);
-	}
-	for (int32 i = 0; i < pooler_shared->nbackends; i++)
-	{
-		PoolerBackendSnapshot snap;
-
-		CHECK_FOR_INTERRUPTS();
-		if (pooler_snapshot_backend(i, &snap) && snap.pool >= 0)
-			count_backend(&counts[snap.pool], &snap);
-	}
-	return counts;
-}
-
 /* What it has in common with others is not this pool's. */
 static void
 add_counter(PoolerRow *row, const PoolerPoolSnapshot *snap, uint64 value)
 {
 	if (snap->counted)
-		pooler_row_count(row, value);
+		pooler_put_count(row, value);
 	else
-		pooler_row_null(row);
+		pooler_put_null(row);
 }
 
 static void
-pool_row(PoolerRow *row, const PoolerPoolSnapshot *snap, const PoolCount *count,
+pool_row(PoolerRow *row, const PoolerPoolSnapshot *snap, const PoolerPoolCount *count,
 		 const PoolerCounters *c, TimestampTz now)
 {
-	pooler_row_oid(row, snap->dbid);
-	pooler_row_oid(row, snap->roleid);
-	pooler_row_name(row, snap->database);
-	pooler_row_name(row, snap->role);
-	pooler_row_int(row, count->clients_idle);
-	pooler_row_int(row, count->clients_waiting);
-	pooler_row_int(row, count->clients_active);
-	pooler_row_age(row, count->first_queued_at, now);
-	pooler_row_int(row, count->backends_starting);
-	pooler_row_int(row, count->backends_free);
-	pooler_row_int(row, count->backends_lingering);
-	pooler_row_int(row, count->backends_pinned);
-	pooler_row_int(row, count->backends_busy);
-	pooler_row_int(row, count->backends_ending);
-	pooler_row_int_or_null(row, snap->size);
-	pooler_row_bool(row, snap->paused);
-	pooler_row_bool(row, snap->dedicated);
-	pooler_row_time(row, snap->created_at);
+	pooler_put_oid(row, snap->dbid);
+	pooler_put_oid(row, snap->roleid);
+	pooler_put_name(row, snap->database);
+	pooler_put_name(row, snap->role);
+	pooler_put_int(row, count->clients_idle);
+	pooler_put_int(row, count->clients_waiting);
+	pooler_put_int(row, count->clients_active);
+	pooler_put_age(row, count->first_queued_at, now);
+	pooler_put_int(row, count->backends_starting);
+	pooler_put_int(row, count->backends_free);
+	pooler_put_int(row, count->backends_lingering);
+	pooler_put_int(row, count->backends_pinned);
+	pooler_put_int(row, count->backends_busy);
+	pooler_put_int(row, count->backends_ending);
+	pooler_put_int_or_null(row, snap->size);
+	pooler_put_bool(row, snap->paused);
+	pooler_put_bool(row, snap->dedicated);
+	pooler_put_time(row, snap->created_at);
 	add_counter(row, snap, c->transactions);
 	add_counter(row, snap, c->transaction_us);
 	add_counter(row, snap, c->waits);
@@ -332,12 +235,12 @@ pooler_get_pools(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result;
 	TimestampTz now = GetCurrentTimestamp();
-	PoolCount  *counts;
+	PoolerPoolCount *counts;
 	PoolerRow	row = {0};
 
 	pooler_require_shmem();
 	result = pooler_rows_begin(fcinfo);
-	counts = count_pools();
+	counts = pooler_count_pools();
 	for (int32 i = 0; i < pooler_shared->npools; i++)
 	{
 		PoolerPoolSnapshot snap;
@@ -418,22 +321,22 @@ pooler_get_status(PG_FUNCTION_ARGS)
 	memcpy(socket_dir, pooler_shared->socket_dir, MAXPGPATH);
 	socket_dir[pid == 0 ? 0 : MAXPGPATH - 1] = '\0';
 
-	pooler_row_int_or_null(&row, pid);
-	pooler_row_time(&row, pid == 0 ? 0 : pooler_shared->worker_started_at);
+	pooler_put_int_or_null(&row, pid);
+	pooler_put_time(&row, pid == 0 ? 0 : pooler_shared->worker_started_at);
 	/* each life of the worker makes it odd, and even at its end */
-	pooler_row_count(&row, ((uint64) epoch + 1) / 2);
-	pooler_row_int_or_null(&row, pid == 0 ? 0 : pooler_shared->port);
-	pooler_row_text(&row, socket_dir);
-	pooler_row_int(&row, used_client_slots());
-	pooler_row_int_or_null(&row, pooler_shared->max_clients);
-	pooler_row_int(&row, used_backend_slots());
-	pooler_row_int(&row, pooler_max_backends_in_force());
-	pooler_row_count(&row, pg_atomic_read_u64(&pooler_shared->session_bytes));
-	pooler_row_count(&row, pg_atomic_read_u32(&pooler_shared->statements));
-	pooler_row_count(&row, pg_atomic_read_u64(&pooler_shared->statements_bytes));
-	pooler_row_count(&row, pg_atomic_read_u32(&pooler_shared->statements_evicted));
-	pooler_row_text(&row, pid == 0 ? "" : server_state());
-	pooler_row_time(&row, pooler_shared->stats_reset);
+	pooler_put_count(&row, ((uint64) epoch + 1) / 2);
+	pooler_put_int_or_null(&row, pid == 0 ? 0 : pooler_shared->port);
+	pooler_put_text(&row, socket_dir);
+	pooler_put_int(&row, used_client_slots());
+	pooler_put_int_or_null(&row, pooler_shared->max_clients);
+	pooler_put_int(&row, used_backend_slots());
+	pooler_put_int(&row, pooler_max_backends_in_force());
+	pooler_put_count(&row, pg_atomic_read_u64(&pooler_shared->session_bytes));
+	pooler_put_count(&row, pg_atomic_read_u32(&pooler_shared->statements));
+	pooler_put_count(&row, pg_atomic_read_u64(&pooler_shared->statements_bytes));
+	pooler_put_count(&row, pg_atomic_read_u32(&pooler_shared->statements_evicted));
+	pooler_put_text(&row, pid == 0 ? "" : server_state());
+	pooler_put_time(&row, pooler_shared->stats_reset);
 	pooler_rows_put(result, &row);
 	return (Datum) 0;
 }

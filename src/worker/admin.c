@@ -398,13 +398,17 @@ begin_shutdown(const PoolerAdminCommand *command, PoolerAdminResult *result)
 	return done(result);
 }
 
-/* Who still logs in counts: it was let in before the port was closed. */
+/*
+ * Who still logs in counts: it was let in before the port was closed.  Who is
+ * on the console does not: he may be the one who waits.
+ */
 static bool
 any_client(void)
 {
 	for (int i = 0; i < pooler_shared->nclients; i++)
 	{
-		if (pooler_worker_clients[i].fd >= 0)
+		if (pooler_worker_clients[i].fd >= 0 &&
+			pooler_worker_clients[i].console == NULL)
 			return true;
 	}
 	return false;
@@ -456,8 +460,8 @@ begin_reset_stats(PoolerAdminResult *result)
  *---------------------------------------------------------------------------
  */
 
-static void
-log_command(const PoolerAdminCommand *command)
+void
+pooler_admin_log(const PoolerAdminCommand *command)
 {
 	const char *verb = verb_names[command->verb];
 	NameData	name;
@@ -485,7 +489,6 @@ pooler_admin_begin(const PoolerAdminCommand *command, PoolerAdminResult *result)
 		find_database(command->dbid, &name) == NOT_FOUND)
 		return refused(result, "3D000", NULL, "database %u does not exist",
 					   command->dbid);
-	log_command(command);
 	switch (command->verb)
 	{
 		case POOLER_ADMIN_PAUSE:

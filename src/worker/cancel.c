@@ -146,7 +146,8 @@ pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
 		return;
 	client = &pooler_clients[slot];
 	w = pg_atomic_read_u64(&client->word);
-	if (pooler_worker_clients[slot].fd < 0 || client->pool < 0 ||
+	if (pooler_worker_clients[slot].fd < 0 ||
+		(client->pool < 0 && pooler_worker_clients[slot].console == NULL) ||
 		!key_matches(client, key, key_len))
 	{
 		ereport(LOG, (errmsg("wrong key in cancel request for process %u", pid)));
@@ -164,6 +165,9 @@ pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
 		case POOLER_CLIENT_CLAIMED:
 		case POOLER_CLIENT_BACKEND:
 			cancel_at_backend(slot, w);
+			break;
+		case POOLER_CLIENT_CONSOLE:
+			pooler_console_cancel(slot);
 			break;
 		case POOLER_CLIENT_FREE:
 		case POOLER_CLIENT_LOGIN:

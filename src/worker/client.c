@@ -340,11 +340,11 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	WorkerClient *wc = &pooler_worker_clients[slot];
 	PoolerClient *client = &pooler_clients[slot];
 	uint64		w = pg_atomic_read_u64(&client->word);
-	bool		logged_in = client->pool >= 0;
+	bool		logged_in = client->pool >= 0 || wc->console != NULL;
 
 	Assert(pooler_client_word_state(w) != POOLER_CLIENT_FREE);
 
-	if (len > 0)
+	if (len > 0 && pooler_console_at_border(slot))
 	{
 		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		discard_input(wc->fd);
@@ -365,6 +365,8 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 
 	if (wc->login)
 		pooler_login_free(slot);	/* and counts it, if nobody has */
+	else if (wc->console)
+		pooler_console_free(slot);
 	else if (wc->node.next != NULL)
 		dlist_delete(&wc->node);	/* from half_sent */
 	wc->node.next = wc->node.prev = NULL;
@@ -446,6 +448,8 @@ can_be_told(int slot)
 		case POOLER_CLIENT_LOGIN:
 		case POOLER_CLIENT_IDLE:
 			return true;
+		case POOLER_CLIENT_CONSOLE:
+			return pooler_console_at_border(slot);
 		case POOLER_CLIENT_QUEUED:
 			return pooler_queue_remove(&pooler_pools[pooler_clients[slot].pool],
 									   slot, pooler_client_word_gen(w));
@@ -498,6 +502,7 @@ pooler_client_close_idle(void)
 				/* FALLTHROUGH */
 			case POOLER_CLIENT_LOGIN:
 			case POOLER_CLIENT_IDLE:
+			case POOLER_CLIENT_CONSOLE:
 				pooler_client_close(i, &shutdown_error, NULL);
 				break;
 			default:
@@ -730,6 +735,9 @@ pooler_client_event(int slot, uint32 gen, uint32 events)
 			break;
 		case POOLER_CLIENT_QUEUED:
 			queued_event(slot, gen, events);
+			break;
+		case POOLER_CLIENT_CONSOLE:
+			pooler_console_event(slot, events);
 			break;
 		case POOLER_CLIENT_FREE:
 		case POOLER_CLIENT_CLAIMED:

@@ -94,6 +94,7 @@ pooler_client_end(int slot, PoolerEndReason reason)
 			/* FALLTHROUGH */
 		case POOLER_CLIENT_LOGIN:
 		case POOLER_CLIENT_IDLE:
+		case POOLER_CLIENT_CONSOLE:
 			pooler_client_close_for(slot, reason);
 			return true;
 		case POOLER_CLIENT_CLAIMED:

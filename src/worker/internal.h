@@ -36,6 +36,7 @@
 
 typedef struct WorkerLogin WorkerLogin; /* login.c */
 typedef struct WorkerBirth WorkerBirth; /* birth.c */
+typedef struct WorkerConsole WorkerConsole; /* console.c */
 
 /*---------------------------------------------------------------------------
  * main.c: the loop
@@ -63,6 +64,7 @@ typedef struct WorkerState
 	uint32		epoch;			/* of this life */
 	TimestampTz now;			/* at the start of this turn of the loop */
 	const PoolerHbaRules *rules;	/* NULL: pg_hba.conf could not be loaded */
+	uint32		reloads;		/* how often the settings were read again */
 	bool		draining;		/* a smart shutdown is under way, or a SHUTDOWN
 								 * that ends clients */
 	bool		closed;			/* SHUTDOWN: the port is closed for good */
@@ -106,6 +108,7 @@ typedef struct WorkerClient
 	int			fd;				/* fd_base + slot while the slot is used */
 	WorkerLogin *login;			/* while its word is LOGIN, or core carries
 								 * the login out; else NULL */
+	WorkerConsole *console;		/* while its word is CONSOLE; else NULL */
 	char	   *settings;		/* startup settings: pairs of strings, for
 								 * backends; NULL if there are none */
 	uint16		settings_len;
@@ -145,7 +148,8 @@ extern bool pooler_client_slot_free(void);
 extern void pooler_client_slot_recovered(int slot);
 
 /*
- * Closes a client that the pooler owns (LOGIN, IDLE) and frees its slot.  If
+ * Closes a client that the pooler owns (LOGIN, IDLE, CONSOLE) and frees its
+ * slot.  If
  * error is not NULL it is sent first, as an ErrorResponse.
  */
 extern void pooler_client_close(int slot, const PoolerErrorFields *error,
@@ -522,6 +526,31 @@ extern void pooler_cancel_forget(int client);
 
 /* Requests that have waited too long for their client to be attached. */
 extern void pooler_cancel_tick(void);
+
+/*---------------------------------------------------------------------------
+ * console.c: clients on the admin console
+ *---------------------------------------------------------------------------
+ */
+
+/* A client has logged in to the console. */
+extern void pooler_console_begin(int slot, Oid roleid, bool admin);
+extern void pooler_console_event(int slot, uint32 events);
+
+/* A cancel request: ends a command that waits. */
+extern void pooler_console_cancel(int slot);
+extern void pooler_console_free(int slot);
+
+/* Is no message sent in part?  True also if it is not on the console. */
+extern bool pooler_console_at_border(int slot);
+
+/* Looks after commands that wait. */
+extern void pooler_console_tick(void);
+
+/*---------------------------------------------------------------------------
+ * averages.c: what was counted some time ago
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_averages_tick(void);
 
 /*---------------------------------------------------------------------------
  * timeout.c: clients that wait or are idle for too long

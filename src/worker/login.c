@@ -21,6 +21,7 @@
  * another role than the one that logs in; mostly AUTHORIZE does it in passing.
  * From PARAMETERS it comes if only a backend could tell whether the one that
  * logs in may connect.
+ * To the console AUTHORIZE leads straight to WELCOME, and that to CONSOLE.
  *
  * CHECK_RULES, AUTHORIZE and FORCE_ROLE are tried again by the clock if a
  * catalog is locked, DELEGATE if no backend can be started now; every step
@@ -46,6 +47,7 @@ static int	ncounted;			/* clients that count against the limit */
 
 static void login_continue(int slot);
 static void authorize(int slot);
+static void log_authorized(int slot);
 static void force_role(int slot);
 
 /*---------------------------------------------------------------------------
@@ -132,7 +134,9 @@ pooler_login_admit(int slot)
 		pooler_login_fail(slot, "57P03", _("the database system is shutting down"), NULL);
 		return false;
 	}
-	if (ncounted >= pooler_shared->max_clients)
+	if (ncounted >= pooler_shared->max_clients +
+		(pooler_login_console_name(pooler_clients[slot].database) ?
+		 POOLER_EXTRA_CONSOLES : 0))
 	{
 		pooler_shared->counters.refused++;
 		pooler_login_fail(slot, "53300", _("sorry, too many clients already"), NULL);
@@ -229,8 +233,15 @@ check_rules(int slot)
 				 errmsg("could not load pg_hba.conf")));
 	if (!pooler_catalog_try_lock())
 		return;					/* stays in this step */
-	pooler_login_resolve_alias(slot);
-	if (pooler_catalog_has_login_triggers(pooler_clients[slot].database))
+	login->console = pooler_login_is_console(pooler_clients[slot].database);
+	if (!login->console && ncounted > pooler_shared->max_clients)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+				 errmsg("sorry, too many clients already")));
+	if (!login->console)
+		pooler_login_resolve_alias(slot);
+	if (!login->console &&
+		pooler_catalog_has_login_triggers(pooler_clients[slot].database))
 	{
 		/* they are run by the backend that core logs the client in on */
 		login->step = LOGIN_DELEGATE;
@@ -239,6 +250,8 @@ check_rules(int slot)
 	after_auth(login, pooler_auth_begin(&login->auth, login->cxt, &login->port,
 										login->startup.replication,
 										pooler_worker.rules, &login->out));
+	if (login->console && login->step == LOGIN_DELEGATE)
+		pooler_login_refuse_delegation();
 	if (login->step == LOGIN_AUTHORIZE)
 		authorize(slot);		/* in the same transaction: it saves one */
 }
@@ -351,6 +364,13 @@ authorize(int slot)
 				 errhint("Connect to the server's own port.")));
 	if (!pooler_catalog_try_lock())
 		return;
+	if (login->console)
+	{
+		pooler_login_authorize_console(slot);
+		log_authorized(slot);
+		login->step = LOGIN_WELCOME;
+		return;
+	}
 	pooler_worker_see_defaults();
 	pooler_auth_authorize(client->role, client->database, &login->identity);
 	require_enabled(&login->identity);
@@ -650,7 +670,16 @@ pooler_login_parameters_failed(WorkerBirth *birth, const void *message, size_t l
 static void
 finish(int slot)
 {
+	bool		console = login_of(slot)->console;
+	bool		admin = login_of(slot)->admin;
+	Oid			roleid = login_of(slot)->identity.roleid;
+
 	pooler_login_free(slot);
+	if (console)
+	{
+		pooler_console_begin(slot, roleid, admin);
+		return;
+	}
 	pooler_client_set_state(slot, POOLER_CLIENT_IDLE, 0);
 	pooler_client_arm(slot);
 }

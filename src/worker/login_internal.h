@@ -51,6 +51,9 @@ struct WorkerLogin
 	char	   *key;			/* of its parameters, see parameters.c */
 	size_t		key_len;
 	bool		counted;		/* as failed, or as no login at all */
+
+	bool		console;		/* to the console, not to a database */
+	bool		admin;			/* there: may do everything */
 };
 
 static inline WorkerLogin *
@@ -68,6 +71,31 @@ login_of(int slot)
  * the server shuts down: then the client is gone.
  */
 extern bool pooler_login_admit(int slot);
+
+/*
+ * login_console.c
+ */
+
+/*
+ * May this name mean the console?  Then the client may come in although there
+ * are too many: somebody has to be able to look.
+ */
+extern bool pooler_login_console_name(const char *database);
+
+/*
+ * Finds out whether it does (the database "pooler" may be a real one).  Inside
+ * a transaction, with the catalogs locked.
+ */
+extern bool pooler_login_is_console(const char *database);
+
+/* Raises an error: the console can't be reached by a delegated login. */
+extern void pooler_login_refuse_delegation(void);
+
+/*
+ * Who is it, and may he?  Raises an error if not; else sets the identity, and
+ * what he is told is in 'out'.
+ */
+extern void pooler_login_authorize_console(int slot);
 
 /*
  * login_startup.c

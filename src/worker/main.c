@@ -335,6 +335,8 @@ tick(void)
 	pooler_birth_tick();
 	pooler_timeout_tick();
 	pooler_pool_tick();
+	pooler_console_tick();
+	pooler_averages_tick();
 	pooler_admin_tick();
 	if (pooler_worker.draining)
 	{
@@ -391,6 +393,7 @@ handle_interrupts(void)
 		pooler_report_reload();
 		load_rules(LOG);
 		pooler_parameters_forget();
+		pooler_worker.reloads++;
 		pooler_worker_tick_within(1);	/* timeouts may be shorter now */
 	}
 	if (catchupInterruptPending)

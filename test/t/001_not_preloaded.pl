@@ -11,7 +11,12 @@ use Test::More;
 my @views = qw(clients backends pools stats stats_by_database stats_by_role status
   latency holders waits prepared_statements pins pin_reasons logins databases);
 my @functions = qw(get_clients get_backends get_pools get_status get_counters
-  get_stats get_totals get_times get_prepared_statements get_databases);
+  get_stats get_totals get_times get_prepared_statements get_databases advice get_pool_advice get_server_advice);
+
+# Those that do something, with arguments; and those that need no pooler.
+my @commands = ("disable('postgres')", "enable('postgres')", 'kill_client(1)',
+	map { "$_()" } qw(kill pause reconnect reset_stats resume shutdown suspend wait_close));
+my @others = qw(get_cores import_pgbouncer);
 my $line = "shared_preload_libraries = 'pooler'";
 
 my $node = PostgreSQL::Test::Cluster->new('main');
@@ -37,7 +42,7 @@ is($node->safe_psql('postgres',
 	0, 'no settings are defined');
 
 for my $object ((map { "pooler.$_" } @views),
-	(map { "pooler.$_()" } @functions))
+	(map { "pooler.$_()" } @functions), (map { "pooler.$_" } @commands))
 {
 	($rc, $out, $err) = $node->psql('postgres',
 		"\\set VERBOSITY verbose\nSELECT * FROM $object",
@@ -51,9 +56,9 @@ for my $object ((map { "pooler.$_" } @views),
 # The whole list, so that no function is forgotten above.
 is($node->safe_psql('postgres',
 		q{SELECT string_agg(proname, ' ' ORDER BY proname COLLATE "C")
-		  FROM pg_proc WHERE pronamespace = 'pooler'::regnamespace
-			AND proname LIKE 'get\_%'}),
-	join(' ', sort @functions), 'all functions were asked');
+		  FROM pg_proc WHERE pronamespace = 'pooler'::regnamespace}),
+	join(' ', sort @functions, @others, map { /(\w+)/ } @commands),
+	'all functions were asked');
 is($node->safe_psql('postgres',
 		q{SELECT string_agg(relname, ' ' ORDER BY relname COLLATE "C")
 		  FROM pg_class WHERE relnamespace = 'pooler'::regnamespace}),

@@ -153,8 +153,12 @@ settings('pooler.max_user_connections' => 4);
 	my @two = clients(2, $worker, database => 'small');
 	begin(@two);
 	commit(@two);
-	pool_is($worker, 'postgres', 'backends_busy, backends', '0|2', 'a pool is idle');
-	pool_is($worker, 'small', 'backends_busy, backends', '0|2', 'another one is, too');
+	# how many each of them has is not said: one more may have been started
+	# when two clients had to take turns
+	ok( $admin->until(
+			"SELECT count(*), count(*) FILTER (WHERE state NOT IN ('free', 'lingering'))
+			FROM pooler.backends WHERE role = '$worker'", '4|0'),
+		'two pools are idle, and have all that the role may have');
 	my $mine = $admin->value(
 		"SELECT pid FROM pooler.backends WHERE role = '$worker' ORDER BY state_since LIMIT 1");
 	my $ends = $admin->value("SELECT ends FROM pooler.stats WHERE role = '$other' AND database = 'postgres'");

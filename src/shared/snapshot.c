@@ -14,7 +14,7 @@
  */
 #include "compat.h"
 
-#include "sql/snapshot.h"
+#include "shared/snapshot.h"
 
 #define MAX_TRIES	10
 
@@ -273,6 +273,8 @@ client_activity(int32 slot, uint64 word, uint64 backend_word)
 			return POOLER_ACTIVITY_WAITING;
 		case POOLER_CLIENT_CLAIMED:
 			return POOLER_ACTIVITY_HANDOVER;
+		case POOLER_CLIENT_CONSOLE:
+			return POOLER_ACTIVITY_CONSOLE;
 		case POOLER_CLIENT_BACKEND:
 			/* core logs it in: it has no pool before that has succeeded */
 			if (pooler_clients[slot].pool < 0)
@@ -331,7 +333,7 @@ copy_client(const PoolerClient *client, PoolerClientState state,
 	snap->pool = client->pool;
 	if (snap->pool >= pooler_shared->npools)
 		snap->pool = -1;
-	if (snap->pool < 0)
+	if (snap->pool < 0 && state != POOLER_CLIENT_CONSOLE)
 		return;					/* core is still carrying the login out */
 	copy_pool_oids(snap->pool, &snap->dbid, &snap->roleid);
 	copy_string(snap->application_name, client->application_name,
@@ -584,6 +586,8 @@ look_at_pool(int32 slot, PoolerPoolSnapshot *snap, PoolerCounters *counters)
 	copy_string(snap->role, pool->role, sizeof(snap->role));
 	snap->counted = pooler_tallies[before.tally].pool == slot;
 	if (counters)
+		memset(counters, 0, sizeof(*counters));
+	if (counters && snap->counted)
 		add_up(before.tally, counters, NULL);
 	pg_read_barrier();
 	after = pool_identity(pool);

@@ -31,15 +31,16 @@ typedef enum PoolerActivity
 	POOLER_ACTIVITY_HANDOVER,	/* is being sent to a backend */
 	POOLER_ACTIVITY_PINNED,		/* as idle, but keeps its backend */
 	POOLER_ACTIVITY_ACTIVE,		/* has a backend that works for it */
-	POOLER_ACTIVITY_LOST		/* its backend has ended; the pooler is about
+	POOLER_ACTIVITY_LOST,		/* its backend has ended; the pooler is about
 								 * to settle that */
+	POOLER_ACTIVITY_CONSOLE		/* an administrator on the console */
 } PoolerActivity;
 
 typedef struct PoolerClientSnapshot
 {
 	PoolerActivity activity;
 	uint64		id;
-	int32		pool;			/* -1: none yet */
+	int32		pool;			/* -1: none yet, or the console */
 	Oid			dbid;			/* of the pool */
 	Oid			roleid;
 	int			backend_pid;	/* attached or about to be; 0: none */
@@ -60,6 +61,12 @@ typedef struct PoolerClientSnapshot
 	char		login_role[NAMEDATALEN];
 	char		alias[NAMEDATALEN];
 } PoolerClientSnapshot;
+
+static inline bool
+pooler_snapshot_logged_in(const PoolerClientSnapshot *snap)
+{
+	return snap->pool >= 0 || snap->activity == POOLER_ACTIVITY_CONSOLE;
+}
 
 typedef struct PoolerBackendSnapshot
 {
@@ -124,8 +131,8 @@ extern void pooler_snapshot_totals(PoolerCounters *counters,
 								   PoolerHistogram *times);
 
 /*
- * counters, if not NULL, are those of the pool's tally: its own only if
- * snap->counted.
+ * counters, if not NULL, are those of the pool's tally, or 0 if it has none of
+ * its own.
  */
 extern bool pooler_snapshot_pool(int32 slot, PoolerPoolSnapshot *snap,
 								 PoolerCounters *counters);

@@ -1,0 +1,98 @@
+/*-------------------------------------------------------------------------
+ *
+ * pool_count.c
+ *	  How many clients and backends of a pool do what.
+ *
+ * Runs in: any process.  Reads shared memory through snapshots and changes
+ * nothing there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "shared/pool_count.h"
+#include "shared/snapshot.h"
+#include "storage/shmem.h"
+
+static void
+count_client(PoolerPoolCount *count, const PoolerClientSnapshot *snap)
+{
+	switch (snap->activity)
+	{
+		case POOLER_ACTIVITY_LOGIN:
+		case POOLER_ACTIVITY_CONSOLE:
+			break;				/* in no pool */
+		case POOLER_ACTIVITY_IDLE:
+		case POOLER_ACTIVITY_PINNED:
+			count->clients_idle++;
+			break;
+		case POOLER_ACTIVITY_WAITING:
+			count->clients_waiting++;
+			if (count->first_queued_at == 0 ||
+				snap->queued_at < count->first_queued_at)
+				count->first_queued_at = snap->queued_at;
+			break;
+		case POOLER_ACTIVITY_HANDOVER:
+		case POOLER_ACTIVITY_ACTIVE:
+		case POOLER_ACTIVITY_LOST:
+			count->clients_active++;
+			break;
+	}
+}
+
+static void
+count_backend(PoolerPoolCount *count, const PoolerBackendSnapshot *snap)
+{
+	switch (snap->state)
+	{
+		case POOLER_BACKEND_UNUSED:
+			break;
+		case POOLER_BACKEND_STARTING:
+			count->backends_starting++;
+			break;
+		case POOLER_BACKEND_FREE:
+			count->backends_free++;
+			break;
+		case POOLER_BACKEND_LINGERING:
+			count->backends_lingering++;
+			break;
+		case POOLER_BACKEND_PINNED:
+			count->backends_pinned++;
+			break;
+		case POOLER_BACKEND_BUSY:
+		case POOLER_BACKEND_TAKING:
+		case POOLER_BACKEND_CLAIMED:
+		case POOLER_BACKEND_CANCELLING:
+			count->backends_busy++;
+			break;
+		case POOLER_BACKEND_DEAD:
+			count->backends_ending++;
+			break;
+	}
+}
+
+PoolerPoolCount *
+pooler_count_pools(void)
+{
+	Size		size = mul_size(pooler_shared->npools, sizeof(PoolerPoolCount));
+	PoolerPoolCount *counts = MemoryContextAllocExtended(CurrentMemoryContext, size,
+													MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	for (int32 i = 0; i < pooler_shared->nclients; i++)
+	{
+		PoolerClientSnapshot snap;
+
+		CHECK_FOR_INTERRUPTS();
+		if (pooler_snapshot_client(i, &snap) && snap.pool >= 0)
+			count_client(&counts[snap.pool], &snap);
+	}
+	for (int32 i = 0; i < pooler_shared->nbackends; i++)
+	{
+		PoolerBackendSnapshot snap;
+
+		CHECK_FOR_INTERRUPTS();
+		if (pooler_snapshot_backend(i, &snap) && snap.pool >= 0)
+			count_backend(&counts[snap.pool], &snap);
+	}
+	return counts;
+}
