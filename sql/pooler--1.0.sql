@@ -1023,7 +1023,7 @@ FROM pooler.stats AS s
 	 ON t.level = 'pool' AND t.kind = 'login' AND t.dbid = s.dbid AND t.roleid = s.roleid;
 
 COMMENT ON VIEW pooler.logins IS
-'Logins and why they failed: a row for each pool. A login that failed counts for the database and the role that it named, if there is a pool of these, or else in the row without names. What did not get so far is in pooler.status: connections = logins + failed_logins + abandoned_logins + cancel_requests';
+'Logins and why they failed: a row for each pool. A login that failed counts for the database and the role that it named, if there is a pool of these, or else in the row without names. What did not get so far is in pooler.status: connections = logins + console_logins + failed_logins + abandoned_logins + cancel_requests';
 COMMENT ON COLUMN pooler.logins.database IS
 'Database; NULL: none that a pool is for';
 COMMENT ON COLUMN pooler.logins.role IS

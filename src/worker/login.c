@@ -674,6 +674,11 @@ finish(int slot)
 	bool		admin = login_of(slot)->admin;
 	Oid			roleid = login_of(slot)->identity.roleid;
 
+	if (console)
+	{
+		login_of(slot)->counted = true;
+		pooler_shared->counters.console_logins++;
+	}
 	pooler_login_free(slot);
 	if (console)
 	{
