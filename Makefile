@@ -41,6 +41,7 @@ OBJS = \
 	src/backend/socket.o \
 	src/backend/startup_settings.o \
 	src/backend/statements.o \
+	src/backend/tally.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
 	src/console/set_setting.o \
@@ -59,6 +60,7 @@ OBJS = \
 	src/shared/ending.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/histogram.o \
 	src/shared/hold.o \
 	src/shared/lists.o \
 	src/shared/pin.o \
@@ -74,10 +76,12 @@ OBJS = \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
+	src/sql/rows.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \
 	src/sql/import_parameters.o \
 	src/sql/import_rows.o \
+	src/sql/stats.o \
 	src/sql/views.o \
 	src/worker/admin.o \
 	src/worker/averages.o \
@@ -108,6 +112,7 @@ OBJS = \
 	src/worker/overrun.o \
 	src/worker/quit.o \
 	src/worker/report.o \
+	src/worker/tally.o \
 	src/worker/requests.o \
 	src/worker/stall.o \
 	src/worker/tcp_progress.o \
@@ -118,6 +123,7 @@ UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_console \
 	test/unit/test_frame \
+	test/unit/test_histogram \
 	test/unit/test_import \
 	test/unit/test_password \
 	test/unit/test_startup
@@ -129,7 +135,7 @@ FUZZERS = \
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/import/% src/proto/%,$(OBJS))
+	$(filter src/import/% src/proto/% src/shared/histogram.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))

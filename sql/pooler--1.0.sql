@@ -27,6 +27,8 @@ CREATE FUNCTION pooler.get_clients(
 	OUT transactions bigint,
 	OUT pin_reason text,
 	OUT pinned_since timestamptz,
+	OUT bytes_received bigint,
+	OUT bytes_sent bigint,
 	OUT login_role name,
 	OUT alias name)
 RETURNS SETOF record
@@ -51,7 +53,8 @@ CREATE FUNCTION pooler.get_backends(
 	OUT handovers bigint,
 	OUT lingered bigint,
 	OUT resets bigint,
-	OUT transaction_us bigint)
+	OUT transaction_us bigint,
+	OUT query_us bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_backends'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -130,7 +133,37 @@ CREATE FUNCTION pooler.get_totals(
 	OUT value bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_totals'
-LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 30;
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 80;
+
+CREATE FUNCTION pooler.get_times(
+	OUT level text,
+	OUT dbid oid,
+	OUT roleid oid,
+	OUT database name,
+	OUT role name,
+	OUT kind text,
+	OUT count bigint,
+	OUT sum_us bigint,
+	OUT p50_us bigint,
+	OUT p90_us bigint,
+	OUT p95_us bigint,
+	OUT p99_us bigint,
+	OUT max_us bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_times'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE FUNCTION pooler.get_prepared_statements(
+	OUT id bigint,
+	OUT dbid oid,
+	OUT query text,
+	OUT parameter_types regtype[],
+	OUT from_sql boolean,
+	OUT holders integer,
+	OUT memory bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_prepared_statements'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 
 CREATE FUNCTION pooler.import_pgbouncer(
 	ini text,
@@ -170,13 +203,18 @@ COMMENT ON FUNCTION pooler.get_status() IS
 COMMENT ON FUNCTION pooler.get_databases() IS
 'Databases that are paused or disabled by name, and (dbid is NULL) whether all are; see the view pooler.databases';
 COMMENT ON FUNCTION pooler.get_counters() IS
-'What the pooler counts: name, scope (pool: for each pool; pooler: only for the pooler as a whole), kind (sum: since the pool was made; max: the largest single value), unit (us: microseconds; NULL: a number) and meaning of each counter';
+'What the pooler counts: name, scope (pool: for each pool; pooler: only for the pooler as a whole), kind (sum: since the pool was made; max: the largest single value), unit (us: microseconds; bytes; NULL: a number) and meaning of each counter';
 COMMENT ON FUNCTION pooler.get_stats() IS
 'Counters of each pool, a row for each; see the view pooler.stats';
 COMMENT ON FUNCTION pooler.get_totals() IS
 'Counters over all pools, a row for each; see the view pooler.status';
 COMMENT ON FUNCTION pooler.import_pgbouncer(text, text) IS
 'Converts the text of pgbouncer.ini and userlist.txt, and executes nothing. source: the argument that the row is about (ini, userlist); line: its line, NULL if it is about all; item: parameter, database or role, with its option; kind (statement: to be run; note: has no counterpart, or needs a decision; error: can''t be converted); statement: to be run in the order of the rows; reason: why there is none, or what to know about it; action: what to do instead';
+
+COMMENT ON FUNCTION pooler.get_times() IS
+'How long waits, transactions and logins took, by pool, database and role and in total; see the view pooler.latency';
+COMMENT ON FUNCTION pooler.get_prepared_statements() IS
+'Prepared statements that clients have in common; see the view pooler.prepared_statements';
 
 /*
  * Databases and roles are shown with the names that they have now, and with
@@ -203,6 +241,8 @@ SELECT c.id,
 	   c.client_port,
 	   c.connected_at,
 	   c.transactions,
+	   c.bytes_received,
+	   c.bytes_sent,
 	   c.login_role,
 	   c.alias,
 	   c.dbid,
@@ -243,6 +283,10 @@ COMMENT ON COLUMN pooler.clients.connected_at IS
 'When the connection was accepted';
 COMMENT ON COLUMN pooler.clients.transactions IS
 'Transactions of this client that ended';
+COMMENT ON COLUMN pooler.clients.bytes_received IS
+'Bytes that came from the client, as the kernel had counted them about a second ago; NULL if it is connected by a Unix socket, or has not logged in';
+COMMENT ON COLUMN pooler.clients.bytes_sent IS
+'Bytes that were sent to the client; otherwise as bytes_received';
 COMMENT ON COLUMN pooler.clients.login_role IS
 'Role that the client logged in as, which an alias can make another one than role; NULL until it has logged in';
 COMMENT ON COLUMN pooler.clients.alias IS
@@ -271,6 +315,7 @@ SELECT b.pid,
 	   b.lingered,
 	   b.resets,
 	   b.transaction_us::double precision * interval '1 microsecond' AS transaction_time,
+	   b.query_us::double precision * interval '1 microsecond' AS query_time,
 	   b.dbid,
 	   b.roleid
 FROM pooler.get_backends() AS b
@@ -314,7 +359,9 @@ COMMENT ON COLUMN pooler.backends.lingered IS
 COMMENT ON COLUMN pooler.backends.resets IS
 'Times this backend was cleared of what kept it with a client that has left';
 COMMENT ON COLUMN pooler.backends.transaction_time IS
-'Time this backend worked for clients';
+'Time this backend worked for clients, time idle in transactions included';
+COMMENT ON COLUMN pooler.backends.query_time IS
+'Time this backend worked for clients, without time idle in transactions';
 COMMENT ON COLUMN pooler.backends.dbid IS
 'OID of the database; NULL if not known yet';
 COMMENT ON COLUMN pooler.backends.roleid IS
@@ -395,11 +442,11 @@ COMMENT ON COLUMN pooler.pools.paused IS
 COMMENT ON COLUMN pooler.pools.dedicated IS
 'True if the pool is one client''s alone, which has connected with settings that only a starting backend can take';
 COMMENT ON COLUMN pooler.pools.transactions IS
-'Transactions that ended';
+'Transactions that ended; NULL, as all that is counted, if there are so many pools that this one is counted with others';
 COMMENT ON COLUMN pooler.pools.avg_transaction_time IS
 'Average time a backend worked for a client per transaction, including time idle in it; NULL before the first one';
 COMMENT ON COLUMN pooler.pools.waits IS
-'Times a client had to wait for a backend';
+'Times a client had to wait for a backend; NULL, as all that is counted, if there are so many pools that this one is counted with others';
 COMMENT ON COLUMN pooler.pools.avg_wait_time IS
 'Average time of those waits that had an end; NULL if nobody ever waited';
 COMMENT ON COLUMN pooler.pools.max_wait_time IS
@@ -452,206 +499,121 @@ COMMENT ON COLUMN pooler.databases.dbid IS
 'OID of the database';
 
 /*
- * A column for each counter of pooler.get_counters() whose scope is pool,
- * commented with its help.  Times are intervals: wait_us is wait_time here.
+ * Views with a column for each counter, made from the one table in stats.c, and
+ * commented with its help.  Times are intervals: wait_us is wait_time there.
  */
-CREATE VIEW pooler.stats AS
-SELECT coalesce(d.datname, s.database) AS database,
-	   coalesce(r.rolname, s.role) AS role,
-	   s.transactions,
-	   s.queries,
-	   s.errors,
-	   s.handovers,
-	   s.lingered,
-	   s.waits,
-	   s.wait_us::double precision * interval '1 microsecond' AS wait_time,
-	   s.max_wait_us::double precision * interval '1 microsecond' AS max_wait_time,
-	   s.transaction_us::double precision * interval '1 microsecond' AS transaction_time,
-	   s.resets,
-	   s.restores,
-	   s.switch_us::double precision * interval '1 microsecond' AS switch_time,
-	   s.logins,
-	   s.cancels,
-	   s.wait_timeouts,
-	   s.wait_notices,
-	   s.query_timeouts,
-	   s.transaction_timeouts,
-	   s.idle_transaction_timeouts,
-	   s.client_idle_timeouts,
-	   s.dropped_waiting,
-	   s.births,
-	   s.failed_births,
-	   s.ends,
-	   s.dbid,
-	   s.roleid
-FROM (SELECT dbid, roleid, database, role,
-			 sum(value) FILTER (WHERE name = 'transactions')::bigint AS transactions,
-			 sum(value) FILTER (WHERE name = 'queries')::bigint AS queries,
-			 sum(value) FILTER (WHERE name = 'errors')::bigint AS errors,
-			 sum(value) FILTER (WHERE name = 'handovers')::bigint AS handovers,
-			 sum(value) FILTER (WHERE name = 'lingered')::bigint AS lingered,
-			 sum(value) FILTER (WHERE name = 'waits')::bigint AS waits,
-			 sum(value) FILTER (WHERE name = 'wait_us')::bigint AS wait_us,
-			 max(value) FILTER (WHERE name = 'max_wait_us') AS max_wait_us,
-			 sum(value) FILTER (WHERE name = 'transaction_us')::bigint AS transaction_us,
-			 sum(value) FILTER (WHERE name = 'resets')::bigint AS resets,
-			 sum(value) FILTER (WHERE name = 'restores')::bigint AS restores,
-			 sum(value) FILTER (WHERE name = 'switch_us')::bigint AS switch_us,
-			 sum(value) FILTER (WHERE name = 'logins')::bigint AS logins,
-			 sum(value) FILTER (WHERE name = 'cancels')::bigint AS cancels,
-			 sum(value) FILTER (WHERE name = 'wait_timeouts')::bigint AS wait_timeouts,
-			 sum(value) FILTER (WHERE name = 'wait_notices')::bigint AS wait_notices,
-			 sum(value) FILTER (WHERE name = 'query_timeouts')::bigint AS query_timeouts,
-			 sum(value) FILTER (WHERE name = 'transaction_timeouts')::bigint AS transaction_timeouts,
-			 sum(value) FILTER (WHERE name = 'idle_transaction_timeouts')::bigint AS idle_transaction_timeouts,
-			 sum(value) FILTER (WHERE name = 'client_idle_timeouts')::bigint AS client_idle_timeouts,
-			 sum(value) FILTER (WHERE name = 'dropped_waiting')::bigint AS dropped_waiting,
-			 sum(value) FILTER (WHERE name = 'births')::bigint AS births,
-			 sum(value) FILTER (WHERE name = 'failed_births')::bigint AS failed_births,
-			 sum(value) FILTER (WHERE name = 'ends')::bigint AS ends
-	  FROM pooler.get_stats()
-	  GROUP BY dbid, roleid, database, role) AS s
-	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
-	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.roleid;
+CREATE FUNCTION pooler.list_counters(
+	OUT name text,
+	OUT scope text,
+	OUT kind text,
+	OUT unit text,
+	OUT help text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_list_counters'
+LANGUAGE C STRICT VOLATILE;
+
+DO $do$
+DECLARE
+	counter record;
+	view_name text;
+	line text;
+	pool_columns text := '';	-- with a comma behind each
+	pool_sums text := '';
+	all_columns text := '';
+	all_values text := '';
+BEGIN
+	FOR counter IN
+		SELECT c.*,
+			   CASE c.unit WHEN 'us' THEN pg_catalog.regexp_replace(c.name, '_us$', '_time')
+							ELSE c.name END AS column_name
+		FROM pooler.list_counters() AS c
+	LOOP
+		line := pg_catalog.format(CASE counter.unit
+			WHEN 'us' THEN 's.%I::double precision * interval ''1 microsecond'' AS %I, '
+			ELSE 's.%I AS %I, ' END, counter.name, counter.column_name);
+		all_columns := pg_catalog.concat(all_columns, line);
+		all_values := pg_catalog.concat(all_values, pg_catalog.format(
+			'pg_catalog.max(value) FILTER (WHERE name = %L) AS %I, ', counter.name, counter.name));
+		CONTINUE WHEN counter.scope <> 'pool';
+		pool_columns := pg_catalog.concat(pool_columns, line);
+		pool_sums := pg_catalog.concat(pool_sums, pg_catalog.format(
+			'pg_catalog.%s(value) FILTER (WHERE name = %L)::bigint AS %I, ',
+			counter.kind, counter.name, counter.name));
+	END LOOP;
+
+	EXECUTE pg_catalog.format($view$
+		CREATE VIEW pooler.stats AS
+		SELECT coalesce(d.datname, s.database) AS database,
+			   coalesce(r.rolname, s.role) AS role,
+			   %s s.dbid, s.roleid
+		FROM (SELECT %s dbid, roleid, database, role
+			  FROM pooler.get_stats()
+			  GROUP BY dbid, roleid, database, role) AS s
+			 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
+			 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.roleid
+		$view$, pool_columns, pool_sums);
+	EXECUTE pg_catalog.format($view$
+		CREATE VIEW pooler.stats_by_database AS
+		SELECT coalesce(d.datname, s.database) AS database, %s s.dbid
+		FROM (SELECT %s dbid, pg_catalog.max(database::text)::name AS database
+			  FROM pooler.get_stats() WHERE dbid IS NOT NULL
+			  GROUP BY dbid) AS s
+			 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
+		$view$, pool_columns, pool_sums);
+	EXECUTE pg_catalog.format($view$
+		CREATE VIEW pooler.stats_by_role AS
+		SELECT coalesce(r.rolname, s.role) AS role, %s s.roleid
+		FROM (SELECT %s roleid, pg_catalog.max(role::text)::name AS role
+			  FROM pooler.get_stats() WHERE roleid IS NOT NULL
+			  GROUP BY roleid) AS s
+			 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.roleid
+		$view$, pool_columns, pool_sums);
+	EXECUTE pg_catalog.format($view$
+		CREATE VIEW pooler.status AS
+		SELECT p.*, %s
+		FROM pooler.get_status() AS p,
+			 (SELECT %s FROM pooler.get_totals()) AS s
+		$view$, pg_catalog.rtrim(all_columns, ', '), pg_catalog.rtrim(all_values, ', '));
+
+	FOREACH view_name IN ARRAY ARRAY['stats', 'stats_by_database', 'stats_by_role', 'status']
+	LOOP
+		FOR counter IN
+			SELECT c.*,
+				   CASE c.unit WHEN 'us' THEN pg_catalog.regexp_replace(c.name, '_us$', '_time')
+								ELSE c.name END AS column_name
+			FROM pooler.list_counters() AS c
+			WHERE c.scope = 'pool' OR view_name = 'status'
+		LOOP
+			EXECUTE pg_catalog.format('COMMENT ON COLUMN pooler.%I.%I IS %L',
+				view_name, counter.column_name, counter.help);
+		END LOOP;
+	END LOOP;
+END $do$;
+
+DROP FUNCTION pooler.list_counters();
 
 COMMENT ON VIEW pooler.stats IS
-'What was counted in each pool since it was made (pooler.pools.created_at): a row for each pool';
+'What was counted in each pool since it was made (pooler.pools.created_at): a row for each database and role. If database and role are NULL: what was counted in pools that are no more, and can''t be attributed to one; the sum of all rows is that of pooler.status';
 COMMENT ON COLUMN pooler.stats.database IS
 'Database';
 COMMENT ON COLUMN pooler.stats.role IS
 'Role';
-COMMENT ON COLUMN pooler.stats.transactions IS
-'Transactions that ended';
-COMMENT ON COLUMN pooler.stats.queries IS
-'Commands that completed';
-COMMENT ON COLUMN pooler.stats.errors IS
-'Errors reported to clients by backends';
-COMMENT ON COLUMN pooler.stats.handovers IS
-'Times a client was handed to a backend';
-COMMENT ON COLUMN pooler.stats.lingered IS
-'Transactions that found their client still attached';
-COMMENT ON COLUMN pooler.stats.waits IS
-'Clients that had to wait for a backend';
-COMMENT ON COLUMN pooler.stats.wait_time IS
-'Time clients waited for a backend';
-COMMENT ON COLUMN pooler.stats.max_wait_time IS
-'Longest time a client waited for a backend';
-COMMENT ON COLUMN pooler.stats.transaction_time IS
-'Time backends worked for clients';
-COMMENT ON COLUMN pooler.stats.resets IS
-'Times a backend was cleared of what kept it with a client that has left';
-COMMENT ON COLUMN pooler.stats.restores IS
-'Times a session had to be restored, because it differed from the one before';
-COMMENT ON COLUMN pooler.stats.switch_time IS
-'Time that sessions were saved and restored between two clients';
-COMMENT ON COLUMN pooler.stats.logins IS
-'Clients that logged in';
-COMMENT ON COLUMN pooler.stats.cancels IS
-'Cancel requests that reached a command';
-COMMENT ON COLUMN pooler.stats.wait_timeouts IS
-'Clients ended because they waited too long';
-COMMENT ON COLUMN pooler.stats.wait_notices IS
-'Clients told that they wait for a backend';
-COMMENT ON COLUMN pooler.stats.query_timeouts IS
-'Commands canceled because they took too long';
-COMMENT ON COLUMN pooler.stats.transaction_timeouts IS
-'Clients ended because their transaction took too long';
-COMMENT ON COLUMN pooler.stats.idle_transaction_timeouts IS
-'Clients ended because they were idle in a transaction';
-COMMENT ON COLUMN pooler.stats.client_idle_timeouts IS
-'Clients ended because they were idle outside a transaction';
-COMMENT ON COLUMN pooler.stats.dropped_waiting IS
-'Clients that hung up while they waited';
-COMMENT ON COLUMN pooler.stats.births IS
-'Backends that were started';
-COMMENT ON COLUMN pooler.stats.failed_births IS
-'Backends that could not be started';
-COMMENT ON COLUMN pooler.stats.ends IS
-'Backends that ended';
 COMMENT ON COLUMN pooler.stats.dbid IS
 'OID of the database';
 COMMENT ON COLUMN pooler.stats.roleid IS
 'OID of the role';
-
-/* The same for all counters, in one row, and what the pooler is doing. */
-CREATE VIEW pooler.status AS
-SELECT s.pid,
-	   s.started_at,
-	   s.starts,
-	   s.port,
-	   s.socket_directory,
-	   s.clients,
-	   s.max_clients,
-	   s.backends,
-	   s.max_backends,
-	   s.session_memory,
-	   s.prepared_statements,
-	   s.prepared_statements_memory,
-	   s.prepared_statements_evicted,
-	   s.state,
-	   s.stats_reset,
-	   t.transactions,
-	   t.queries,
-	   t.errors,
-	   t.handovers,
-	   t.lingered,
-	   t.waits,
-	   t.wait_us::double precision * interval '1 microsecond' AS wait_time,
-	   t.max_wait_us::double precision * interval '1 microsecond' AS max_wait_time,
-	   t.transaction_us::double precision * interval '1 microsecond' AS transaction_time,
-	   t.resets,
-	   t.restores,
-	   t.switch_us::double precision * interval '1 microsecond' AS switch_time,
-	   t.logins,
-	   t.cancels,
-	   t.wait_timeouts,
-	   t.wait_notices,
-	   t.query_timeouts,
-	   t.transaction_timeouts,
-	   t.idle_transaction_timeouts,
-	   t.client_idle_timeouts,
-	   t.dropped_waiting,
-	   t.births,
-	   t.failed_births,
-	   t.ends,
-	   t.connections,
-	   t.refused,
-	   t.failed_logins,
-	   t.delegated_logins,
-	   t.bad_messages,
-	   t.cancel_requests
-FROM pooler.get_status() AS s,
-	 (SELECT max(value) FILTER (WHERE name = 'transactions') AS transactions,
-			 max(value) FILTER (WHERE name = 'queries') AS queries,
-			 max(value) FILTER (WHERE name = 'errors') AS errors,
-			 max(value) FILTER (WHERE name = 'handovers') AS handovers,
-			 max(value) FILTER (WHERE name = 'lingered') AS lingered,
-			 max(value) FILTER (WHERE name = 'waits') AS waits,
-			 max(value) FILTER (WHERE name = 'wait_us') AS wait_us,
-			 max(value) FILTER (WHERE name = 'max_wait_us') AS max_wait_us,
-			 max(value) FILTER (WHERE name = 'transaction_us') AS transaction_us,
-			 max(value) FILTER (WHERE name = 'resets') AS resets,
-			 max(value) FILTER (WHERE name = 'restores') AS restores,
-			 max(value) FILTER (WHERE name = 'switch_us') AS switch_us,
-			 max(value) FILTER (WHERE name = 'logins') AS logins,
-			 max(value) FILTER (WHERE name = 'cancels') AS cancels,
-			 max(value) FILTER (WHERE name = 'wait_timeouts') AS wait_timeouts,
-			 max(value) FILTER (WHERE name = 'wait_notices') AS wait_notices,
-			 max(value) FILTER (WHERE name = 'query_timeouts') AS query_timeouts,
-			 max(value) FILTER (WHERE name = 'transaction_timeouts') AS transaction_timeouts,
-			 max(value) FILTER (WHERE name = 'idle_transaction_timeouts') AS idle_transaction_timeouts,
-			 max(value) FILTER (WHERE name = 'client_idle_timeouts') AS client_idle_timeouts,
-			 max(value) FILTER (WHERE name = 'dropped_waiting') AS dropped_waiting,
-			 max(value) FILTER (WHERE name = 'births') AS births,
-			 max(value) FILTER (WHERE name = 'failed_births') AS failed_births,
-			 max(value) FILTER (WHERE name = 'ends') AS ends,
-			 max(value) FILTER (WHERE name = 'connections') AS connections,
-			 max(value) FILTER (WHERE name = 'refused') AS refused,
-			 max(value) FILTER (WHERE name = 'failed_logins') AS failed_logins,
-			 max(value) FILTER (WHERE name = 'delegated_logins') AS delegated_logins,
-			 max(value) FILTER (WHERE name = 'bad_messages') AS bad_messages,
-			 max(value) FILTER (WHERE name = 'cancel_requests') AS cancel_requests
-	  FROM pooler.get_totals()) AS t;
+COMMENT ON VIEW pooler.stats_by_database IS
+'The same, a row for each database';
+COMMENT ON COLUMN pooler.stats_by_database.database IS
+'Database';
+COMMENT ON COLUMN pooler.stats_by_database.dbid IS
+'OID of the database';
+COMMENT ON VIEW pooler.stats_by_role IS
+'The same, a row for each role';
+COMMENT ON COLUMN pooler.stats_by_role.role IS
+'Role';
+COMMENT ON COLUMN pooler.stats_by_role.roleid IS
+'OID of the role';
 
 COMMENT ON VIEW pooler.status IS
 'The pooler as a whole: one row, with its limits and with all counters over all pools';
@@ -685,66 +647,419 @@ COMMENT ON COLUMN pooler.status.state IS
 'active; paused or suspended: by pooler.pause() or pooler.suspend() of all databases; closed: it does not listen, because of pooler.shutdown(), because the server shuts down, or because the port is taken; NULL if the pooler is not running';
 COMMENT ON COLUMN pooler.status.stats_reset IS
 'When pooler.reset_stats() was called last; NULL if it never was';
-COMMENT ON COLUMN pooler.status.transactions IS
-'Transactions that ended';
-COMMENT ON COLUMN pooler.status.queries IS
-'Commands that completed';
-COMMENT ON COLUMN pooler.status.errors IS
-'Errors reported to clients by backends';
-COMMENT ON COLUMN pooler.status.handovers IS
-'Times a client was handed to a backend';
-COMMENT ON COLUMN pooler.status.lingered IS
-'Transactions that found their client still attached';
-COMMENT ON COLUMN pooler.status.waits IS
-'Clients that had to wait for a backend';
-COMMENT ON COLUMN pooler.status.wait_time IS
-'Time clients waited for a backend';
-COMMENT ON COLUMN pooler.status.max_wait_time IS
-'Longest time a client waited for a backend';
-COMMENT ON COLUMN pooler.status.transaction_time IS
-'Time backends worked for clients';
-COMMENT ON COLUMN pooler.status.resets IS
-'Times a backend was cleared of what kept it with a client that has left';
-COMMENT ON COLUMN pooler.status.restores IS
-'Times a session had to be restored, because it differed from the one before';
-COMMENT ON COLUMN pooler.status.switch_time IS
-'Time that sessions were saved and restored between two clients';
-COMMENT ON COLUMN pooler.status.logins IS
+/*
+ * How long things took.  Values of a histogram, whose error is one-sided: see
+ * src/shared/histogram.h.
+ */
+CREATE VIEW pooler.latency AS
+SELECT t.level,
+	   coalesce(d.datname, t.database) AS database,
+	   coalesce(r.rolname, t.role) AS role,
+	   t.kind,
+	   t.count,
+	   (t.sum_us / nullif(t.count, 0))::double precision * interval '1 microsecond' AS avg,
+	   t.p50_us::double precision * interval '1 microsecond' AS p50,
+	   t.p90_us::double precision * interval '1 microsecond' AS p90,
+	   t.p95_us::double precision * interval '1 microsecond' AS p95,
+	   t.p99_us::double precision * interval '1 microsecond' AS p99,
+	   t.max_us::double precision * interval '1 microsecond' AS max,
+	   t.dbid,
+	   t.roleid
+FROM pooler.get_times() AS t
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = t.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = t.roleid;
+
+COMMENT ON VIEW pooler.latency IS
+'How long waits, transactions and logins took: for each pool, each database, each role, and in total, a row for each of the three';
+COMMENT ON COLUMN pooler.latency.level IS
+'pool: of one database and role; database; role; total: of the whole pooler, pools that are no more included';
+COMMENT ON COLUMN pooler.latency.database IS
+'Database; NULL: of all';
+COMMENT ON COLUMN pooler.latency.role IS
+'Role; NULL: of all';
+COMMENT ON COLUMN pooler.latency.kind IS
+'wait: for a backend, of those who had to wait; transaction: from its first command to the end, time idle in it included; login: from the acceptance of a connection to the end of the login, the time that the client took included';
+COMMENT ON COLUMN pooler.latency.count IS
+'How many there were';
+COMMENT ON COLUMN pooler.latency.avg IS
+'Their average; NULL if there was none';
+COMMENT ON COLUMN pooler.latency.p50 IS
+'Half of them took no longer. Never less than the true value, and at most an eighth more; NULL if there was none';
+COMMENT ON COLUMN pooler.latency.p90 IS
+'90 % of them took no longer, with the same precision';
+COMMENT ON COLUMN pooler.latency.p95 IS
+'95 % of them took no longer, with the same precision';
+COMMENT ON COLUMN pooler.latency.p99 IS
+'99 % of them took no longer, with the same precision';
+COMMENT ON COLUMN pooler.latency.max IS
+'The longest, exactly; NULL if there was none';
+COMMENT ON COLUMN pooler.latency.dbid IS
+'OID of the database; NULL: of all';
+COMMENT ON COLUMN pooler.latency.roleid IS
+'OID of the role; NULL: of all';
+
+/*
+ * Locks are looked at only for those that wait for one, as that stops others
+ * who want one for a moment.
+ */
+CREATE VIEW pooler.holders AS
+SELECT b.pid,
+	   b.client_id,
+	   d.datname AS database,
+	   r.rolname AS role,
+	   c.application_name,
+	   c.client_addr,
+	   c.client_port,
+	   b.pin_reason,
+	   b.since AS held_since,
+	   clock_timestamp() - b.since AS held_for,
+	   a.xact_start,
+	   clock_timestamp() - a.xact_start AS transaction_age,
+	   a.state,
+	   a.wait_event_type,
+	   a.wait_event,
+	   CASE WHEN a.wait_event_type = 'Lock' THEN
+		   (SELECT pg_catalog.concat_ws(' ', l.mode, 'on', l.locktype,
+					   CASE WHEN l.relation IS NULL THEN NULL
+							WHEN l.database = (SELECT oid FROM pg_catalog.pg_database
+											   WHERE datname = pg_catalog.current_database())
+							THEN l.relation::regclass::text
+							ELSE l.relation::text END,
+					   l.transactionid::text)
+			FROM pg_catalog.pg_locks AS l
+			WHERE l.pid = b.pid AND NOT l.granted
+			LIMIT 1)
+	   END AS waits_for_lock,
+	   CASE WHEN a.wait_event_type = 'Lock'
+			THEN pg_catalog.pg_blocking_pids(b.pid) END AS blocked_by,
+	   a.query,
+	   coalesce(p.clients_waiting, 0) AS clients_waiting,
+	   b.dbid,
+	   b.roleid
+FROM (SELECT *, CASE WHEN pinned_since < state_since THEN pinned_since
+					 ELSE state_since END AS since
+	  FROM pooler.get_backends()
+	  WHERE state IN ('busy', 'cancelling', 'pinned')) AS b
+	 LEFT JOIN pooler.get_clients() AS c ON c.id = b.client_id
+	 LEFT JOIN (SELECT dbid, roleid, pg_catalog.sum(clients_waiting)::integer AS clients_waiting
+				FROM pooler.get_pools()
+				GROUP BY dbid, roleid) AS p ON p.dbid = b.dbid AND p.roleid = b.roleid
+	 LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = b.pid
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = b.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = b.roleid;
+
+COMMENT ON VIEW pooler.holders IS
+'Who has a backend and keeps it from others: a row for each backend that works for a client, is in its transaction, or is kept by its session';
+COMMENT ON COLUMN pooler.holders.pid IS
+'Process ID of the backend, as in pg_stat_activity.pid';
+COMMENT ON COLUMN pooler.holders.client_id IS
+'Client that has it (pooler.clients.id); NULL if that has just changed';
+COMMENT ON COLUMN pooler.holders.database IS
+'Database';
+COMMENT ON COLUMN pooler.holders.role IS
+'Role';
+COMMENT ON COLUMN pooler.holders.application_name IS
+'application_name that the client gave when it connected; NULL if none';
+COMMENT ON COLUMN pooler.holders.client_addr IS
+'IP address of the client; NULL if it is connected by a Unix socket';
+COMMENT ON COLUMN pooler.holders.client_port IS
+'TCP port of the client; -1 if it is connected by a Unix socket';
+COMMENT ON COLUMN pooler.holders.pin_reason IS
+'What keeps the backend with the client also between transactions, as in pooler.clients; NULL if nothing does';
+COMMENT ON COLUMN pooler.holders.held_since IS
+'Since when the client has had the backend: since its transaction began, or something has kept the session there';
+COMMENT ON COLUMN pooler.holders.held_for IS
+'How long that is';
+COMMENT ON COLUMN pooler.holders.xact_start IS
+'When its transaction began, as in pg_stat_activity; NULL if none is open';
+COMMENT ON COLUMN pooler.holders.transaction_age IS
+'How old the transaction is; NULL if none is open';
+COMMENT ON COLUMN pooler.holders.state IS
+'As in pg_stat_activity: active, idle in transaction, ...';
+COMMENT ON COLUMN pooler.holders.wait_event_type IS
+'What it waits for, as in pg_stat_activity; NULL if it does not wait';
+COMMENT ON COLUMN pooler.holders.wait_event IS
+'What it waits for, as in pg_stat_activity; NULL if it does not wait';
+COMMENT ON COLUMN pooler.holders.waits_for_lock IS
+'The lock that it waits for: mode, kind, and relation (by its OID if it is in another database) or transaction; NULL if it waits for none';
+COMMENT ON COLUMN pooler.holders.blocked_by IS
+'Process IDs of those who hold that lock or are before it in the queue, whether they are of a pool or not; NULL if it waits for none';
+COMMENT ON COLUMN pooler.holders.query IS
+'Its last query, or the one that is running';
+COMMENT ON COLUMN pooler.holders.clients_waiting IS
+'Clients of the same database and role that wait for a backend';
+COMMENT ON COLUMN pooler.holders.dbid IS
+'OID of the database';
+COMMENT ON COLUMN pooler.holders.roleid IS
+'OID of the role';
+
+CREATE VIEW pooler.waits AS
+WITH waiting AS MATERIALIZED (
+	SELECT *, pg_catalog.row_number() OVER (PARTITION BY dbid, roleid
+											ORDER BY wait DESC) AS position
+	FROM pooler.get_clients()
+	WHERE state = 'waiting'
+), holding AS MATERIALIZED (
+	SELECT *, pg_catalog.row_number() OVER (PARTITION BY dbid, roleid
+											ORDER BY held_since) AS position,
+		   pg_catalog.count(*) OVER (PARTITION BY dbid, roleid) AS holders
+	FROM pooler.holders
+	WHERE EXISTS (SELECT FROM waiting)
+)
+SELECT w.id AS client_id,
+	   coalesce(d.datname, w.database) AS database,
+	   coalesce(r.rolname, w.role) AS role,
+	   w.application_name,
+	   w.client_addr,
+	   w.client_port,
+	   w.wait,
+	   w.position,
+	   coalesce(h.holders, 0) AS holders,
+	   h.pid AS holder_pid,
+	   h.client_id AS holder_client_id,
+	   h.application_name AS holder_application_name,
+	   h.held_for AS holder_held_for,
+	   h.transaction_age AS holder_transaction_age,
+	   h.state AS holder_state,
+	   h.pin_reason AS holder_pin_reason,
+	   h.wait_event_type AS holder_wait_event_type,
+	   h.wait_event AS holder_wait_event,
+	   h.waits_for_lock AS holder_waits_for_lock,
+	   h.blocked_by AS holder_blocked_by,
+	   h.query AS holder_query,
+	   w.dbid,
+	   w.roleid
+FROM waiting AS w
+	 LEFT JOIN holding AS h ON h.dbid = w.dbid AND h.roleid = w.roleid AND h.position = 1
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = w.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = w.roleid;
+
+COMMENT ON VIEW pooler.waits IS
+'Who waits for a backend now, and because of whom: a row for each client that waits, with the one that has had a backend of its pool for the longest time. All of those are in pooler.holders';
+COMMENT ON COLUMN pooler.waits.client_id IS
+'Client that waits (pooler.clients.id)';
+COMMENT ON COLUMN pooler.waits.database IS
+'Database';
+COMMENT ON COLUMN pooler.waits.role IS
+'Role';
+COMMENT ON COLUMN pooler.waits.application_name IS
+'application_name that the client gave when it connected; NULL if none';
+COMMENT ON COLUMN pooler.waits.client_addr IS
+'IP address of the client; NULL if it is connected by a Unix socket';
+COMMENT ON COLUMN pooler.waits.client_port IS
+'TCP port of the client; -1 if it is connected by a Unix socket';
+COMMENT ON COLUMN pooler.waits.wait IS
+'How long it has been waiting';
+COMMENT ON COLUMN pooler.waits.position IS
+'1 for the client that has waited longest in its pool';
+COMMENT ON COLUMN pooler.waits.holders IS
+'Backends of the pool that others have; 0: they are being started, or the pool is paused or may have none';
+COMMENT ON COLUMN pooler.waits.holder_pid IS
+'The one that has been held longest: its process ID; NULL if none is held';
+COMMENT ON COLUMN pooler.waits.holder_client_id IS
+'Client that holds it (pooler.clients.id)';
+COMMENT ON COLUMN pooler.waits.holder_application_name IS
+'application_name of that client';
+COMMENT ON COLUMN pooler.waits.holder_held_for IS
+'How long it has had it';
+COMMENT ON COLUMN pooler.waits.holder_transaction_age IS
+'How old its transaction is; NULL if none is open';
+COMMENT ON COLUMN pooler.waits.holder_state IS
+'Its state, as in pg_stat_activity';
+COMMENT ON COLUMN pooler.waits.holder_pin_reason IS
+'What keeps it there also between transactions; NULL if nothing does';
+COMMENT ON COLUMN pooler.waits.holder_wait_event_type IS
+'What it waits for itself, as in pg_stat_activity; NULL if it does not wait';
+COMMENT ON COLUMN pooler.waits.holder_wait_event IS
+'What it waits for itself, as in pg_stat_activity; NULL if it does not wait';
+COMMENT ON COLUMN pooler.waits.holder_waits_for_lock IS
+'The lock that it waits for, as in pooler.holders; NULL if none';
+COMMENT ON COLUMN pooler.waits.holder_blocked_by IS
+'Process IDs of those who keep that lock from it; NULL if none';
+COMMENT ON COLUMN pooler.waits.holder_query IS
+'Its last query, or the one that is running';
+COMMENT ON COLUMN pooler.waits.dbid IS
+'OID of the database';
+COMMENT ON COLUMN pooler.waits.roleid IS
+'OID of the role';
+
+CREATE VIEW pooler.prepared_statements AS
+SELECT s.id,
+	   d.datname AS database,
+	   s.query,
+	   s.parameter_types,
+	   s.from_sql,
+	   s.holders,
+	   s.memory,
+	   s.dbid
+FROM pooler.get_prepared_statements() AS s
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid;
+
+COMMENT ON VIEW pooler.prepared_statements IS
+'Named prepared statements that are kept for clients: a row for each, however many clients have prepared it. The same text may be there several times, if settings or types differ';
+COMMENT ON COLUMN pooler.prepared_statements.id IS
+'Number of the statement; none is given twice while the server runs';
+COMMENT ON COLUMN pooler.prepared_statements.database IS
+'Database';
+COMMENT ON COLUMN pooler.prepared_statements.query IS
+'Text of the statement';
+COMMENT ON COLUMN pooler.prepared_statements.parameter_types IS
+'Types of its parameters; NULL if it is of another database';
+COMMENT ON COLUMN pooler.prepared_statements.from_sql IS
+'True if it was prepared by PREPARE, false if by the protocol';
+COMMENT ON COLUMN pooler.prepared_statements.holders IS
+'References to it: names that clients carry, and backends that have just made one. 0: kept until the room is needed';
+COMMENT ON COLUMN pooler.prepared_statements.memory IS
+'Bytes that it takes in shared memory';
+COMMENT ON COLUMN pooler.prepared_statements.dbid IS
+'OID of the database';
+
+CREATE VIEW pooler.pins AS
+SELECT c.id AS client_id,
+	   c.pid,
+	   coalesce(d.datname, c.database) AS database,
+	   coalesce(r.rolname, c.role) AS role,
+	   c.application_name,
+	   c.client_addr,
+	   c.client_port,
+	   c.pin_reason,
+	   c.pinned_since,
+	   clock_timestamp() - c.pinned_since AS pinned_for,
+	   CASE WHEN c.state = 'pinned'
+			THEN clock_timestamp() - c.state_since END AS idle_for,
+	   coalesce(p.clients_waiting, 0) AS clients_waiting,
+	   c.dbid,
+	   c.roleid
+FROM pooler.get_clients() AS c
+	 LEFT JOIN (SELECT dbid, roleid, pg_catalog.sum(clients_waiting)::integer AS clients_waiting
+				FROM pooler.get_pools()
+				GROUP BY dbid, roleid) AS p ON p.dbid = c.dbid AND p.roleid = c.roleid
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = c.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = c.roleid
+WHERE c.pin_reason IS NOT NULL;
+
+COMMENT ON VIEW pooler.pins IS
+'Sessions that keep their backend also between transactions: a row for each client';
+COMMENT ON COLUMN pooler.pins.client_id IS
+'Client (pooler.clients.id)';
+COMMENT ON COLUMN pooler.pins.pid IS
+'Process ID of the backend, as in pg_stat_activity.pid';
+COMMENT ON COLUMN pooler.pins.database IS
+'Database';
+COMMENT ON COLUMN pooler.pins.role IS
+'Role';
+COMMENT ON COLUMN pooler.pins.application_name IS
+'application_name that the client gave when it connected; NULL if none';
+COMMENT ON COLUMN pooler.pins.client_addr IS
+'IP address of the client; NULL if it is connected by a Unix socket';
+COMMENT ON COLUMN pooler.pins.client_port IS
+'TCP port of the client; -1 if it is connected by a Unix socket';
+COMMENT ON COLUMN pooler.pins.pin_reason IS
+'What keeps the backend, as in pooler.clients: the first of several reasons';
+COMMENT ON COLUMN pooler.pins.pinned_since IS
+'Since when something has kept it';
+COMMENT ON COLUMN pooler.pins.pinned_for IS
+'How long that is';
+COMMENT ON COLUMN pooler.pins.idle_for IS
+'How long the client has had it without using it; NULL if it is in a transaction';
+COMMENT ON COLUMN pooler.pins.clients_waiting IS
+'Clients of the same database and role that wait for a backend';
+COMMENT ON COLUMN pooler.pins.dbid IS
+'OID of the database';
+COMMENT ON COLUMN pooler.pins.roleid IS
+'OID of the role';
+
+CREATE VIEW pooler.pin_reasons AS
+SELECT n.pin_reason,
+	   pg_catalog.count(c.id) AS clients,
+	   pg_catalog.max(clock_timestamp() - c.pinned_since) AS longest,
+	   t.value AS pins
+FROM (VALUES ('pins_temp', 'temporary objects'),
+			 ('pins_locks', 'session locks'),
+			 ('pins_listen', 'listen'),
+			 ('pins_cursors', 'holdable cursors'),
+			 ('pins_backup', 'base backup'),
+			 ('pins_origin', 'replication origin'),
+			 ('pins_slots', 'temporary slots'),
+			 ('pins_mode', 'pool_mode'),
+			 ('pins_statements', 'prepared statements'),
+			 ('pins_pipeline', 'pipelining')) AS n (counter, pin_reason)
+	 LEFT JOIN pooler.get_totals() AS t ON t.name = n.counter
+	 LEFT JOIN pooler.get_clients() AS c ON c.pin_reason = n.pin_reason
+GROUP BY n.pin_reason, t.value;
+
+COMMENT ON VIEW pooler.pin_reasons IS
+'What sessions keep their backend for: a row for each reason';
+COMMENT ON COLUMN pooler.pin_reasons.pin_reason IS
+'Reason, as in pooler.clients';
+COMMENT ON COLUMN pooler.pin_reasons.clients IS
+'Clients that keep their backend for it now';
+COMMENT ON COLUMN pooler.pin_reasons.longest IS
+'How long the first of them has; NULL if there is none';
+COMMENT ON COLUMN pooler.pin_reasons.pins IS
+'How often a session had to keep its backend for it so far';
+
+CREATE VIEW pooler.logins AS
+SELECT s.database,
+	   s.role,
+	   s.logins,
+	   s.delegated_logins,
+	   s.failed_logins,
+	   s.failed_logins_authentication AS authentication,
+	   s.failed_logins_rule AS rule,
+	   s.failed_logins_role AS not_permitted_role,
+	   s.failed_logins_database AS not_permitted_database,
+	   s.failed_logins_limit AS too_many,
+	   s.failed_logins_timeout AS timeout,
+	   s.failed_logins_protocol AS protocol,
+	   s.failed_logins_other AS other,
+	   t.p50_us::double precision * interval '1 microsecond' AS p50,
+	   t.p95_us::double precision * interval '1 microsecond' AS p95,
+	   t.max_us::double precision * interval '1 microsecond' AS max,
+	   s.dbid,
+	   s.roleid
+FROM pooler.stats AS s
+	 LEFT JOIN pooler.get_times() AS t
+	 ON t.level = 'pool' AND t.kind = 'login' AND t.dbid = s.dbid AND t.roleid = s.roleid;
+
+COMMENT ON VIEW pooler.logins IS
+'Logins and why they failed: a row for each pool. A login that failed counts for the database and the role that it named, if there is a pool of these, or else in the row without names. What did not get so far is in pooler.status: connections = logins + console_logins + failed_logins + abandoned_logins + cancel_requests';
+COMMENT ON COLUMN pooler.logins.database IS
+'Database; NULL: none that a pool is for';
+COMMENT ON COLUMN pooler.logins.role IS
+'Role; NULL: none that a pool is for';
+COMMENT ON COLUMN pooler.logins.logins IS
 'Clients that logged in';
-COMMENT ON COLUMN pooler.status.cancels IS
-'Cancel requests that reached a command';
-COMMENT ON COLUMN pooler.status.wait_timeouts IS
-'Clients ended because they waited too long';
-COMMENT ON COLUMN pooler.status.wait_notices IS
-'Clients told that they wait for a backend';
-COMMENT ON COLUMN pooler.status.query_timeouts IS
-'Commands canceled because they took too long';
-COMMENT ON COLUMN pooler.status.transaction_timeouts IS
-'Clients ended because their transaction took too long';
-COMMENT ON COLUMN pooler.status.idle_transaction_timeouts IS
-'Clients ended because they were idle in a transaction';
-COMMENT ON COLUMN pooler.status.client_idle_timeouts IS
-'Clients ended because they were idle outside a transaction';
-COMMENT ON COLUMN pooler.status.dropped_waiting IS
-'Clients that hung up while they waited';
-COMMENT ON COLUMN pooler.status.births IS
-'Backends that were started';
-COMMENT ON COLUMN pooler.status.failed_births IS
-'Backends that could not be started';
-COMMENT ON COLUMN pooler.status.ends IS
-'Backends that ended';
-COMMENT ON COLUMN pooler.status.connections IS
-'Connections that were accepted';
-COMMENT ON COLUMN pooler.status.refused IS
-'Connections refused because there were too many';
-COMMENT ON COLUMN pooler.status.failed_logins IS
-'Logins that failed';
-COMMENT ON COLUMN pooler.status.delegated_logins IS
-'Logins that were carried out by a backend';
-COMMENT ON COLUMN pooler.status.bad_messages IS
-'Clients ended because of an invalid message';
-COMMENT ON COLUMN pooler.status.cancel_requests IS
-'Cancel requests that were received';
+COMMENT ON COLUMN pooler.logins.delegated_logins IS
+'Those of them whose login was carried out by a backend';
+COMMENT ON COLUMN pooler.logins.failed_logins IS
+'Logins that failed: the sum of the next eight columns';
+COMMENT ON COLUMN pooler.logins.authentication IS
+'With a wrong password, or not authenticated otherwise';
+COMMENT ON COLUMN pooler.logins.rule IS
+'pg_hba.conf rejects them, or has no rule for them';
+COMMENT ON COLUMN pooler.logins.not_permitted_role IS
+'The role does not exist, or may not log in';
+COMMENT ON COLUMN pooler.logins.not_permitted_database IS
+'The database does not exist, or must not be connected to';
+COMMENT ON COLUMN pooler.logins.too_many IS
+'A limit on connections was reached';
+COMMENT ON COLUMN pooler.logins.timeout IS
+'They took too long';
+COMMENT ON COLUMN pooler.logins.protocol IS
+'Messages were invalid or not supported';
+COMMENT ON COLUMN pooler.logins.other IS
+'Other reasons: the log has them';
+COMMENT ON COLUMN pooler.logins.p50 IS
+'Half of the logins took no longer, with the precision of pooler.latency; NULL if there was none';
+COMMENT ON COLUMN pooler.logins.p95 IS
+'95 % of the logins took no longer';
+COMMENT ON COLUMN pooler.logins.max IS
+'Time of the longest one';
+COMMENT ON COLUMN pooler.logins.dbid IS
+'OID of the database';
+COMMENT ON COLUMN pooler.logins.roleid IS
+'OID of the role';
 
 /*
  * Advice on sizes.  The rules of thumb: as many backends at work as 2 x
@@ -1091,20 +1406,26 @@ REVOKE ALL ON FUNCTION pooler.pause(name), pooler.resume(name),
  */
 REVOKE ALL ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
-	pooler.get_stats(), pooler.get_totals(), pooler.get_databases() FROM PUBLIC;
+	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
+	pooler.get_prepared_statements(), pooler.get_databases() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pooler.import_pgbouncer(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
 	pooler.get_server_advice(), pooler.advice() FROM PUBLIC;
-REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.databases,
-	pooler.stats, pooler.status FROM PUBLIC;
+REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, pooler.stats,
+	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
+	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,
+	pooler.pins, pooler.pin_reasons, pooler.logins FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA pooler TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
-	pooler.get_stats(), pooler.get_totals(), pooler.get_databases() TO pg_monitor;
+	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
+	pooler.get_prepared_statements(), pooler.get_databases() TO pg_monitor;
 /* It shows nothing that its caller did not give it, but takes some time. */
 GRANT EXECUTE ON FUNCTION pooler.import_pgbouncer(text, text) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
 	pooler.get_server_advice(), pooler.advice() TO pg_monitor;
-GRANT SELECT ON pooler.clients, pooler.backends, pooler.pools, pooler.databases,
-	pooler.stats, pooler.status TO pg_monitor;
+GRANT SELECT ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, pooler.stats,
+	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
+	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,
+	pooler.pins, pooler.pin_reasons, pooler.logins TO pg_monitor;

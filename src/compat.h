@@ -54,6 +54,7 @@
 #define PqMsg_PortalSuspended 's'
 #define PqMsg_CopyInResponse 'G'
 #define PqMsg_ParseComplete '1'
+#define PqMsg_BindComplete '2'
 #define PqMsg_CloseComplete '3'
 #define PqMsg_NotificationResponse 'A'
 #define PqMsg_ParameterDescription 't'
@@ -343,6 +344,14 @@ pooler_auth_file_free(PoolerAuthFile *f)
 #else
 #define pooler_form_has_login_triggers(form) ((void) (form), false)
 #define pooler_forget_login_triggers() ((void) 0)
+#endif
+
+/* pg_stat_activity has another identifier since 18. */
+#if PG_VERSION_NUM >= 180000
+#define pooler_activity_forget_ids(entry) \
+	((entry)->st_query_id = 0, (entry)->st_plan_id = 0)
+#else
+#define pooler_activity_forget_ids(entry) ((entry)->st_query_id = UINT64CONST(0))
 #endif
 
 /* db_user_namespace was removed in 17 */

@@ -48,7 +48,10 @@ pooler_attach_remember(int client, const char *payload, int len)
 										  sizeof(Payload) * pooler_shared->nclients);
 	p = &payloads[client];
 	if (p->bytes != NULL)
+	{
+		explicit_bzero(p->bytes, p->len);	/* may be secret */
 		pfree(p->bytes);
+	}
 	memset(p, 0, sizeof(Payload));
 	if (len == 0)
 		return;
@@ -160,6 +163,8 @@ set_activity(const SockAddr *raddr)
 		MemSet((char *) &entry->st_clientaddr, 0, sizeof(SockAddr));
 	entry->st_clienthostname[0] = '\0';
 	entry->st_activity_raw[0] = '\0';
+	entry->st_activity_start_timestamp = 0;
+	pooler_activity_forget_ids(entry);
 	PGSTAT_END_WRITE_ACTIVITY(entry);
 }
 

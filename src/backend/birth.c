@@ -226,6 +226,7 @@ become_client(void)
 	PoolerClient *client = &pooler_clients[pooler_me.shared->login_client];
 	int			fd;
 
+	pooler_tally_begin();
 	if (pooler_me.core->flush() != 0)
 		proc_exit(0);
 	fd = receive_client();
@@ -326,6 +327,7 @@ see_ready_for_query(char status)
 	else
 	{
 		shared->idle_since = GetCurrentTimestamp();
+		pooler_tally_idle_begin(shared->idle_since);
 		pg_write_barrier();
 		pg_atomic_write_u32(&shared->in_transaction, 1);
 	}
@@ -338,7 +340,10 @@ see_message(char type)
 	PoolerBackend *shared = pooler_me.shared;
 
 	if (pg_atomic_read_u32(&shared->in_transaction) != 0)
+	{
 		pg_atomic_write_u32(&shared->in_transaction, 0);
+		pooler_tally_idle_end();
+	}
 	switch (type)
 	{
 		case PqMsg_CommandComplete:
@@ -350,6 +355,12 @@ see_message(char type)
 			break;
 		case PqMsg_ErrorResponse:
 			shared->counters.errors++;
+			break;
+		case PqMsg_ParseComplete:
+			shared->counters.parses++;
+			break;
+		case PqMsg_BindComplete:
+			shared->counters.binds++;
 			break;
 		case PqMsg_CopyInResponse:
 			pg_atomic_write_u32(&shared->in_copy, 1);
@@ -402,6 +413,7 @@ pool_putmessage(char type, const char *s, size_t len)
 			break;
 		case PqMsg_ParseComplete:
 			pooler_statements_see_parse();
+			see_message(type);
 			break;
 		case PqMsg_ParameterStatus:
 			if (!pooler_reported_see(s, s + strlen(s) + 1))

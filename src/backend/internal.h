@@ -106,6 +106,26 @@ extern void pooler_wait_next_command(bool lost);
 pg_noreturn extern void pooler_wait_raise_as_fatal(MemoryContext cxt);
 
 /*---------------------------------------------------------------------------
+ * tally.c: what is counted and measured
+ *---------------------------------------------------------------------------
+ */
+
+/* Sees from now on what ends this process. */
+extern void pooler_tally_begin(void);
+
+/* ReadyForQuery inside a transaction block; and the first answer after it. */
+extern void pooler_tally_idle_begin(TimestampTz now);
+extern void pooler_tally_idle_end(void);
+
+/* A transaction has ended, or a wait for it, after so many microseconds. */
+extern void pooler_tally_transaction(uint64 us);
+extern void pooler_tally_wait(uint64 us);
+
+/* This process is going to end because of this; and the end itself. */
+extern void pooler_tally_leaving(PoolerBackendEnd why);
+extern void pooler_tally_end(int code);
+
+/*---------------------------------------------------------------------------
  * ending.c: what ends the attached client, or its command
  *---------------------------------------------------------------------------
  */

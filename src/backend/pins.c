@@ -186,6 +186,9 @@ pooler_pins_set(PoolerPin pin)
 	if (before == POOLER_PIN_NONE ||
 		(before == POOLER_PIN_PIPELINE && but_for_pipelining == POOLER_PIN_NONE))
 		shared->pinned_since = GetCurrentTimestamp();
+	/* what had it pinned all the time is not counted again */
+	if (pin == POOLER_PIN_PIPELINE || pin != but_for_pipelining)
+		shared->counters.pins[pin]++;
 	if (pin != POOLER_PIN_PIPELINE)
 		but_for_pipelining = pin;
 	pg_write_barrier();
@@ -310,6 +313,8 @@ enforce_limit(void)
 	pooler_pins_clear();
 	client_min_messages = min_messages;
 	pooler_pins_set(POOLER_PIN_NONE);
+	pooler_me.shared->counters.pins[pin]--;
+	pooler_me.shared->counters.pin_refusals++;
 	tell_limit(pin, limit);
 }
 

@@ -24,6 +24,7 @@
 #include "parser/analyze.h"
 #include "parser/parse_param.h"
 #include "parser/parser.h"
+#include "shared/statement.h"
 #include "tcop/utility.h"
 #include "utils/hsearch.h"
 
@@ -136,46 +137,7 @@ pooler_plan_newest(void)
 /*---------------------------------------------------------------------------
  * content
  *---------------------------------------------------------------------------
- *
- * Equal statements have equal bytes, so nothing may be left undefined.  Behind
- * this header come parameter types, columns, the settings of analysis.c, and
- * the text with its zero.  Nothing is aligned.
  */
-typedef struct Header
-{
-	int32		location;		/* of the statement in the text */
-	int32		length;
-	int32		nparams;
-	int32		natts;			/* -1: no result */
-	Oid			tdtypeid;
-	int32		tdtypmod;
-	int32		analysis_len;
-	int32		text_len;
-	int32		from_sql;
-} Header;
-
-/* The same with pointers to what comes behind it. */
-typedef struct Content
-{
-	Header		header;
-	const char *params;
-	const char *columns;
-	const char *analysis;
-	const char *text;
-} Content;
-
-static Content
-read_content(const char *bytes)
-{
-	Content		c;
-
-	memcpy(&c.header, bytes, sizeof(Header));
-	c.params = bytes + sizeof(Header);
-	c.columns = c.params + c.header.nparams * sizeof(Oid);
-	c.analysis = c.columns + Max(c.header.natts, 0) * ATTRIBUTE_FIXED_PART_SIZE;
-	c.text = c.analysis + c.header.analysis_len;
-	return c;
-}
 
 /* Field by field, since core leaves padding and some fields undefined. */
 static void
@@ -223,7 +185,7 @@ pooler_plan_describe(PoolerPlan *plan, bool from_sql, StringInfo content)
 	const CachedPlanSource *source = plan->source;
 	const RawStmt *raw = source->raw_parse_tree;
 	TupleDesc	desc = source->resultDesc;
-	Header		header = {0};
+	PoolerStatementHeader header = {0};
 
 	header.location = raw ? raw->stmt_location : 0;
 	header.length = raw ? raw->stmt_len : 0;
@@ -281,7 +243,7 @@ parse(const char *text, bool standard_strings)
  * by SQL it is what a PREPARE among others contains.  NULL if it is empty.
  */
 static RawStmt *
-find_statement(List *parsed, const Header *header)
+find_statement(List *parsed, const PoolerStatementHeader *header)
 {
 	ListCell   *lc;
 
@@ -320,7 +282,7 @@ bool
 pooler_plan_can_be_made(PoolerPlan *plan, bool from_sql)
 {
 	const CachedPlanSource *source = plan->source;
-	Header		header = {0};
+	PoolerStatementHeader header = {0};
 	MemoryContext cxt;
 	MemoryContext old;
 	RawStmt    *raw;
@@ -378,7 +340,7 @@ wrap_utility(const RawStmt *raw, const char *text)
 }
 
 static TupleDesc
-make_desc(const Content *c)
+make_desc(const PoolerStatementContent *c)
 {
 	TupleDesc	desc;
 
@@ -399,7 +361,7 @@ make_desc(const Content *c)
 }
 
 static Oid *
-make_params(const Content *c)
+make_params(const PoolerStatementContent *c)
 {
 	Size		size = c->header.nparams * sizeof(Oid);
 
@@ -407,7 +369,7 @@ make_params(const Content *c)
 }
 
 static RawStmt *
-make_raw(const Content *c, const PoolerAnalysis *analysis, MemoryContext cxt)
+make_raw(const PoolerStatementContent *c, const PoolerAnalysis *analysis, MemoryContext cxt)
 {
 	MemoryContext parsing = scratch();
 	RawStmt    *raw;
@@ -457,7 +419,7 @@ typedef struct Filling
 
 /* The context is the source's own, so that it goes with it, whatever happens. */
 static Filling
-make_filling(const Content *c, MemoryContext parent)
+make_filling(const PoolerStatementContent *c, MemoryContext parent)
 {
 	Filling		f = {0};
 	MemoryContext old;
@@ -481,7 +443,7 @@ void
 pooler_plan_fill(PoolerPlan *plan, const char *content)
 {
 	CachedPlanSource *source = plan->source;
-	Content		c = read_content(content);
+	PoolerStatementContent c = pooler_statement_read(content);
 	MemoryContext filled = plan->filling;
 	Filling		f = make_filling(&c, source->context);
 

@@ -245,9 +245,14 @@ intern(PreparedStatement *stmt, PoolerPlan *plan)
 	initStringInfo(&content);
 	pooler_plan_describe(plan, stmt->from_sql, &content);
 	statement = pooler_registry_find(content.data, content.len);
-	if (statement == InvalidDsaPointer &&
-		pooler_plan_can_be_made(plan, stmt->from_sql))
+	if (statement != InvalidDsaPointer)
+		pooler_me.shared->counters.statements_shared++;
+	else if (pooler_plan_can_be_made(plan, stmt->from_sql))
+	{
 		statement = pooler_registry_intern(content.data, content.len);
+		if (statement != InvalidDsaPointer)
+			pooler_me.shared->counters.statements_new++;
+	}
 	pfree(content.data);
 	if (statement == InvalidDsaPointer)
 		return false;

@@ -119,6 +119,7 @@ on_exit_report(int code, Datum arg)
 
 	if (pooler_me.shared->pid != MyProcPid)
 		return;					/* the slot is somebody else's by now */
+	pooler_tally_end(code);
 	for (;;)
 	{
 		w = pg_atomic_read_u64(&pooler_me.shared->word);
@@ -137,6 +138,7 @@ on_exit_report(int code, Datum arg)
 pg_noreturn static void
 end_without_pooler(void)
 {
+	pooler_tally_leaving(POOLER_ENDED_POOLER);
 	if (pooler_me.client >= 0 && my_state() != POOLER_BACKEND_CLAIMED)
 		ereport(FATAL,
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
@@ -438,21 +440,9 @@ fetch_client(int client, uint32 gen)
 static void
 count_wait(PoolerClient *client)
 {
-	PoolerCounters *counters = &pooler_me.shared->counters;
-	uint32		stats_gen = pg_atomic_read_u32(&pooler_shared->stats_gen);
-	uint64		waited;
-
 	if (client->queued_at == 0)
 		return;
-	waited = Max(busy_since - client->queued_at, 0);
-	counters->waits++;
-	counters->wait_us += waited;
-	if (pooler_me.shared->max_gen != stats_gen)
-	{
-		pooler_stats_forget_maxima(counters);
-		pooler_me.shared->max_gen = stats_gen;
-	}
-	counters->max_wait_us = Max(counters->max_wait_us, waited);
+	pooler_tally_wait(Max(busy_since - client->queued_at, 0));
 	client->queued_at = 0;
 }
 
@@ -598,11 +588,18 @@ has_to_go(void)
 	uint32		surplus = pg_atomic_read_u32(&pool->surplus);
 
 	if (is_drained())
+	{
+		pooler_tally_leaving(pooler_me.shared->end_hint == POOLER_ENDED_LIFETIME ?
+							 POOLER_ENDED_LIFETIME : POOLER_ENDED_DRAINED);
 		return true;
+	}
 	while (surplus > 0)
 	{
 		if (pg_atomic_compare_exchange_u32(&pool->surplus, &surplus, surplus - 1))
+		{
+			pooler_tally_leaving(POOLER_ENDED_SURPLUS);
 			return true;
+		}
 	}
 	return false;
 }
@@ -686,6 +683,7 @@ obey(void)
 			return NEXT_TAKE;
 		case POOLER_CONTROL_EXIT:
 			give_back(false);
+			pooler_tally_leaving(pooler_me.shared->end_hint);
 			proc_exit(0);
 		default:
 			ereport(FATAL,
@@ -971,10 +969,8 @@ static void
 count_transaction(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PoolerCounters *counters = &pooler_me.shared->counters;
 
-	counters->transactions++;
-	counters->transaction_us += Max(now - busy_since, 0);
+	pooler_tally_transaction(Max(now - busy_since, 0));
 	pooler_clients[pooler_me.client].transactions++;
 	pooler_clients[pooler_me.client].state_since = now;
 	pooler_clients[pooler_me.client].idle_session_timeout = own_idle_session_timeout();
@@ -1227,6 +1223,7 @@ pooler_wait_begin(void)
 	shared->born_at = MyStartTimestamp;
 	shared->first_command = pg_atomic_read_u32(&shared->command);
 	report_overrides();
+	pooler_tally_begin();
 	idle_session_timeout = pooler_find_setting("idle_session_timeout");
 	shared->idle_session_timeout = own_idle_session_timeout();
 	if (idle_session_timeout->source > PGC_S_DATABASE_USER)

@@ -26,6 +26,8 @@ typedef enum PoolerPin
 	POOLER_PIN_PIPELINE			/* has sent more before the result */
 } PoolerPin;
 
+#define POOLER_NPINS	(POOLER_PIN_PIPELINE + 1)
+
 /* As views show it; NULL for NONE, and for a number that is none of them. */
 extern const char *pooler_pin_name(int pin);
 

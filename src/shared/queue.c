@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "shared/queue.h"
+#include "utils/timestamp.h"
 
 void
 pooler_queue_init(PoolerPool *pool)
@@ -141,12 +142,26 @@ pooler_queue_pop(PoolerPool *pool, int32 backend, PoolerClientState state,
 	return client;
 }
 
+/* The longest waits must not be missing because they had no success. */
+static void
+count_vain_wait(const PoolerPool *pool, TimestampTz waited)
+{
+	PoolerTally *tally = &pooler_tallies[pool->tally];
+	uint64		us = Max(waited, 0);
+
+	tally->counters.waits++;
+	tally->counters.wait_us += us;
+	tally->counters.max_wait_us = Max(tally->counters.max_wait_us, us);
+	pooler_histogram_record(&tally->times[POOLER_TIME_WAIT], us);
+}
+
 bool
 pooler_queue_remove(PoolerPool *pool, int32 client, uint32 gen)
 {
 	PoolerClient *c = &pooler_clients[client];
 	uint64		w;
 	bool		found;
+	TimestampTz queued_at = 0;
 
 	SpinLockAcquire(&pool->mutex);
 	w = pg_atomic_read_u64(&c->word);
@@ -156,8 +171,12 @@ pooler_queue_remove(PoolerPool *pool, int32 client, uint32 gen)
 	{
 		queue_unlink(pool, client);
 		queue_move(c, POOLER_CLIENT_IDLE, 0, false);
+		queued_at = c->queued_at;
+		c->queued_at = 0;
 	}
 	SpinLockRelease(&pool->mutex);
+	if (found)
+		count_vain_wait(pool, GetCurrentTimestamp() - queued_at);
 	return found;
 }
 

@@ -424,6 +424,18 @@ pooler_registry_has(const PoolerStatementKey *key, uint64 id)
 	return result;
 }
 
+void
+pooler_registry_each(void (*see) (const PoolerStatement *s, void *arg), void *arg)
+{
+	dshash_seq_status status;
+	Entry	   *entry;
+
+	dshash_seq_init(&status, registry(), false);
+	while ((entry = dshash_seq_next(&status)) != NULL)
+		see(get(entry->statement), arg);
+	dshash_seq_term(&status);
+}
+
 uint32
 pooler_registry_evictions(void)
 {

@@ -70,6 +70,13 @@ extern void pooler_registry_drop(dsa_pointer statement);
 /* Is it still there, or has it made room for others? */
 extern bool pooler_registry_has(const PoolerStatementKey *key, uint64 id);
 
+/*
+ * Calls see() for each statement, those without references included.  Each is
+ * locked meanwhile, in shared mode, so that it can't go; see() may raise.
+ */
+extern void pooler_registry_each(void (*see) (const PoolerStatement *s, void *arg),
+								 void *arg);
+
 /* How many have made room so far. */
 extern uint32 pooler_registry_evictions(void);
 

@@ -21,6 +21,7 @@ PoolerShared *pooler_shared;
 PoolerClient *pooler_clients;
 PoolerBackend *pooler_backends;
 PoolerPool *pooler_pools;
+PoolerTally *pooler_tallies;
 void	   *pooler_area_place;
 
 static shmem_request_hook_type prev_shmem_request_hook;
@@ -48,6 +49,12 @@ pool_slots(void)
 	return client_slots() + backend_slots();
 }
 
+static int
+tally_slots(void)
+{
+	return Min(pool_slots(), backend_slots() + POOLER_EXTRA_TALLIES) + 1;
+}
+
 static Size
 shmem_size(void)
 {
@@ -56,8 +63,9 @@ shmem_size(void)
 	size = add_size(size, mul_size(client_slots(), sizeof(PoolerClient)));
 	size = add_size(size, mul_size(backend_slots(), sizeof(PoolerBackend)));
 	size = add_size(size, mul_size(pool_slots(), sizeof(PoolerPool)));
+	size = add_size(size, mul_size(tally_slots(), sizeof(PoolerTally)));
 	size = add_size(size, pooler_area_size());
-	return add_size(size, 4 * PG_CACHE_LINE_SIZE);
+	return add_size(size, 5 * PG_CACHE_LINE_SIZE);
 }
 
 static void
@@ -91,6 +99,7 @@ init_slots(void)
 		pg_atomic_init_u32(&backend->notifier, 0);
 		pg_atomic_init_u32(&backend->in_transaction, 0);
 		pg_atomic_init_u32(&backend->end_reason, POOLER_END_NONE);
+		pg_atomic_init_u32(&backend->login_sqlstate, 0);
 		pg_atomic_init_u32(&backend->command, 0);
 		pg_atomic_init_u32(&backend->demand.reason, POOLER_END_NONE);
 		backend->taking = backend->pool = backend->login_client = -1;
@@ -100,7 +109,11 @@ init_slots(void)
 		pooler_queue_init(&pooler_pools[i]);
 		pg_atomic_init_u32(&pooler_pools[i].drain_gen, 0);
 		pg_atomic_init_u32(&pooler_pools[i].surplus, 0);
-		pg_atomic_init_u32(&pooler_pools[i].folding, 0);
+	}
+	for (int i = 0; i < pooler_shared->ntallies; i++)
+	{
+		pg_atomic_init_u32(&pooler_tallies[i].folding, 0);
+		pooler_tallies[i].pool = -1;
 	}
 }
 
@@ -166,6 +179,7 @@ shmem_startup(void)
 		pooler_shared->nclients = client_slots();
 		pooler_shared->nbackends = backend_slots();
 		pooler_shared->npools = pool_slots();
+		pooler_shared->ntallies = tally_slots();
 	}
 	pooler_clients = shmem_array("pooler clients", pooler_shared->nclients,
 								 sizeof(PoolerClient));
@@ -173,6 +187,8 @@ shmem_startup(void)
 								  sizeof(PoolerBackend));
 	pooler_pools = shmem_array("pooler pools", pooler_shared->npools,
 							   sizeof(PoolerPool));
+	pooler_tallies = shmem_array("pooler tallies", pooler_shared->ntallies,
+								 sizeof(PoolerTally));
 	pooler_area_place = shmem_array("pooler area", 1, pooler_area_size());
 	if (!found)
 	{

@@ -108,6 +108,10 @@ typedef struct PoolerClient
 
 	/* written by the owner at the end of each transaction */
 	uint64		transactions;
+
+	/* worker, as of its last look; 0 if it is not TCP */
+	uint64		bytes_received;
+	uint64		bytes_sent;
 	int32		last_backend;	/* slot of the backend it ran on last, -1 */
 
 	/*
@@ -161,8 +165,8 @@ typedef struct PoolerBackend
 								 * that the client was told; 0: nobody */
 	pg_atomic_uint32 in_transaction;	/* awaits a command inside a
 										 * transaction block */
-	uint32		max_gen;		/* backend: stats_gen under which the maxima of
-								 * its counters were taken */
+	uint32		stats_gen;		/* backend: number of the reset after which
+								 * its maxima and times were taken */
 	TimestampTz idle_since;		/* if so */
 	pg_atomic_uint32 command;	/* changes whenever a command ends */
 	uint32		first_command;	/* of the transaction that began, or will
@@ -179,8 +183,17 @@ typedef struct PoolerBackend
 	uint32		swept;			/* backend: clients_gone when it last closed
 								 * descriptors of those */
 	uint64		messages;		/* backend: rows sent, to see that it gets on */
-	PoolerCounters counters;	/* backend; the worker adds them to the
-								 * pool's when the backend has gone */
+	uint32		end_hint;		/* worker: a PoolerBackendEnd, if it is the one
+								 * that wants it to end */
+	uint32		ended;			/* backend, at its end: a PoolerBackendEnd */
+	pg_atomic_uint32 login_sqlstate;	/* backend: what a delegated login
+										 * failed with; 0: nothing */
+
+	/* backend; the worker adds them to the pool's when the backend has gone */
+	PoolerCounters counters;
+	PoolerHistogram times[POOLER_NBACKEND_TIMES];
+	PoolerCounters counted_before;	/* worker: at the last reset; readers
+									 * subtract it */
 } PoolerBackend;
 
 /* flags of a pool; under its mutex */
@@ -217,13 +230,6 @@ typedef struct PoolerPool
 	 */
 	pg_atomic_uint32 surplus;
 
-	/*
-	 * Odd while the counters of a backend that has gone are being moved from
-	 * its slot to this one, or all are being reset, so that a reader can look
-	 * again.  Worker.
-	 */
-	pg_atomic_uint32 folding;
-
 	/* worker */
 	bool		in_use;
 	Oid			dbid;
@@ -240,9 +246,7 @@ typedef struct PoolerPool
 	PoolerOverrides overrides;	/* as the last backend that was born told */
 	int32		idle_session_timeout;	/* likewise; ms, POOLER_SERVERS_OWN */
 	TimestampTz created_at;
-	PoolerCounters counters;	/* of backends that have gone, and of the
-								 * worker itself */
-	PoolerCounters counted_before;	/* at the last reset: readers subtract it */
+	int32		tally;			/* index into pooler_tallies; POOLER_OTHERS */
 } PoolerPool;
 
 static inline int
@@ -343,10 +347,10 @@ typedef struct PoolerShared
 								 * that one too many can be told so */
 	int32		nbackends;
 	int32		npools;
+	int32		ntallies;
 
 	/* worker, counted over all its lives */
 	PoolerWorkerCounters counters;
-	PoolerCounters gone_pools;	/* of pools whose slot was used again */
 	TimestampTz stats_reset;	/* when they were reset last; 0: never */
 	pg_atomic_uint32 stats_gen; /* how often */
 	uint64		next_client_id;
@@ -357,6 +361,25 @@ extern PGDLLIMPORT PoolerClient *pooler_clients;
 extern PGDLLIMPORT PoolerBackend *pooler_backends;
 extern PGDLLIMPORT PoolerPool *pooler_pools;
 extern PGDLLIMPORT void *pooler_area_place;
+
+/*
+ * What was counted in pools.  A tally is far bigger than a pool, and there are
+ * slots for as many pools as clients: so there are only some more tallies than
+ * backends, and pools that come away empty-handed share the first one.  In it
+ * is also what was counted in pools that are no more, and what can't be
+ * attributed to a pool; the sum of all tallies is that of the whole pooler.
+ */
+#define POOLER_OTHERS	0
+#define POOLER_EXTRA_TALLIES	64
+
+extern PGDLLIMPORT PoolerTally *pooler_tallies;
+
+/* The worker's counters for a pool. */
+static inline PoolerCounters *
+pooler_pool_counters(const PoolerPool *pool)
+{
+	return &pooler_tallies[pool->tally].counters;
+}
 
 /* Installs the hooks that reserve and set up the area; from _PG_init. */
 extern void pooler_shmem_init(void);

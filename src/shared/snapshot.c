@@ -166,8 +166,10 @@ copy_backend_process(PoolerBackend *backend, PoolerBackendSnapshot *snap)
 	snap->pin = pg_atomic_read_u32(&backend->pin);
 	snap->pinned_since = backend->pinned_since;
 	pooler_stats_add(&snap->counters, &backend->counters);
-	if (backend->max_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
+	if (backend->stats_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
 		pooler_stats_forget_maxima(&snap->counters);
+	snap->since_reset = snap->counters;
+	pooler_stats_subtract(&snap->since_reset, &backend->counted_before);
 }
 
 /*
@@ -320,6 +322,8 @@ copy_client(const PoolerClient *client, PoolerClientState state,
 	snap->state_since = client->state_since;
 	snap->raddr = client->raddr;
 	snap->transactions = client->transactions;
+	snap->bytes_received = client->bytes_received;
+	snap->bytes_sent = client->bytes_sent;
 	if (state == POOLER_CLIENT_QUEUED)
 		snap->queued_at = client->queued_at;
 
@@ -393,6 +397,143 @@ pooler_snapshot_client(int32 slot, PoolerClientSnapshot *snap)
 }
 
 /*---------------------------------------------------------------------------
+ * Tallies
+ *---------------------------------------------------------------------------
+ */
+
+/* What the backend is counting; nothing if it has changed its user meanwhile. */
+static void
+add_backend(int32 slot, PoolerCounters *sum, PoolerHistogram *times)
+{
+	PoolerBackend *backend = &pooler_backends[slot];
+	BackendIdentity identity = backend_identity(backend);
+	PoolerHistogram copy[POOLER_NBACKEND_TIMES];
+	PoolerBackendSnapshot snap;
+
+	if (backend->stats_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
+		times = NULL;			/* it has to begin anew */
+	pg_read_barrier();
+	if (times)
+		memcpy(copy, backend->times, sizeof(copy));
+	pg_read_barrier();
+	if (!pooler_snapshot_backend(slot, &snap))
+		return;
+	if (sum)
+		pooler_stats_add(sum, &snap.since_reset);
+	pg_read_barrier();
+	if (times == NULL || !same_identity(identity, backend_identity(backend)))
+		return;
+	for (int i = 0; i < POOLER_NBACKEND_TIMES; i++)
+		pooler_histogram_add(&times[i], &copy[i]);
+}
+
+/*
+ * When a backend has gone, the worker moves what it has counted to the tally;
+ * while it does, and if it has, we start again.
+ */
+static void
+add_up(int32 index, PoolerCounters *sum, PoolerHistogram *times)
+{
+	PoolerTally *tally = &pooler_tallies[index];
+
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		uint32		folding = pg_atomic_read_u32(&tally->folding);
+
+		pg_read_barrier();
+		memset(sum, 0, sizeof(*sum));
+		pooler_stats_add(sum, &tally->counters);
+		if (times)
+			memcpy(times, tally->times, sizeof(tally->times));
+		for (int32 b = 0; b < pooler_shared->nbackends; b++)
+		{
+			int32		pool = pooler_backends[b].pool;
+
+			if (pool >= 0 && pool < pooler_shared->npools &&
+				pooler_pools[pool].tally == index)
+				add_backend(b, sum, times);
+		}
+		pg_read_barrier();
+		if (folding % 2 == 0 && pg_atomic_read_u32(&tally->folding) == folding)
+			break;
+	}
+}
+
+static Look
+look_at_tally(int32 index, PoolerTallySnapshot *snap, PoolerHistogram *times)
+{
+	volatile PoolerTally *tally = &pooler_tallies[index];
+	int32		pool = tally->pool;
+
+	memset(snap, 0, sizeof(*snap));
+	if (pool < 0 && index != POOLER_OTHERS)
+		return LOOK_EMPTY;
+	pg_read_barrier();
+	if (pool >= 0)
+	{
+		snap->dbid = pooler_pools[pool].dbid;
+		snap->roleid = pooler_pools[pool].roleid;
+		copy_string(snap->database, pooler_pools[pool].database, NAMEDATALEN);
+		copy_string(snap->role, pooler_pools[pool].role, NAMEDATALEN);
+	}
+	add_up(index, &snap->counters, times);
+	pg_read_barrier();
+	return tally->pool == pool ? LOOK_DONE : LOOK_CHANGED;
+}
+
+bool
+pooler_snapshot_tally(int32 index, PoolerTallySnapshot *snap, PoolerHistogram *times)
+{
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		Look		look = look_at_tally(index, snap, times);
+
+		if (look != LOOK_CHANGED)
+			return look != LOOK_EMPTY;
+	}
+	return false;
+}
+
+/* Changes whenever something is moved from one tally to another. */
+static uint64
+moves(void)
+{
+	uint64		result = 0;
+
+	for (int32 i = 0; i < pooler_shared->ntallies; i++)
+		result += pg_atomic_read_u32(&pooler_tallies[i].folding);
+	return result;
+}
+
+void
+pooler_snapshot_totals(PoolerCounters *counters, PoolerHistogram *times)
+{
+	PoolerTallySnapshot snap;
+	PoolerHistogram part[POOLER_NTIMES];
+
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		uint64		before = moves();
+
+		pg_read_barrier();
+		memset(counters, 0, sizeof(*counters));
+		if (times)
+			memset(times, 0, sizeof(PoolerHistogram) * POOLER_NTIMES);
+		for (int32 t = 0; t < pooler_shared->ntallies; t++)
+		{
+			if (!pooler_snapshot_tally(t, &snap, times ? part : NULL))
+				continue;
+			pooler_stats_add(counters, &snap.counters);
+			for (int k = 0; times && k < POOLER_NTIMES; k++)
+				pooler_histogram_add(&times[k], &part[k]);
+		}
+		pg_read_barrier();
+		if (before == moves())
+			break;
+	}
+}
+
+/*---------------------------------------------------------------------------
  * Pools
  *---------------------------------------------------------------------------
  */
@@ -407,6 +548,7 @@ typedef struct PoolIdentity
 	Oid			dbid;
 	Oid			roleid;
 	TimestampTz created_at;
+	int32		tally;
 } PoolIdentity;
 
 static PoolIdentity
@@ -419,38 +561,8 @@ pool_identity(const volatile PoolerPool *pool)
 	identity.dbid = pool->dbid;
 	identity.roleid = pool->roleid;
 	identity.created_at = pool->created_at;
+	identity.tally = pool->tally;
 	return identity;
-}
-
-/*
- * When a backend has gone, the worker moves its counters to the pool's; while
- * it does, and if it has, we start again.
- */
-static void
-add_up(int32 pool, PoolerCounters *sum)
-{
-	PoolerPool *shared = &pooler_pools[pool];
-
-	for (int i = 0; i < MAX_TRIES; i++)
-	{
-		uint32		folding = pg_atomic_read_u32(&shared->folding);
-
-		pg_read_barrier();
-		memset(sum, 0, sizeof(*sum));
-		pooler_stats_add(sum, &shared->counters);
-		for (int32 b = 0; b < pooler_shared->nbackends; b++)
-		{
-			PoolerBackendSnapshot snap;
-
-			if (pooler_backends[b].pool == pool &&
-				pooler_snapshot_backend(b, &snap) && snap.pool == pool)
-				pooler_stats_add(sum, &snap.counters);
-		}
-		pooler_stats_subtract(sum, &shared->counted_before);
-		pg_read_barrier();
-		if (folding % 2 == 0 && pg_atomic_read_u32(&shared->folding) == folding)
-			break;
-	}
 }
 
 static Look
@@ -472,14 +584,17 @@ look_at_pool(int32 slot, PoolerPoolSnapshot *snap, PoolerCounters *counters)
 	snap->paused = (pool->flags & POOLER_POOL_PAUSED) != 0;
 	copy_string(snap->database, pool->database, sizeof(snap->database));
 	copy_string(snap->role, pool->role, sizeof(snap->role));
+	snap->counted = pooler_tallies[before.tally].pool == slot;
 	if (counters)
-		add_up(slot, counters);
+		memset(counters, 0, sizeof(*counters));
+	if (counters && snap->counted)
+		add_up(before.tally, counters, NULL);
 	pg_read_barrier();
 	after = pool_identity(pool);
 
 	if (!after.in_use || after.dbid != before.dbid ||
 		after.roleid != before.roleid ||
-		after.created_at != before.created_at)
+		after.created_at != before.created_at || after.tally != before.tally)
 		return LOOK_CHANGED;
 	return LOOK_DONE;
 }

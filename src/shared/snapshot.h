@@ -51,6 +51,8 @@ typedef struct PoolerClientSnapshot
 	TimestampTz queued_at;		/* only while it waits */
 	SockAddr	raddr;
 	uint64		transactions;
+	uint64		bytes_received;
+	uint64		bytes_sent;
 
 	/* empty until it has logged in: before, they are only claims */
 	char		application_name[POOLER_APPNAME_LEN];
@@ -82,7 +84,8 @@ typedef struct PoolerBackendSnapshot
 	bool		in_copy;
 	PoolerPin	pin;
 	TimestampTz pinned_since;
-	PoolerCounters counters;
+	PoolerCounters counters;	/* since it was born */
+	PoolerCounters since_reset;
 } PoolerBackendSnapshot;
 
 typedef struct PoolerPoolSnapshot
@@ -94,6 +97,7 @@ typedef struct PoolerPoolSnapshot
 	int32		size;
 	bool		paused;
 	bool		dedicated;		/* to one client */
+	bool		counted;		/* it has a tally of its own */
 	TimestampTz created_at;
 } PoolerPoolSnapshot;
 
@@ -101,9 +105,34 @@ typedef struct PoolerPoolSnapshot
 extern bool pooler_snapshot_client(int32 slot, PoolerClientSnapshot *snap);
 extern bool pooler_snapshot_backend(int32 slot, PoolerBackendSnapshot *snap);
 
+/* What was counted in one pool, or (POOLER_OTHERS) in those without a tally. */
+typedef struct PoolerTallySnapshot
+{
+	Oid			dbid;			/* InvalidOid: of the others */
+	Oid			roleid;
+	char		database[NAMEDATALEN];
+	char		role[NAMEDATALEN];
+	PoolerCounters counters;
+} PoolerTallySnapshot;
+
 /*
- * If counters is not NULL it gets the sum of what was counted in the pool, by
- * the backends it has and those it had.  See add_up() for how exact that is.
+ * The sum of what was counted by the backends that there are and those that
+ * there were; see add_up() for how exact it is.  times: as many as
+ * POOLER_NTIMES, or NULL.  False if the tally is not in use.
+ */
+extern bool pooler_snapshot_tally(int32 index, PoolerTallySnapshot *snap,
+								  PoolerHistogram *times);
+
+/*
+ * The sum of all tallies.  Nothing is missing or in it twice, unless things are
+ * moved faster than they can be read.
+ */
+extern void pooler_snapshot_totals(PoolerCounters *counters,
+								   PoolerHistogram *times);
+
+/*
+ * counters, if not NULL, are those of the pool's tally, or 0 if it has none of
+ * its own.
  */
 extern bool pooler_snapshot_pool(int32 slot, PoolerPoolSnapshot *snap,
 								 PoolerCounters *counters);

@@ -27,6 +27,7 @@
 #include "shared/hold.h"
 #include "utils/memutils.h"
 #include "worker/admin.h"
+#include "worker/tally.h"
 
 static const char *const verb_names[] = {
 	[POOLER_ADMIN_PAUSE] = "PAUSE",
@@ -492,41 +493,12 @@ pooler_admin_is_shut_down(void)
  *---------------------------------------------------------------------------
  */
 
-/*
- * Backends go on counting where they are: what they have counted so far is
- * remembered, and readers subtract it.  Maxima can't be subtracted: a backend
- * begins anew when it finds another stats_gen, and until then nobody reads
- * its old one.
- */
-static void
-reset_pool(int index)
-{
-	PoolerPool *pool = &pooler_pools[index];
-	PoolerCounters sum = {0};
-
-	pooler_stats_forget_maxima(&pool->counters);
-	pooler_stats_add(&sum, &pool->counters);
-	for (int i = 0; i < pooler_shared->nbackends; i++)
-	{
-		if (pooler_backends[i].pool == index)
-			pooler_stats_add(&sum, &pooler_backends[i].counters);
-	}
-	pool->counted_before = sum;
-}
-
 static bool
 begin_reset_stats(PoolerAdminResult *result)
 {
-	for (int i = 0; i < pooler_shared->npools; i++)
-		pg_atomic_fetch_add_u32(&pooler_pools[i].folding, 1);
-	pg_atomic_fetch_add_u32(&pooler_shared->stats_gen, 1);
-	for (int i = 0; i < pooler_shared->npools; i++)
-		reset_pool(i);
-	memset(&pooler_shared->gone_pools, 0, sizeof(pooler_shared->gone_pools));
+	pooler_tally_reset();
 	memset(&pooler_shared->counters, 0, sizeof(pooler_shared->counters));
 	pooler_shared->stats_reset = pooler_worker.now;
-	for (int i = 0; i < pooler_shared->npools; i++)
-		pg_atomic_fetch_add_u32(&pooler_pools[i].folding, 1);
 	return done(result);
 }
 

@@ -14,6 +14,7 @@
 
 #include "shared/snapshot.h"
 #include "utils/memutils.h"
+#include "worker/tally.h"
 
 typedef struct Sample
 {
@@ -30,16 +31,7 @@ static TimestampTz newer_at;	/* 0: nothing was copied yet */
 void
 pooler_averages_all(PoolerCounters *sum)
 {
-	memset(sum, 0, sizeof(*sum));
-	pooler_stats_add(sum, &pooler_shared->gone_pools);
-	for (int i = 0; i < pooler_shared->npools; i++)
-	{
-		PoolerPoolSnapshot snap;
-		PoolerCounters counters;
-
-		if (pooler_pools[i].in_use && pooler_snapshot_pool(i, &snap, &counters))
-			pooler_stats_add(sum, &counters);
-	}
+	pooler_tally_totals(sum);
 }
 
 static void

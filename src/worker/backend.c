@@ -18,6 +18,7 @@
 #include "shared/debug_point.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
+#include "worker/tally.h"
 
 WorkerBackend *pooler_worker_backends;
 
@@ -54,29 +55,6 @@ pooler_backend_startup(void)
 				norphans++;
 		}
 	}
-}
-
-/*
- * What a backend has counted goes to its pool when the backend has gone.  A
- * reader of both that comes in between finds the number odd, or changed.
- */
-static void
-fold_counters(PoolerBackend *b)
-{
-	if (b->pool >= 0)
-	{
-		PoolerPool *pool = &pooler_pools[b->pool];
-
-		pg_atomic_fetch_add_u32(&pool->folding, 1);
-		pool->counters.ends++;
-		if (b->max_gen != pg_atomic_read_u32(&pooler_shared->stats_gen))
-			pooler_stats_forget_maxima(&b->counters);
-		pooler_stats_add(&pool->counters, &b->counters);
-		memset(&b->counters, 0, sizeof(b->counters));
-		pg_atomic_fetch_add_u32(&pool->folding, 1);
-	}
-	else
-		memset(&b->counters, 0, sizeof(b->counters));
 }
 
 /* The slot of an orphan's client can be used again. */
@@ -125,7 +103,7 @@ pooler_backend_tick(void)
 			pooler_backend_word_state(pg_atomic_read_u64(&b->word)) !=
 			POOLER_BACKEND_DEAD)
 			continue;
-		fold_counters(b);
+		pooler_tally_backend_gone(b, true);
 		free_orphan_client(i);
 		pg_atomic_write_u64(&b->word, 0);
 		norphans--;
@@ -230,10 +208,11 @@ pooler_backend_detach(int backend)
 }
 
 void
-pooler_backend_exit(int backend)
+pooler_backend_exit(int backend, PoolerBackendEnd why)
 {
 	PoolerControl frame = {.type = POOLER_CONTROL_EXIT};
 
+	pooler_backends[backend].end_hint = why;
 	pooler_worker_backends[backend].exiting = true;
 	pooler_worker_backends[backend].exit_asked_at = pooler_worker.now;
 	send_frame(backend, &frame, NULL, -1);
@@ -259,7 +238,7 @@ delegated_login_only(int backend)
 
 	pooler_birth_free(backend);
 	pooler_backends[backend].login_client = -1;
-	pooler_backend_exit(backend);
+	pooler_backend_exit(backend, POOLER_ENDED_UNNEEDED);
 	pooler_login_delegated_go_on(client);
 }
 
@@ -284,7 +263,9 @@ delegated_login_done(int backend, const char *settings, size_t len)
 	b->drain_gen = pg_atomic_read_u32(&pooler_pools[pool].drain_gen);
 	b->login_client = -1;
 	pooler_pools[pool].nbackends++;
-	pooler_pools[pool].counters.births++;
+	wb->born = true;
+	pooler_pool_counters(&pooler_pools[pool])->births++;
+	pooler_pool_counters(&pooler_pools[pool])->births_delegated++;
 	pooler_pool_learn(pool, backend, defaults_gen);
 	dlist_push_tail(&pooler_worker_pools[pool].backends, &wb->pool_node);
 
@@ -297,7 +278,7 @@ delegated_login_done(int backend, const char *settings, size_t len)
 		(pooler_pools[pool].flags & POOLER_POOL_PAUSED) == 0)
 		pooler_backend_welcome(backend);
 	else
-		pooler_backend_exit(backend);
+		pooler_backend_exit(backend, POOLER_ENDED_UNNEEDED);
 }
 
 static void
@@ -432,6 +413,7 @@ settle_taken(int backend)
 		return;
 	}
 	pg_atomic_write_u32(&client->cancel_serial, 0);
+	client->queued_at = 0;
 	pooler_client_set_state(slot, POOLER_CLIENT_IDLE, 0);
 	pooler_cancel_unread(slot);
 }
@@ -485,7 +467,7 @@ pooler_backend_gone(int backend)
 		dlist_delete(&wb->pool_node);
 		pooler_pools[pool].nbackends--;
 	}
-	fold_counters(b);
+	pooler_tally_backend_gone(b, wb->born);
 	b->pool = -1;
 	wb->number++;
 	pg_write_barrier();

@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 #include "worker/parameters.h"
+#include "worker/tally.h"
 
 /* A backend says no more than this before it is ready. */
 #define MAX_BIRTH_OUTPUT	65536
@@ -194,12 +195,16 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	b->born_at = b->state_since = pooler_worker.now;
 	b->swept = pg_atomic_read_u32(&pooler_shared->clients_gone);
 	memset(&b->counters, 0, sizeof(b->counters));
+	memset(&b->counted_before, 0, sizeof(b->counted_before));
+	memset(b->times, 0, sizeof(b->times));
+	b->end_hint = b->ended = POOLER_ENDED_OTHER;
+	pg_atomic_write_u32(&b->login_sqlstate, 0);
 	pg_atomic_write_u32(&b->in_copy, 0);
 	pg_atomic_write_u32(&b->pin, POOLER_PIN_NONE);
 	pg_atomic_write_u32(&b->notifier, 0);
 	pg_atomic_write_u32(&b->in_transaction, 0);
 	pg_atomic_write_u32(&b->end_reason, POOLER_END_NONE);
-	b->max_gen = pg_atomic_read_u32(&pooler_shared->stats_gen);
+	b->stats_gen = pg_atomic_read_u32(&pooler_shared->stats_gen);
 	if (!pg_strong_random(b->token, sizeof(b->token)))
 		return false;
 	wb->number++;
@@ -280,7 +285,7 @@ pooler_birth_start(WorkerBirthKind kind, int pool, const char *database,
 
 	wb->sock = sock;
 	wb->birth = birth;
-	wb->exiting = false;
+	wb->born = wb->exiting = false;
 	pooler_worker_tick_within(1000);
 	if (pool >= 0)
 	{
@@ -347,7 +352,7 @@ failed(int backend, const void *message, size_t len)
 		len = w.len;
 	}
 	if (pool >= 0)
-		pooler_pools[pool].counters.failed_births++;
+		pooler_pool_counters(&pooler_pools[pool])->failed_births++;
 	if (birth->key != NULL)
 		pooler_login_parameters_failed(birth, message, len);
 	/* what one client's startup settings lead to is no other's business */
@@ -356,7 +361,7 @@ failed(int backend, const void *message, size_t len)
 	if (birth->kind == WORKER_BIRTH_DELEGATED && !birth->client_sent &&
 		pooler_client_gen(&pooler_clients[birth->client]) == birth->client_gen)
 	{
-		pooler_shared->counters.failed_logins++;
+		pooler_tally_login_refused(birth->client, message, len);
 		pooler_client_close_raw(birth->client, message, len, NULL);
 	}
 }
@@ -378,10 +383,13 @@ ready(int backend)
 	{
 		failed(backend, NULL, 0);
 		pooler_birth_free(backend);
-		pooler_backend_exit(backend);
+		pooler_backend_exit(backend, POOLER_ENDED_UNNEEDED);
 		return;
 	}
-	pool->counters.births++;
+	wb->born = true;
+	pooler_pool_counters(pool)->births++;
+	if (birth->kind == WORKER_BIRTH_PROBE)
+		pooler_pool_counters(pool)->births_probe++;
 	pooler_pool_learn(birth->pool, backend, birth->defaults_gen);
 	if (birth->key != NULL)
 		pooler_login_parameters_known(birth);
@@ -391,7 +399,7 @@ ready(int backend)
 	if (fits)
 		pooler_backend_welcome(backend);
 	else
-		pooler_backend_exit(backend);
+		pooler_backend_exit(backend, POOLER_ENDED_UNNEEDED);
 }
 
 /* The backend has shown that it is ours: it gets the client's socket. */
@@ -505,7 +513,7 @@ pooler_birth_ended(int backend)
 		/* core has told the client why */
 		if (pooler_client_gen(&pooler_clients[birth->client]) == birth->client_gen)
 		{
-			pooler_shared->counters.failed_logins++;
+			pooler_tally_login_core(birth->client, backend);
 			pooler_client_close(birth->client, NULL, NULL);
 		}
 	}

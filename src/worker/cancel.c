@@ -65,7 +65,7 @@ cancel_at_backend(int slot, uint64 w)
 							  POOLER_END_NONE))
 	{
 		pg_atomic_write_u32(&client->cancel_serial, 0);
-		pooler_pools[client->pool].counters.cancels++;
+		pooler_pool_counters(&pooler_pools[client->pool])->cancels++;
 	}
 	else if (pooler_cancel_wait_timeout > 0)
 		leave(slot);
@@ -257,7 +257,7 @@ pooler_cancel_continue(int slot)
 void
 pooler_cancel_unread(int slot)
 {
-	pooler_pools[pooler_clients[slot].pool].counters.cancels++;
+	pooler_pool_counters(&pooler_pools[pooler_clients[slot].pool])->cancels++;
 	pooler_clients[slot].state_since = pooler_worker.now;
 	pooler_worker_clients[slot].skip =
 		MemoryContextAllocZero(TopMemoryContext, sizeof(PoolerSkip));

@@ -22,6 +22,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "worker/tally.h"
 
 /*
  * As much as a backend's receive buffer holds (PQ_RECV_BUFFER_SIZE, pqcomm.c):
@@ -42,6 +43,8 @@
 #define WATCH_HANGUP	(EPOLLRDHUP | EPOLLONESHOT)
 
 WorkerClient *pooler_worker_clients;
+
+static void forget_identity(PoolerClient *client);
 
 static dlist_head free_slots = DLIST_STATIC_INIT(free_slots);
 
@@ -72,6 +75,7 @@ pooler_client_startup(void)
 			POOLER_BACKEND_UNUSED)
 			continue;
 		pooler_session_free(client);
+		forget_identity(client);
 		client->pool = -1;
 		pg_atomic_write_u64(&client->word,
 							pooler_client_word(POOLER_CLIENT_FREE, 0,
@@ -93,6 +97,7 @@ pooler_client_slot_recovered(int slot)
 	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
 
 	pooler_session_free(&pooler_clients[slot]);
+	forget_identity(&pooler_clients[slot]);
 	pooler_clients[slot].pool = -1;
 	pg_atomic_write_u64(&pooler_clients[slot].word,
 						pooler_client_word(POOLER_CLIENT_FREE, 0,
@@ -183,6 +188,7 @@ fill_slot(int slot, int fd, const SockAddr *raddr)
 	client->application_name[0] = client->role[0] = client->database[0] = '\0';
 	client->login_role[0] = client->alias[0] = '\0';
 	client->transactions = 0;
+	client->bytes_received = client->bytes_sent = 0;
 	client->idle_session_timeout = POOLER_SERVERS_OWN;
 	client->last_backend = -1;
 	client->queued_at = 0;
@@ -303,6 +309,31 @@ discard_input(int fd)
 }
 
 void
+pooler_client_forget_settings(int slot)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+
+	if (wc->settings == NULL)
+		return;
+	explicit_bzero(wc->settings, wc->payload_len);
+	pfree(wc->settings);
+	wc->settings = NULL;
+	wc->settings_len = wc->payload_len = 0;
+}
+
+/* Nothing of it is left in shared memory, but the number that it had. */
+static void
+forget_identity(PoolerClient *client)
+{
+	explicit_bzero(client->application_name, sizeof(client->application_name));
+	explicit_bzero(client->role, sizeof(client->role));
+	explicit_bzero(client->database, sizeof(client->database));
+	explicit_bzero(client->login_role, sizeof(client->login_role));
+	explicit_bzero(client->alias, sizeof(client->alias));
+	explicit_bzero(&client->cancel_key, sizeof(client->cancel_key));
+}
+
+void
 pooler_client_close_raw(int slot, const void *message, size_t len,
 						const char *reason)
 {
@@ -327,12 +358,13 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 
 	/* in this order: backends hold copies, so close() alone ends nothing */
 	(void) pooler_worker_watch(EPOLL_CTL_DEL, wc->fd, 0, 0);
+	pooler_tally_bytes(slot);
 	(void) shutdown(wc->fd, SHUT_RDWR);
 	close(wc->fd);
 	wc->fd = -1;
 
 	if (wc->login)
-		pooler_login_free(slot);
+		pooler_login_free(slot);	/* and counts it, if nobody has */
 	else if (wc->console)
 		pooler_console_free(slot);
 	else if (wc->node.next != NULL)
@@ -341,11 +373,10 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	if (logged_in)
 		log_disconnection(slot, reason);
 	pooler_session_free(client);
-	if (wc->settings)
-		pfree(wc->settings);
+	forget_identity(client);
+	pooler_client_forget_settings(slot);
 	if (wc->skip)
 		pfree(wc->skip);
-	wc->settings = NULL;
 	wc->skip = NULL;
 	if (client->pool >= 0)
 		pooler_pool_client_left(client->pool);
@@ -682,7 +713,7 @@ queued_event(int slot, uint32 gen, uint32 events)
 	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0 ||
 		!pooler_queue_remove(pool, slot, gen))
 		return;
-	pool->counters.dropped_waiting++;
+	pooler_pool_counters(pool)->dropped_waiting++;
 	pooler_client_close(slot, NULL, NULL);
 }
 

@@ -402,7 +402,6 @@ typedef struct Measures
 	uint64		value[NMEASURES];
 } Measures;
 
-/* What is not counted stays 0. */
 static Measures
 measure(const PoolerCounters *counters)
 {
@@ -412,6 +411,12 @@ measure(const PoolerCounters *counters)
 	m.value[SERVER_ASSIGNMENTS] = counters->handovers + counters->lingered;
 	m.value[TRANSACTIONS] = counters->transactions;
 	m.value[QUERIES] = counters->queries;
+	m.value[RECEIVED] = counters->bytes_received;
+	m.value[SENT] = counters->bytes_sent;
+	m.value[QUERY_TIME] = counters->query_us;
+	/* each is carried out by a backend, whether it can be shared or not */
+	m.value[CLIENT_PARSES] = m.value[SERVER_PARSES] = counters->parses;
+	m.value[BINDS] = counters->binds;
 	m.value[TRANSACTION_TIME] = counters->transaction_us;
 	m.value[WAIT_TIME] = counters->wait_us;
 	m.value[CLIENT_LOGINS] = counters->logins;

@@ -123,6 +123,8 @@ typedef struct WorkerClient
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
 	uint8		half_looks;		/* how often half a message was seen */
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
+	uint64		looked_at;		/* its transactions when its bytes were
+								 * counted last */
 	bool		ending;			/* an administrator wants it to go: ending.c */
 	TimestampTz end_asked_at;	/* when its backend was signalled; 0: not yet */
 	TimestampTz notified;		/* queued_at of the wait that it was told of */
@@ -159,6 +161,9 @@ extern void pooler_client_refuse(int slot, const PoolerErrorFields *error);
 /* The same with a ready-made message. */
 extern void pooler_client_close_raw(int slot, const void *message, size_t len,
 									const char *reason);
+
+/* What it had asked for when it connected may be secret. */
+extern void pooler_client_forget_settings(int slot);
 
 /* Watches a client for its next command, or only for leaving. */
 extern void pooler_client_arm(int slot);
@@ -314,7 +319,7 @@ extern bool pooler_pool_wants(int pool);
 extern int	pooler_pool_longest_idle(int pool, TimestampTz *since);
 
 /* Ends a backend if it is idle. */
-extern void pooler_pool_retire(int backend);
+extern void pooler_pool_retire(int backend, PoolerBackendEnd why);
 
 /* Whichever backend of the pool ends its transaction first goes. */
 extern void pooler_pool_ask_one_to_go(int pool);
@@ -410,6 +415,7 @@ typedef struct WorkerBackend
 	WorkerBirth *birth;			/* until it is ready */
 	uint32	   *sent;			/* per client slot: generation + 1 of the
 								 * descriptor that it was sent */
+	bool		born;			/* it was ready, and counts as one of births */
 	bool		exiting;		/* was told to exit */
 	TimestampTz exit_asked_at;
 	dlist_node	pool_node;		/* in WorkerPool.backends */
@@ -431,7 +437,7 @@ extern bool pooler_backend_idle(int backend, TimestampTz *since);
 extern void pooler_backend_give(int backend, int client);
 extern void pooler_backend_release(int backend);
 extern void pooler_backend_detach(int backend);	/* gives its client back */
-extern void pooler_backend_exit(int backend);
+extern void pooler_backend_exit(int backend, PoolerBackendEnd why);
 
 /* Puts a newly born backend to work in its pool. */
 extern void pooler_backend_welcome(int backend);

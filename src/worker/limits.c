@@ -239,7 +239,7 @@ make_room(int for_pool, Scope scope)
 		return;
 	victim = find_victim(for_pool, scope, true);
 	if (victim >= 0)
-		pooler_pool_retire(victim);
+		pooler_pool_retire(victim, POOLER_ENDED_EVICTED);
 	else
 		ask_richest(for_pool, scope);
 }
@@ -312,7 +312,7 @@ send_one_away(Scope scope)
 
 	if (victim >= 0)
 	{
-		pooler_pool_retire(victim);
+		pooler_pool_retire(victim, POOLER_ENDED_EVICTED);
 		return;
 	}
 	for (int i = 0; i < pooler_pool_used(); i++)

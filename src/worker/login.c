@@ -39,6 +39,7 @@
 #include "utils/memutils.h"
 #include "worker/admin.h"
 #include "worker/parameters.h"
+#include "worker/tally.h"
 
 /* Clients in LOGIN, oldest first. */
 static dlist_head logins = DLIST_STATIC_INIT(logins);
@@ -102,9 +103,15 @@ pooler_login_free(int slot)
 {
 	WorkerClient *wc = &pooler_worker_clients[slot];
 
+	/* one that has entered its pool has logged in */
+	if (!wc->login->counted && pooler_clients[slot].pool < 0)
+		pooler_shared->counters.abandoned_logins++;
 	dlist_delete(&wc->node);
 	wc->node.next = wc->node.prev = NULL;
 	explicit_bzero(wc->login->in.data, wc->login->in.maxlen);
+	if (wc->login->packet)
+		explicit_bzero(wc->login->packet, wc->login->packet_len);
+	explicit_bzero(wc->login->out.data, wc->login->out.maxlen);
 	MemoryContextDelete(wc->login->cxt);
 	wc->login = NULL;
 }
@@ -153,7 +160,7 @@ fail_caught(int slot, ErrorData *edata)
 	error.message = edata->message ? edata->message : _("missing error text");
 	error.detail = edata->detail;
 	error.hint = edata->hint;
-	pooler_shared->counters.failed_logins++;
+	pooler_tally_login_failed(slot, error.sqlstate);
 	pooler_login_say_authenticated(slot);
 	pooler_client_close(slot, &error, NULL);
 }
@@ -450,7 +457,7 @@ enter_pool(int slot, Oid dbid, Oid roleid, const char *database, const char *rol
 									pooler_worker_clients[slot].own_backend ?
 									slot : POOLER_NO_OWNER);
 	pooler_pools[client->pool].nclients++;
-	pooler_pools[client->pool].counters.logins++;
+	pooler_tally_login(slot);
 	pooler_timeout_begin(client->pool);
 }
 
@@ -510,8 +517,7 @@ keep_payload(int slot, const char *payload, int len)
 		payload += sizeof(mark);
 		len -= sizeof(mark);
 	}
-	if (wc->settings)
-		pfree(wc->settings);
+	pooler_client_forget_settings(slot);
 	wc->settings = MemoryContextAlloc(TopMemoryContext, Max(len, 1));
 	memcpy(wc->settings, payload, len);
 	wc->payload_len = len;
@@ -651,7 +657,7 @@ pooler_login_parameters_failed(WorkerBirth *birth, const void *message, size_t l
 			wc->login->key_len == birth->key_len &&
 			memcmp(wc->login->key, birth->key, birth->key_len) == 0)
 		{
-			pooler_shared->counters.failed_logins++;
+			pooler_tally_login_refused(wc - pooler_worker_clients, message, len);
 			pooler_login_say_authenticated(wc - pooler_worker_clients);
 			pooler_client_close_raw(wc - pooler_worker_clients, message, len, NULL);
 		}
@@ -665,6 +671,11 @@ finish(int slot)
 	bool		admin = login_of(slot)->admin;
 	Oid			roleid = login_of(slot)->identity.roleid;
 
+	if (console)
+	{
+		login_of(slot)->counted = true;
+		pooler_shared->counters.console_logins++;
+	}
 	pooler_login_free(slot);
 	if (console)
 	{
@@ -711,7 +722,6 @@ step_delegate(int slot)
 		pooler_worker_tick_within(100);
 		return;
 	}
-	pooler_shared->counters.delegated_logins++;
 	login->step = LOGIN_CORE;
 	login->deadline = 0;		/* core has authentication_timeout */
 }

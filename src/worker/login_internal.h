@@ -42,6 +42,7 @@ struct WorkerLogin
 
 	PoolerStartup startup;		/* points into packet */
 	char	   *packet;
+	uint32		packet_len;
 	PoolerAuth *auth;
 	bool		told_ok;		/* AuthenticationOk was sent */
 	char	   *forced_role;	/* that an alias wants; NULL: none, or identity
@@ -49,6 +50,7 @@ struct WorkerLogin
 	PoolerIdentity identity;
 	char	   *key;			/* of its parameters, see parameters.c */
 	size_t		key_len;
+	bool		counted;		/* as failed, or as no login at all */
 
 	bool		console;		/* to the console, not to a database */
 	bool		admin;			/* there: may do everything */

@@ -12,6 +12,8 @@
 
 #include <sys/socket.h>
 
+#include "worker/tally.h"
+
 /* Reads until 'in' holds this many bytes and no more. */
 LoginIo
 pooler_login_read(int slot, int upto)
@@ -98,7 +100,7 @@ log_failure(int slot, const PoolerErrorFields *error, bool fatal)
 {
 	const char *state = error->sqlstate;
 
-	pooler_shared->counters.failed_logins++;
+	pooler_tally_login_failed(slot, state);
 	MyProcPort = &login_of(slot)->port;
 	pooler_log_error_as_fatal(fatal);
 	ereport(LOG,

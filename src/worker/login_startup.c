@@ -72,6 +72,7 @@ take_parameters(int slot, uint32 len)
 
 	login->packet = MemoryContextAlloc(login->cxt, len);
 	memcpy(login->packet, login->in.data, len);
+	login->packet_len = len;
 	resetStringInfo(&login->in);
 	error = pooler_startup_parse((uint8_t *) login->packet, len, &login->startup);
 	if (error == POOLER_PROTO_OK || error == POOLER_PROTO_NO_USER)
@@ -138,6 +139,7 @@ take_cancel(int slot, uint32 len)
 		pooler_login_fail_proto(slot, error, NULL);
 		return;
 	}
+	login_of(slot)->counted = true;
 	pooler_cancel(cancel.pid, cancel.key, cancel.key_len);
 	pooler_client_close(slot, NULL, NULL);
 }

@@ -37,6 +37,7 @@
 #include "utils/syscache.h"
 #include "worker/admin.h"
 #include "worker/parameters.h"
+#include "worker/tally.h"
 #include "worker/worker.h"
 
 /* Ticks come at least this often, in ms, and more often while draining. */
@@ -349,6 +350,7 @@ tick(void)
 		return;
 	last_long_tick = pooler_worker.now;
 	pooler_backend_tick();
+	pooler_tally_tick();
 	pooler_listener_start();
 	watch_for_promotion();
 	pooler_report_tick();

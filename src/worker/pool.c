@@ -19,6 +19,7 @@
 #include "shared/lists.h"
 #include "utils/memutils.h"
 #include "worker/parameters.h"
+#include "worker/tally.h"
 
 /* At most this many births a second, in the long run and at once. */
 #define BIRTHS_PER_SECOND	100
@@ -80,18 +81,6 @@ size_of(const PoolerPool *pool)
 	return size > 0 ? size : pooler_max_backends_in_force();
 }
 
-/* What was counted in a pool that goes; without what was reset since. */
-static void
-retire_counters(PoolerPool *pool)
-{
-	PoolerCounters counters = pool->counters;
-
-	pooler_stats_subtract(&counters, &pool->counted_before);
-	pooler_stats_add(&pooler_shared->gone_pools, &counters);
-	memset(&pool->counters, 0, sizeof(pool->counters));
-	memset(&pool->counted_before, 0, sizeof(pool->counted_before));
-}
-
 /* The pool that all clients of a database and a role share, or -1. */
 static int
 find_shared(Oid dbid, Oid roleid)
@@ -118,12 +107,13 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 
 	pool->in_use = false;
 	pg_write_barrier();
-	retire_counters(pool);
+	pooler_tally_close(index);
 	pool->dbid = dbid;
 	pool->roleid = roleid;
 	strlcpy(pool->database, database, NAMEDATALEN);
 	strlcpy(pool->role, role, NAMEDATALEN);
 	pool->owner = owner;
+	pooler_tally_open(index);
 	pool->overrides = shared >= 0 ? pooler_pools[shared].overrides : none;
 	pool->idle_session_timeout = shared >= 0 ?
 		pooler_pools[shared].idle_session_timeout : POOLER_SERVERS_OWN;
@@ -173,7 +163,10 @@ pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role,
 	int			index = owner == POOLER_NO_OWNER ? find_shared(dbid, roleid) : -1;
 
 	if (index >= 0)
+	{
+		pooler_tally_retry(index);
 		return index;
+	}
 	index = free_slot();
 	open_pool(index, dbid, roleid, database, role, owner);
 	return index;
@@ -187,7 +180,7 @@ close_pool(int index)
 
 	pool->in_use = false;
 	pg_write_barrier();
-	retire_counters(pool);
+	pooler_tally_close(index);
 }
 
 /* The slot of a pool whose owner has gone is free once its backend has. */
@@ -296,10 +289,10 @@ pooler_pool_has_room(int index)
 }
 
 void
-pooler_pool_retire(int backend)
+pooler_pool_retire(int backend, PoolerBackendEnd why)
 {
 	if (pooler_backend_claim(backend))
-		pooler_backend_exit(backend);
+		pooler_backend_exit(backend, why);
 }
 
 /* Has the pool an idle backend?  The one that has been idle longest; or -1. */
@@ -654,18 +647,22 @@ outlived(int index, int backend)
 								   pooler_worker.now, lifetime);
 }
 
-static bool
+/* Why an idle backend has to go; OTHER: it need not. */
+static PoolerBackendEnd
 too_old(int index, int backend, TimestampTz idle_since)
 {
 	PoolerPool *pool = &pooler_pools[index];
 	int			timeout = pooler_pool_ms(pool, POOLER_SERVER_IDLE_TIMEOUT);
 
-	if (pooler_backends[backend].drain_gen != pg_atomic_read_u32(&pool->drain_gen) ||
-		outlived(index, backend))
-		return true;
-	return timeout > 0 &&
+	if (outlived(index, backend))
+		return POOLER_ENDED_LIFETIME;
+	if (pooler_backends[backend].drain_gen != pg_atomic_read_u32(&pool->drain_gen))
+		return POOLER_ENDED_DRAINED;
+	if (timeout > 0 &&
 		TimestampDifferenceExceeds(idle_since, pooler_worker.now, timeout) &&
-		pooler_pool_staying(index) > pooler_pool_count(pool, POOLER_MIN_POOL_SIZE);
+		pooler_pool_staying(index) > pooler_pool_count(pool, POOLER_MIN_POOL_SIZE))
+		return POOLER_ENDED_IDLE;
+	return POOLER_ENDED_OTHER;
 }
 
 /*
@@ -690,12 +687,15 @@ retire_old(int index)
 			continue;
 		if (pooler_backend_idle(b, &since))
 		{
-			if (too_old(index, b, since))
-				pooler_pool_retire(b);
+			PoolerBackendEnd why = too_old(index, b, since);
+
+			if (why != POOLER_ENDED_OTHER)
+				pooler_pool_retire(b, why);
 		}
 		else if (!busy_one && pooler_backends[b].drain_gen == drain_gen &&
 				 outlived(index, b))
 		{
+			pooler_backends[b].end_hint = POOLER_ENDED_LIFETIME;
 			pooler_backends[b].drain_gen = drain_gen - 1;
 			busy_one = true;
 		}
@@ -715,7 +715,7 @@ retire_surplus(int index)
 		int			b = pooler_pool_longest_idle(index, &since);
 
 		if (b >= 0)
-			pooler_pool_retire(b);
+			pooler_pool_retire(b, POOLER_ENDED_SURPLUS);
 		else
 			pooler_pool_ask_one_to_go(index);
 	}
@@ -831,7 +831,7 @@ pooler_pool_evict(void)
 			WorkerBackend *wb = dlist_container(WorkerBackend, pool_node, iter.cur);
 
 			if (wb->birth == NULL)
-				pooler_pool_retire(wb - pooler_worker_backends);
+				pooler_pool_retire(wb - pooler_worker_backends, POOLER_ENDED_DATABASE);
 		}
 	}
 	pooler_worker_tick_within(50);

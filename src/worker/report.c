@@ -11,6 +11,7 @@
 
 #include "utils/elog.h"
 #include "utils/guc.h"
+#include "worker/tally.h"
 
 static emit_log_hook_type prev_emit_log_hook;
 static bool as_fatal;
@@ -122,24 +123,6 @@ pooler_report_reload(void)
  */
 
 static void
-add_up(PoolerCounters *sum)
-{
-	*sum = pooler_shared->gone_pools;
-	for (int i = 0; i < pooler_shared->nbackends; i++)
-	{
-		if (pooler_backends[i].pool >= 0)
-			pooler_stats_add(sum, &pooler_backends[i].counters);
-	}
-	for (int i = 0; i < pooler_pool_used(); i++)
-	{
-		if (!pooler_pools[i].in_use)
-			continue;
-		pooler_stats_add(sum, &pooler_pools[i].counters);
-		pooler_stats_subtract(sum, &pooler_pools[i].counted_before);
-	}
-}
-
-static void
 log_stats(const PoolerCounters *now, const PoolerCounters *before, double seconds)
 {
 	uint64		transactions = now->transactions - before->transactions;
@@ -169,7 +152,7 @@ pooler_report_tick(void)
 		!TimestampDifferenceExceeds(began, pooler_worker.now,
 									pooler_ms(pooler_stats_period)))
 		return;
-	add_up(&sum);
+	pooler_tally_totals(&sum);
 	if (sum.transactions < before.transactions || sum.queries < before.queries ||
 		sum.errors < before.errors || sum.waits < before.waits)
 		memset(&before, 0, sizeof(before)); /* they were reset meanwhile */

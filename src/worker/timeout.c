@@ -43,7 +43,7 @@ end_waiting(int slot)
 
 	if (!pooler_queue_remove(pool, slot, pooler_client_gen(&pooler_clients[slot])))
 		return;					/* a backend was faster */
-	pool->counters.wait_timeouts++;
+	pooler_pool_counters(pool)->wait_timeouts++;
 	pooler_client_close_for(slot, POOLER_END_QUERY_WAIT_TIMEOUT);
 }
 
@@ -78,7 +78,7 @@ notify_waiting(int slot)
 	if (waits && pooler_writer_fits(&w))
 		sent = send(wc->fd, buf, w.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (waits && sent > 0)
-		pool->counters.wait_notices++;
+		pooler_pool_counters(pool)->wait_notices++;
 	if (waits && sent > 0 && sent < (ssize_t) w.len)
 	{
 		/* half a message: nothing else can be sent any more */
@@ -196,7 +196,7 @@ end_idle(int slot, PoolerEndReason reason)
 	if (!pooler_client_end(slot, reason))
 		pooler_worker_tick_within(5);
 	else if (ours)
-		pool->counters.client_idle_timeouts++;
+		pooler_pool_counters(pool)->client_idle_timeouts++;
 }
 
 static void

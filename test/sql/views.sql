@@ -38,7 +38,7 @@ FROM pooler.get_counters();
 SELECT scope, kind, coalesce(unit, '') AS unit, count(*) > 0 AS there
 FROM pooler.get_counters()
 WHERE kind NOT IN ('sum', 'max') OR scope NOT IN ('pool', 'pooler')
-	  OR coalesce(unit, '') NOT IN ('', 'us') OR help IS NULL
+	  OR coalesce(unit, '') NOT IN ('', 'us', 'bytes') OR help IS NULL
 GROUP BY 1, 2, 3;
 
 -- what only one side has, or what differs: nothing
@@ -48,6 +48,22 @@ FROM (SELECT * FROM wanted WHERE scope = 'pool') AS w
 	 FULL JOIN (SELECT * FROM columns
 				WHERE view = 'stats'
 					  AND name NOT IN ('database', 'role', 'dbid', 'roleid')) AS c
+	 ON c.name = w.column_name AND c.type = w.type AND c.comment = w.comment
+WHERE c.name IS NULL OR w.name IS NULL;
+
+SELECT w.column_name AS wanted, c.name AS found, w.type AS wanted_type, c.type,
+	   w.comment AS wanted_comment, c.comment
+FROM (SELECT * FROM wanted WHERE scope = 'pool') AS w
+	 FULL JOIN (SELECT * FROM columns
+				WHERE view = 'stats_by_database' AND name NOT IN ('database', 'dbid')) AS c
+	 ON c.name = w.column_name AND c.type = w.type AND c.comment = w.comment
+WHERE c.name IS NULL OR w.name IS NULL;
+
+SELECT w.column_name AS wanted, c.name AS found, w.type AS wanted_type, c.type,
+	   w.comment AS wanted_comment, c.comment
+FROM (SELECT * FROM wanted WHERE scope = 'pool') AS w
+	 FULL JOIN (SELECT * FROM columns
+				WHERE view = 'stats_by_role' AND name NOT IN ('role', 'roleid')) AS c
 	 ON c.name = w.column_name AND c.type = w.type AND c.comment = w.comment
 WHERE c.name IS NULL OR w.name IS NULL;
 
@@ -72,6 +88,13 @@ SELECT name FROM wanted
 WHERE scope = 'pool'
 	  AND position(format('name = %L', name)
 				   IN pg_get_viewdef('pooler.stats'::regclass)) = 0;
+
+-- a reason for pins is shown by the same name everywhere, and each is counted
+SELECT pin_reason FROM pooler.pin_reasons WHERE pins IS NULL
+UNION ALL
+SELECT name FROM pooler.get_counters()
+WHERE name LIKE 'pins\_%'
+	  AND position(format('%L', name) IN pg_get_viewdef('pooler.pin_reasons'::regclass)) = 0;
 
 SELECT key AS unknown
 FROM pooler.status AS s, jsonb_each(to_jsonb(s)) JOIN wanted ON column_name = key

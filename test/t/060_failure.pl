@@ -140,7 +140,7 @@ nothing_left($admin, 0, $own, 'clients vanish before they are logged in');
 {
 	my @busy = map { WireClient->new($node) } 1 .. POOL_SIZE;
 	my @waiting = map { WireClient->new($node, from => $_ % 2 ? 'local' : '127.0.0.1') } 1 .. 20;
-	my ($dropped) = split /,/, value('SELECT dropped_waiting FROM pooler.stats');
+	my ($dropped) = split /,/, value('SELECT dropped_waiting FROM pooler.status');
 
 	$_->query('BEGIN') for @busy;
 	for my $i (0 .. $#waiting)
@@ -154,7 +154,7 @@ nothing_left($admin, 0, $own, 'clients vanish before they are logged in');
 	$_->reset for @waiting[ 10 .. 18 ];
 	ok( $admin->until(q{SELECT count(*) FROM pooler.clients WHERE state = 'waiting'}, 2),
 		'clients have vanished from the queue');
-	is(value('SELECT dropped_waiting FROM pooler.stats'), $dropped + 18,
+	is(value('SELECT dropped_waiting FROM pooler.status'), $dropped + 18,
 		'which is counted');
 	$_->query('COMMIT') for @busy;
 	is($waiting[9]->reply . '; ' . $waiting[19]->reply, 'parsed, bound, INSERT 0 1, I; INSERT 0 1, I',

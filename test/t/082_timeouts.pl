@@ -565,14 +565,13 @@ for my $block (1, 0)
 	my ($client, $other) = (client($leaves), client($stays));
 
 	$client->query('SELECT 1') for 1 .. 5;
-	my $total = 'SELECT sum(transactions) = (SELECT transactions FROM pooler.status) FROM pooler.stats';
 	server('pooler.pool_idle_timeout' => '500ms');
 	$client->quit;
 	until_admin("SELECT count(*) FROM pooler.pools WHERE role = '$leaves'", '0',
 		'a pool without clients and backends is forgotten');
 	is($admin->value("SELECT clients FROM pooler.pools WHERE role = '$stays'"), '1',
 		'not one that has a client');
-	is($admin->value('SELECT (SELECT transactions FROM pooler.status) >= sum(transactions) + 5 FROM pooler.stats'),
+	is($admin->value('SELECT (SELECT transactions FROM pooler.status) >= sum(transactions) + 5 FROM pooler.stats WHERE role IS NOT NULL'),
 		't', 'the totals keep what it has counted');
 
 	# what it had of its own is asked for again
