@@ -535,8 +535,8 @@ begin_reset_stats(PoolerAdminResult *result)
  *---------------------------------------------------------------------------
  */
 
-static void
-log_command(const PoolerAdminCommand *command)
+void
+pooler_admin_log(const PoolerAdminCommand *command)
 {
 	const char *verb = verb_names[command->verb];
 	NameData	name;
@@ -564,7 +564,6 @@ pooler_admin_begin(const PoolerAdminCommand *command, PoolerAdminResult *result)
 		find_database(command->dbid, &name) == NOT_FOUND)
 		return refused(result, "3D000", NULL, "database %u does not exist",
 					   command->dbid);
-	log_command(command);
 	switch (command->verb)
 	{
 		case POOLER_ADMIN_PAUSE:

@@ -30,6 +30,9 @@ extern bool pooler_admin_poll(const PoolerAdminCommand *command,
  */
 extern void pooler_admin_abandon(const PoolerAdminCommand *command);
 
+/* For those who ask without a name of their own in the log, as by SQL. */
+extern void pooler_admin_log(const PoolerAdminCommand *command);
+
 /* May clients log in to this database?  Not if it is disabled. */
 extern bool pooler_admin_enabled(Oid dbid);
 

@@ -53,6 +53,7 @@ serve(int slot)
 	switch (pooler_request_look(slot, &command))
 	{
 		case POOLER_REQUEST_ASKED:
+			pooler_admin_log(&command);
 			over = pooler_admin_begin(&command, &result);
 			break;
 		case POOLER_REQUEST_WORKING:
