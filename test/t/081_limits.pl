@@ -148,13 +148,11 @@ settings('pooler.max_user_connections' => 4);
 	begin(@others);
 	commit(@others);
 	my @one = clients(2, $worker);
-	begin(@one);
-	commit(@one);
 	my @two = clients(2, $worker, database => 'small');
-	begin(@two);
-	commit(@two);
-	# how many each of them has is not said: one more may have been started
-	# when two clients had to take turns
+	# all at the same time, so that there are four
+	begin(@one, @two);
+	is($_->reply, 'BEGIN, T', 'has a backend') for @one, @two;
+	$_->query('COMMIT') for @one, @two;
 	ok( $admin->until(
 			"SELECT count(*), count(*) FILTER (WHERE state NOT IN ('free', 'lingering'))
 			FROM pooler.backends WHERE role = '$worker'", '4|0'),
