@@ -203,6 +203,20 @@ demand_handler(SIGNAL_ARGS)
 	errno = save_errno;
 }
 
+/*
+ * The pooler looks at the clock first and at our word later: a whole command
+ * may lie in between.
+ */
+static bool
+idle_for_long_enough(void)
+{
+	int			timeout = pooler_pool_ms(pooler_me.pool, POOLER_CLIENT_IDLE_TIMEOUT);
+
+	return timeout > 0 &&
+		TimestampDifferenceExceeds(pooler_me.shared->state_since,
+								   GetCurrentTimestamp(), timeout);
+}
+
 void
 pooler_ending_pinned(bool command_came)
 {
@@ -214,6 +228,8 @@ pooler_ending_pinned(bool command_came)
 		return;
 	pg_atomic_write_u32(&shared->demand.reason, POOLER_END_NONE);
 	if (command_came || shared->demand.since != shared->state_since)
+		return;
+	if (reason == POOLER_END_CLIENT_IDLE_TIMEOUT && !idle_for_long_enough())
 		return;
 	count(&shared->counters, reason);
 	pooler_end_attached(reason);

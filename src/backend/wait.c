@@ -806,9 +806,11 @@ linger(void)
 			continue;			/* claimed: the message is under way */
 		if (has_sent_command())
 		{
+			/* before: who finds us BUSY takes it for the transaction's begin */
+			begin_command();
 			if (!move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_BUSY))
 				continue;
-			begin_command();
+			pooler_debug_point(POOLER_DEBUG_RESUMED);
 			pooler_me.shared->counters.lingered++;
 			return NEXT_RUN;
 		}

@@ -24,6 +24,7 @@ static const char *const point_names[] = {
 	[POOLER_DEBUG_CLAIMED] = "claimed",
 	[POOLER_DEBUG_GIVEN_BACK] = "given back",
 	[POOLER_DEBUG_BUSY] = "busy",
+	[POOLER_DEBUG_RESUMED] = "resumed",
 	[POOLER_DEBUG_COMMAND_ENDED] = "command ended",
 	[POOLER_DEBUG_CANCELLING] = "cancelling",
 };

@@ -74,7 +74,7 @@ pooler_hold_any_paused(void)
 bool
 pooler_hold_change(Oid dbid, uint32 set, uint32 clear)
 {
-	uint32		flags = (pooler_hold_flags(dbid) | set) & ~clear;
+	uint32		flags = (pooler_hold_flags(dbid) & ~clear) | set;
 	int			place;
 
 	if (!OidIsValid(dbid))

@@ -19,8 +19,13 @@
 #define POOLER_HOLD_PAUSED		0x01
 #define POOLER_HOLD_SUSPENDED	0x02	/* of all only */
 #define POOLER_HOLD_DISABLED	0x04
-#define POOLER_HOLD_AWAITED		0x08	/* who has paused it still waits for
-										 * the last backend to go */
+
+/*
+ * How many of those who have paused it still wait for the last backend to go:
+ * a number, counted in these units.
+ */
+#define POOLER_HOLD_AWAITED_ONCE	0x0100
+#define POOLER_HOLD_AWAITED			0xFFFFFF00
 
 /* What was said of this database alone; InvalidOid: of all together. */
 extern uint32 pooler_hold_flags(Oid dbid);
@@ -33,8 +38,8 @@ extern bool pooler_hold_disabled(Oid dbid);
 extern bool pooler_hold_any_paused(void);
 
 /*
- * Pooler: changes the flags of a database or (InvalidOid) of all.  False if
- * the table is full: then nothing has changed.
+ * Pooler: clears flags of a database or (InvalidOid) of all, and then sets
+ * some.  False if the table is full: then nothing has changed.
  */
 extern bool pooler_hold_change(Oid dbid, uint32 set, uint32 clear);
 

@@ -150,6 +150,7 @@ import_role(PoolerImport *import, const char *name, const char *secret)
 {
 	const char *item = quote_identifier(name);
 	const char *stored;
+	const char *reason = NULL;
 
 	if (OidIsValid(get_role_oid(name, true)))
 	{
@@ -169,12 +170,15 @@ import_role(PoolerImport *import, const char *name, const char *secret)
 	stored = stored_secret(import, item, secret);
 	if (stored == NULL)
 		return;
+	if (stored != secret)
+		reason = "Made from the plain password. The role has no other privileges yet.";
+	else if (get_password_type(secret) == PASSWORD_TYPE_MD5)
+		reason = "Logs in by rules of pg_hba.conf with the method md5, not by those with scram-sha-256.";
 	pooler_import_say(import, psprintf("ROLE %s", item), "");
 	pooler_import_statement(import, item,
 							psprintf("CREATE ROLE %s LOGIN PASSWORD %s;", item,
 									 quote_literal_cstr(stored)),
-							stored == secret ? NULL :
-							"Made from the plain password. The role has no other privileges yet.");
+							reason);
 }
 
 static void

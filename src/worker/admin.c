@@ -14,7 +14,8 @@
  * was there, with the client that it has.  All those are told to go by
  * drain_gen, which each looks at after every transaction and, with a barrier,
  * when it has become idle; and the PAUSE is not over before the last one's
- * process has ended.  Clients that it gave back, or that were never with one,
+ * process has ended.  A login that core was carrying out already is waited for,
+ * too: it ends up in the database, and may run triggers there.  Clients that it gave back, or that were never with one,
  * stay connected, and their commands stay in their sockets.
  *
  *-------------------------------------------------------------------------
@@ -139,6 +140,24 @@ database_of(int backend)
 	return b->pool >= 0 ? pooler_pools[b->pool].dbid : InvalidOid;
 }
 
+/*
+ * Does core log a client in on it, which calls the database by this one's
+ * name?  As long as it is being authenticated nothing else is known.
+ */
+static bool
+logs_in_to(int backend, Oid dbid)
+{
+	const WorkerBirth *birth = pooler_worker_backends[backend].birth;
+	NameData	name;
+
+	if (birth == NULL || birth->kind != WORKER_BIRTH_DELEGATED)
+		return false;
+	if (!OidIsValid(dbid) || OidIsValid(pooler_backends[backend].dbid))
+		return !OidIsValid(dbid) || pooler_backends[backend].dbid == dbid;
+	return find_database(dbid, &name) == NOT_KNOWN ||
+		strcmp(NameStr(name), pooler_clients[birth->client].database) == 0;
+}
+
 /* Backends that outlived an earlier pooler have no number to be drained by. */
 static bool
 is_older(int backend)
@@ -158,8 +177,11 @@ any_backend(Oid dbid, bool older_only)
 		Oid			database = database_of(i);
 
 		if (pooler_backend_word_state(pg_atomic_read_u64(&pooler_backends[i].word)) ==
-			POOLER_BACKEND_UNUSED ||
-			!OidIsValid(database) || (OidIsValid(dbid) && database != dbid))
+			POOLER_BACKEND_UNUSED)
+			continue;
+		if (!older_only && logs_in_to(i, dbid))
+			return true;
+		if (!OidIsValid(database) || (OidIsValid(dbid) && database != dbid))
 			continue;
 		if (!older_only || is_older(i))
 			return true;
@@ -223,6 +245,7 @@ static bool
 begin_pause(const PoolerAdminCommand *command, PoolerAdminResult *result)
 {
 	uint32		all = pooler_hold_flags(InvalidOid);
+	uint32		now = pooler_hold_flags(command->dbid);
 	uint32		flag = command->verb == POOLER_ADMIN_SUSPEND ?
 		POOLER_HOLD_SUSPENDED : POOLER_HOLD_PAUSED;
 
@@ -234,10 +257,10 @@ begin_pause(const PoolerAdminCommand *command, PoolerAdminResult *result)
 	if (command->verb == POOLER_ADMIN_SUSPEND && pooler_hold_any_paused())
 		return refused(result, "55000", "RESUME them first, each by its name.",
 					   "cannot suspend the pooler while databases are paused");
-	/* who pauses once more waits, too, but it is not his to take back */
-	if ((pooler_hold_flags(command->dbid) & flag) == 0)
-		flag |= POOLER_HOLD_AWAITED;
-	if (!pooler_hold_change(command->dbid, flag, 0))
+	/* one that is over is not to be taken back by who pauses once more */
+	if ((now & flag) == 0 || (now & POOLER_HOLD_AWAITED) != 0)
+		flag |= (now & POOLER_HOLD_AWAITED) + POOLER_HOLD_AWAITED_ONCE;
+	if (!pooler_hold_change(command->dbid, flag, POOLER_HOLD_AWAITED))
 		return table_is_full(result);
 	apply_holds();
 	return pooler_admin_poll(command, result);
@@ -276,12 +299,21 @@ begin_resume(const PoolerAdminCommand *command, PoolerAdminResult *result)
 				   "database \"%s\" is not paused", NameStr(name));
 }
 
+/* As long as somebody else waits for it, it stays. */
 void
 pooler_admin_abandon(const PoolerAdminCommand *command)
 {
+	uint32		awaited = pooler_hold_flags(command->dbid) & POOLER_HOLD_AWAITED;
+
 	if ((command->verb != POOLER_ADMIN_PAUSE && command->verb != POOLER_ADMIN_SUSPEND) ||
-		(pooler_hold_flags(command->dbid) & POOLER_HOLD_AWAITED) == 0)
+		awaited == 0)
 		return;
+	if (awaited > POOLER_HOLD_AWAITED_ONCE)
+	{
+		(void) pooler_hold_change(command->dbid, awaited - POOLER_HOLD_AWAITED_ONCE,
+								  POOLER_HOLD_AWAITED);
+		return;
+	}
 	ereport(LOG, (errmsg("pooler: %s was given up before it was over, resuming",
 						 verb_names[command->verb])));
 	(void) pooler_hold_change(command->dbid, 0, HELD | POOLER_HOLD_AWAITED);
@@ -301,6 +333,20 @@ belongs_to(int client, Oid dbid)
 		concerns(dbid, pooler_clients[client].pool);
 }
 
+/* Clients that core logs in are in no pool yet. */
+static void
+end_logins(Oid dbid)
+{
+	for (int i = 0; i < pooler_shared->nbackends; i++)
+	{
+		const WorkerBirth *birth = pooler_worker_backends[i].birth;
+
+		if (logs_in_to(i, dbid) &&
+			pooler_client_gen(&pooler_clients[birth->client]) == birth->client_gen)
+			pooler_end_client(birth->client);
+	}
+}
+
 static bool
 begin_kill(const PoolerAdminCommand *command, PoolerAdminResult *result)
 {
@@ -313,6 +359,7 @@ begin_kill(const PoolerAdminCommand *command, PoolerAdminResult *result)
 		if (belongs_to(i, command->dbid))
 			pooler_end_client(i);
 	}
+	end_logins(command->dbid);
 	return pooler_admin_poll(command, result);
 }
 

@@ -25,8 +25,8 @@ extern bool pooler_admin_poll(const PoolerAdminCommand *command,
 							  PoolerAdminResult *result);
 
 /*
- * Whoever asked has gone, or waits no longer: a PAUSE or SUSPEND that it had
- * begun and that is not over is taken back, as by RESUME.
+ * Whoever asked has gone, or waits no longer: a PAUSE or SUSPEND that is not
+ * over is taken back, as by RESUME, unless somebody else waits for it.
  */
 extern void pooler_admin_abandon(const PoolerAdminCommand *command);
 

@@ -271,11 +271,7 @@ delegated_login_done(int backend, const char *settings, size_t len)
 
 	pooler_client_set_state(client, POOLER_CLIENT_IDLE, 0);
 	if (pooler_limits_refuse_client(pool, 0, &error))
-	{
-		/* core has let him in, and does not know these limits */
-		pooler_shared->counters.refused++;
-		pooler_client_refuse(client, &error);
-	}
+		pooler_client_refuse(client, &error);	/* core knows no such limits */
 	else
 		pooler_client_arm(client);
 	if (!has_settings && pooler_pool_has_room(pool) &&

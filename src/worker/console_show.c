@@ -150,7 +150,7 @@ static const struct
 	{"auth_type", "hba"},
 	{"job_name", "pooler"},
 	{"max_packet_size", "1073741822"},
-	{"max_prepared_statements", "0"},
+	{"max_prepared_statements", "2147483647"},
 	{"server_check_query", ""},
 	{"server_reset_query", ""},
 	{"server_reset_query_always", "0"},

@@ -237,11 +237,22 @@ open_socket(Listener *listener)
 	return NULL;
 }
 
+static const char *
+listen_hint(const Listener *listener, int error)
+{
+	if (error == EADDRINUSE)
+		return _("Is another process using the port? If so, end it, or change pooler.port. It will be tried again every second.");
+	if (listener->addr.addr.ss_family == AF_UNIX)
+		return _("Check pooler.unix_socket_directories and the directory. It will be tried again every second.");
+	return _("Check pooler.listen_addresses. It will be tried again every second.");
+}
+
 static void
 start_listening(int index)
 {
 	Listener   *listener = &listeners[index];
 	const char *failed = open_socket(listener);
+	int			error;
 
 	if (failed == NULL &&
 		pooler_worker_watch(EPOLL_CTL_ADD, listener->fd, EPOLLIN,
@@ -253,12 +264,13 @@ start_listening(int index)
 		ereport(LOG, (errmsg("pooler is listening on %s", listener->name)));
 		return;
 	}
+	error = errno;
 	if (!listener->complained)
 		ereport(LOG,
 				(errcode_for_socket_access(),
 				 errmsg("pooler could not %s %s: %m",
 						failed ? failed : "watch", listener->name),
-				 errhint("It will be tried again every second. Is another process using the port? Otherwise change pooler.port.")));
+				 errhint("%s", listen_hint(listener, error))));
 	listener->complained = true;
 	if (listener->fd >= 0)
 		close(listener->fd);

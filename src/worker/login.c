@@ -621,10 +621,7 @@ step_parameters(int slot)
 	else if (login->forced_role != NULL)
 		login->step = LOGIN_FORCE_ROLE;
 	else if (pooler_limits_refuse_client(shared_pool(login), 1, &error))
-	{
-		pooler_shared->counters.refused++;
 		pooler_login_fail(slot, error.sqlstate, error.message, error.detail);
-	}
 	else
 		welcome(slot, parameters, len);
 }

@@ -532,6 +532,8 @@ fail_waiting(int index, const void *message, size_t len)
 
 	if (pool->nbackends > 1)	/* the failed one still counts */
 		return;
+	if ((pool->flags & POOLER_POOL_PAUSED) != 0)
+		return;					/* they wait in any case */
 	while ((client = pooler_queue_first(pool, &since)) >= 0)
 	{
 		if (pooler_queue_remove(pool, client,

@@ -33,7 +33,7 @@ ok(-S $socket, 'there is a stale socket');
 
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION pooler; CREATE ROLE alice LOGIN');
-logged($node, 0, qr/LOG:  pooler could not bind IPv4 address "127\.0\.0\.1", port $port: Address already in use.*\n.*HINT:  .*tried again/,
+logged($node, 0, qr/LOG:  pooler could not bind IPv4 address "127\.0\.0\.1", port $port: Address already in use.*\n.*HINT:  Is another process using the port\? .*tried again/,
 	'the worker says that the port is taken');
 is($node->safe_psql('postgres', 'SELECT 1'), '1', 'the server runs');
 wait_for_pooler($node);
@@ -66,6 +66,20 @@ ok(wait_until('the socket is listened at', sub {
 			return defined RawClient->open($node, from => 'local');
 		}), 'it gets the socket when it is free');
 $node->stop;
+
+# No such directory, although the others are fine.
+my $conf = slurp_file($node->data_dir . '/postgresql.conf');
+my $none = $node->data_dir . '/none';
+$offset = log_size($node);
+$node->append_conf('postgresql.conf',
+	"pooler.unix_socket_directories = '" . ($socket =~ s{/[^/]*$}{}r) . ", $none'");
+$node->start;
+logged($node, $offset, qr{LOG:  pooler could not bind Unix socket "\Q$none\E/[^"]+": No such file or directory.*\n.*HINT:  Check pooler\.unix_socket_directories},
+	'what is wrong with a directory');
+is(scalar pooler_psql($node, 'SELECT 5'), '5', 'the other sockets are served');
+$node->stop;
+unlink $node->data_dir . '/postgresql.conf';
+append_to_file($node->data_dir . '/postgresql.conf', $conf);
 
 #
 # Limits on open files

@@ -291,12 +291,14 @@ settings('pooler.max_db_client_connections' => 3);
 nobody();
 {
 	my @clients = (clients(2, $worker, database => 'shop'), clients(1, $other, database => 'shop'));
-	my $refused = $admin->value('SELECT refused FROM pooler.status');
+	my ($failed, $refused) = split /\|/,
+	  $admin->value(q{SELECT failed_logins || '|' || refused FROM pooler.status});
 	my $log = log_size($node);
 
 	is(scalar login($worker, 'shop'), $db_full, 'clients of a database are limited');
 	logged($node, $log, qr/FATAL:  too many connections for database "shop"/, 'it is in the log');
-	is($admin->value('SELECT refused FROM pooler.status'), $refused + 1, 'and counted');
+	is($admin->value(q{SELECT failed_logins || '|' || refused FROM pooler.status}),
+		($failed + 1) . "|$refused", 'and counted, but not for pooler.max_client_conn');
 	is(scalar login(scalar(getpwuid($<)), 'shop'), $db_full, 'superusers are no exception');
 	my $told = RawClient->open($node);
 	$told->send_startup(role => $worker, database => 'shop');

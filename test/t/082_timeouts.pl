@@ -292,6 +292,21 @@ for my $block (1, 0)
 	until_admin("SELECT transaction_timeouts FROM pooler.stats WHERE role = '$long'", '3',
 		'all are counted');
 
+	# a command comes after a long idleness; the pooler looks at that moment
+	my $late_one = role('late', 'pooler.transaction_timeout' => '8s');
+	my $other = client('free');
+	my $id = $admin->value('SELECT max(id) FROM pooler.clients');
+	$client = client($late_one);
+	$client->query('SELECT 1');
+	ok(stays($late_one, 'idle', 9), 'idle for longer than transaction_timeout');
+	$admin->query(q{SELECT debug_arm('resumed')});
+	$client->put(m_query('SELECT 2'));
+	ok($admin->until(q{SELECT debug_waiting('resumed')}, '1'), 'a command comes');
+	is($admin->value("SELECT pooler.kill_client($id)"), '', 'the pooler has looked at all');
+	$admin->query(q{SELECT debug_release('resumed')});
+	is($client->reply, '2, SELECT 1, I', 'who had been idle is not ended for that');
+	$client->quit;
+
 	my $chain = role('chain', 'pooler.transaction_timeout' => '1500ms');
 	$client = client($chain);
 	$client->put(map { m_query('SELECT 1 FROM pg_sleep(0.6)') } 1 .. 4);

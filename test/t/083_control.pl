@@ -349,12 +349,39 @@ $admin->query("SELECT pooler.resume('app')");
 	}
 	is($active->value('SELECT 1'), '1', 'the transaction has not noticed');
 
-	# two that pause: only the first one's is taken back
-	my $first = start("SELECT pooler.pause('app')");
-	becomes_value("SELECT paused FROM pooler.databases WHERE database = 'app'", 't', 'paused');
-	my $second = start("SELECT pooler.pause('app')");
-	becomes_value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pooler.pause%'", 3,
-		'a second one waits, too');
+	# two that pause: it is taken back when the last one has given up
+	my $pausing = q(SELECT count(*) FROM pg_stat_activity
+		WHERE state = 'active' AND query LIKE 'SELECT pooler.pause%');
+	my ($first, $second);
+	my $give_up = sub { $admin->query('SELECT pg_cancel_backend(' . unpack('N', $_[0]{key}) . ')') };
+	my $two_pause = sub {
+		$_ && $_->quit for $first, $second;
+		$first = start("SELECT pooler.pause('app')");
+		becomes_value("SELECT paused FROM pooler.databases WHERE database = 'app'", 't', 'paused');
+		$second = start("SELECT pooler.pause('app')");
+		becomes_value($pausing, 2, 'a second one waits, too');
+	};
+	for my $who (0, 1)
+	{
+		$two_pause->();
+		my ($gives_up, $stays) = $who ? ($first, $second) : ($second, $first);
+
+		$waiting->put(m_query('SELECT 1'));
+		state_is('waiting', 'waiting');
+		$give_up->($gives_up);
+		like($gives_up->reply, qr/57014/, 'one of them gives up');
+		is_value("SELECT pooler.enable('other')", '', 'the pooler has seen it');
+		is($active->value('SELECT 1'), '1', 'the transaction goes on');
+		is_value("SELECT paused FROM pooler.databases WHERE database = 'app'", 't',
+			'it stays paused, since the other one waits');
+		ok(!$stays->readable, 'who is not told anything');
+		$give_up->($stays);
+		like($stays->reply, qr/57014/, 'the other one gives up, too');
+		becomes_value("SELECT paused FROM pooler.databases WHERE database = 'app'", 'f',
+			'then it is taken back');
+		is($waiting->reply, '1, SELECT 1, I', 'and who waited is served');
+	}
+	$two_pause->();
 	$admin->query("SELECT pooler.resume('app')");
 	like($_->reply, qr/ERROR 55000: RESUME came before/, 'RESUME ends the waiting of both') for $first, $second;
 	$_->quit for $active, $waiting, $first, $second;
@@ -392,6 +419,26 @@ $admin->query("SELECT pooler.resume('app')");
 	is($login->finish_login, 'ok', 'RESUME lets in who has waited');
 	is($deleg->finish_login, 'R3', 'and who is to be authenticated');
 	is($c->reply, '1, SELECT 1, I', 'and serves who is in');
+	# he is on his way, and nobody can say when he arrives
+	my $pause = start("SELECT pooler.pause('app')");
+	becomes_value("SELECT paused FROM pooler.databases WHERE database = 'app'", 't', 'paused');
+	becomes_value(backends('app'), 0, 'it has no backend');
+	is_value("SELECT pooler.pause('other')", '', 'another database is over at once');
+	ok(!$pause->readable, 'who is being authenticated is waited for');
+	$deleg->send('p', "deleg\0");
+	is($deleg->finish_login, 'ok', 'he logs in');
+	ends_well($pause, 'then PAUSE is over');
+	is_value(backends('app'), 0, 'with no backend left');
+	$admin->query("SELECT pooler.resume('$_')") for 'app', 'other';
+	$deleg->close;
+
+	$deleg = RawClient->open($node);
+	$deleg->send_startup(role => 'deleg', database => 'app');
+	is($deleg->finish_login, 'R3', 'one more');
+	is_value("SELECT pooler.kill('app')", '', 'KILL does not wait for him');
+	is_value("SELECT count(*) FROM pooler.clients WHERE state = 'login'", 0, 'but ends him');
+	is($deleg->finish_login, 'closed', 'without a word');
+	$admin->query("SELECT pooler.resume('app')");
 	$deleg->close;
 	$login->quit;
 	$c->quit;

@@ -216,6 +216,7 @@ is($config{max_client_conn}{changeable}, 'no', '... which needs a restart');
 is($config{max_user_connections}{value}, 0, '... and max_user_connections');
 is($config{listen_port}{value}, pooler_port($node), "... the port by PgBouncer's name");
 is($config{tcp_keepalive}{value}, 1, '... booleans as numbers');
+cmp_ok($config{max_prepared_statements}{value}, '>', 0, '... that prepared statements are supported');
 is($config{query_wait_timeout}{default}, 120, '... defaults');
 my @settings = split /\n/, $node->safe_psql('postgres', q{
 	SELECT CASE name WHEN 'pooler.port' THEN 'listen_port'

@@ -273,6 +273,15 @@ $_->quit for $first, $second;
 restart();
 is_done(q{what = 'pooler.max_client_conn'}, 'not too many');
 
+# a limit of one role is not the pooler's
+$node->safe_psql('postgres', 'ALTER ROLE app SET pooler.max_user_client_connections = 1');
+$first = client('app');
+($rc, $out, $err) = pooler_psql($node, 'SELECT 1', role => 'app', database => 'shop');
+like($err, qr/too many connections for role/, "one is refused by its role's limit");
+is_done(q{what = 'pooler.max_client_conn'}, "a role's limit");
+$first->quit;
+$node->safe_psql('postgres', 'ALTER ROLE app RESET pooler.max_user_client_connections');
+
 # memory
 $node->safe_psql('postgres', q{ALTER SYSTEM SET pooler.session_memory = '1MB'});
 $node->reload;

@@ -33,6 +33,7 @@ direct()
 create_cluster()
 {
 	echo "== a throw-away cluster in $dir"
+	mkdir -p "$(dirname "$dir")"
 	mkdir "$dir"
 	echo "Made by 'make run' of pooler; 'make stop' removes it." >"$dir/README"
 	mkdir -m 700 "$dir/data" "$dir/socket"
@@ -131,7 +132,11 @@ start()
 
 		    PGPASSWORD=$password psql -h localhost -p $pooler_port -U app bench
 
-		or directly with port $port. 'make stop' ends and removes it.
+		or directly with port $port, and as superuser with
+
+		    psql -h $dir/socket -p $pooler_port -U postgres bench
+
+		'${POOLER_RUN_DIR:+POOLER_RUN_DIR=$dir }make stop' ends and removes it.
 	END
 }
 
