@@ -102,6 +102,7 @@ static const PoolSettingPlace pool_settings[POOLER_NPOOL_SETTINGS] = {
 	[POOLER_CLIENT_IDLE_TIMEOUT] = {"pooler.client_idle_timeout", .seconds = &client_idle_timeout},
 	[POOLER_IDLE_TRANSACTION_TIMEOUT] = {"pooler.idle_transaction_timeout", .seconds = &idle_transaction_timeout},
 	[POOLER_TRANSACTION_TIMEOUT] = {"pooler.transaction_timeout", .seconds = &transaction_timeout},
+	[POOLER_POOL_MODE] = {"pooler.pool_mode", .count = &pooler_pool_mode},
 	[POOLER_PIN_TIMEOUT] = {"pooler.pin_timeout", .seconds = &pooler_pin_timeout},
 };
 

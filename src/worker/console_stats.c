@@ -174,9 +174,9 @@ setting_of(int pool, PoolerPoolSetting setting)
 }
 
 static const char *
-pool_mode_name(void)
+pool_mode_name(int pool)
 {
-	switch ((PoolerPoolMode) pooler_pool_mode)
+	switch ((PoolerPoolMode) setting_of(pool, POOLER_POOL_MODE))
 	{
 		case POOLER_MODE_SESSION:
 			return "session";
@@ -241,7 +241,7 @@ next_pools(ConsoleCursor *cursor, ConsoleRow *row)
 	pooler_row_number(row, group->starting);
 	pooler_row_number(row, wait / USECS_PER_SEC);
 	pooler_row_number(row, wait % USECS_PER_SEC);
-	pooler_row_text(row, group->pool < 0 ? "statement" : pool_mode_name());
+	pooler_row_text(row, group->pool < 0 ? "statement" : pool_mode_name(group->pool));
 	pooler_row_text(row, NULL);
 	return true;
 }

@@ -688,6 +688,18 @@ my ($rc, $out, $err) = pooler_psql($node, "SHOW VERSION;\n\\d\nSHOW STATE;\n",
 like($out, qr/^PgBouncer 1.*\nactive\|yes/s, 'psql');
 like($err, qr/this is the admin console/, '... and its \d');
 
+# pool_mode is that of the pool
+{
+	$node->safe_psql('postgres', q{
+		CREATE ROLE keeper LOGIN;
+		ALTER ROLE keeper SET pooler.pool_mode = session});
+	my $console = console();
+	my $keeper = WireClient->new($node, role => 'keeper');
+	my ($kept) = grep { $_->{user} eq 'keeper' } show($console, 'POOLS');
+	is($kept->{pool_mode}, 'session', 'pool_mode of a role');
+	$_->quit for $keeper, $console;
+}
+
 # SHUTDOWN waits for clients, but not for the one who asked.
 $admin = console();
 is($admin->query('SHUTDOWN WAIT_FOR_CLIENTS'), 'SHUTDOWN, I', 'SHUTDOWN');
