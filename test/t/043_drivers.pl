@@ -187,8 +187,9 @@ for my $database ('pooled', 'shared')
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pooler.pools
 		WHERE database IN ('pooled', 'shared') AND backends > 2}),
 	0, 'no pool has become larger');
+# how often each of them waits depends on the machine
 is($node->safe_psql('postgres', q{SELECT count(DISTINCT role) FROM pooler.stats
-		WHERE database IN ('pooled', 'shared') AND waits > 10 AND handovers > 20}),
+		WHERE database IN ('pooled', 'shared') AND waits > 0 AND handovers > 20}),
 	@drivers + 1, 'they had to take turns');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_prepared_xacts}), 0,
 	'no prepared transaction is left');
