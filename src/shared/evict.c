@@ -10,22 +10,9 @@
 #include "compat.h"
 
 #include "shared/evict.h"
-#include "storage/latch.h"
 #include "storage/procarray.h"
 
 static bool asked;				/* this process has slots */
-
-static void
-wake_pooler(void)
-{
-	Latch	   *latch;
-
-	SpinLockAcquire(&pooler_shared->evict_mutex);
-	latch = pooler_shared->worker_latch;
-	SpinLockRelease(&pooler_shared->evict_mutex);
-	if (latch != NULL)
-		SetLatch(latch);
-}
 
 void
 pooler_evict_begin(Oid dbid)
@@ -47,7 +34,7 @@ pooler_evict_begin(Oid dbid)
 		}
 	}
 	SpinLockRelease(&s->evict_mutex);
-	wake_pooler();
+	(void) pooler_wake_worker();
 }
 
 /* Frees the slots of one process, or of those that are gone. */
@@ -79,14 +66,14 @@ pooler_evict_end(void)
 		return;
 	asked = false;
 	free_slots(MyProcPid);
-	wake_pooler();
+	(void) pooler_wake_worker();
 }
 
 void
 pooler_tell_defaults_changed(void)
 {
 	pg_atomic_fetch_add_u32(&pooler_shared->defaults_gen, 1);
-	wake_pooler();
+	(void) pooler_wake_worker();
 }
 
 bool

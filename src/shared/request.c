@@ -52,20 +52,6 @@ set_free(PoolerRequest *request)
 	pg_atomic_fetch_sub_u32(&pooler_shared->nrequests, 1);
 }
 
-/* False if there is no pooler. */
-static bool
-wake_pooler(void)
-{
-	Latch	   *latch;
-
-	SpinLockAcquire(&pooler_shared->evict_mutex);
-	latch = pooler_shared->worker_latch;
-	SpinLockRelease(&pooler_shared->evict_mutex);
-	if (latch != NULL)
-		SetLatch(latch);
-	return latch != NULL;
-}
-
 /* ASKED, DONE -> FREE; WORKING -> ABANDONED. */
 static void
 give_up(int code, Datum arg)
@@ -78,7 +64,7 @@ give_up(int code, Datum arg)
 	else
 		set_free(request);
 	SpinLockRelease(&pooler_shared->request_mutex);
-	(void) wake_pooler();
+	(void) pooler_wake_worker();
 }
 
 /* DONE -> FREE, with the answer; false if it is not there yet. */
@@ -123,7 +109,7 @@ await(int slot, PoolerAdminResult *result)
 	PG_ENSURE_ERROR_CLEANUP(give_up, Int32GetDatum(slot));
 	{
 		/* asked first, so that a pooler that ends now sees it */
-		if (!wake_pooler())
+		if (!pooler_wake_worker())
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the pooler is not running"),

@@ -15,6 +15,7 @@
 #include "shared/registry.h"
 #include "shared/shmem.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/shmem.h"
 
 PoolerShared *pooler_shared;
@@ -215,4 +216,17 @@ pooler_require_shmem(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pooler must be loaded by the server at start"),
 				 errhint("Put this line into postgresql.conf and restart the server: shared_preload_libraries = 'pooler'")));
+}
+
+bool
+pooler_wake_worker(void)
+{
+	Latch	   *latch;
+
+	SpinLockAcquire(&pooler_shared->evict_mutex);
+	latch = pooler_shared->worker_latch;
+	SpinLockRelease(&pooler_shared->evict_mutex);
+	if (latch != NULL)
+		SetLatch(latch);
+	return latch != NULL;
 }

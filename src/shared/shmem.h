@@ -387,6 +387,9 @@ extern void pooler_shmem_init(void);
 /* Raises the error that says what to put into postgresql.conf. */
 extern void pooler_require_shmem(void);
 
+/* Has the pooler look at what it is asked for.  False if there is none. */
+extern bool pooler_wake_worker(void);
+
 /* Slots of clients beyond max_client_conn, to read who is one too many. */
 #define POOLER_EXTRA_CLIENTS	64
 
