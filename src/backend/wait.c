@@ -152,6 +152,19 @@ end_without_pooler(void)
  */
 
 /*
+ * This process is about to end, and core to tell the client.  A pooler that
+ * ends at the same time claims those who linger and tells their clients: with
+ * our word in TAKING it can't, and where it was faster we say nothing.
+ */
+static void
+be_the_one_who_tells(void)
+{
+	if (!move_word(POOLER_BACKEND_LINGERING, POOLER_BACKEND_TAKING) &&
+		my_state() == POOLER_BACKEND_CLAIMED && worker_has_ended())
+		whereToSendOutput = DestNone;
+}
+
+/*
  * The flags that PostgresMain would look at while it waits for a command;
  * reference: ProcessClientReadInterrupt() and ProcessInterrupts().  A cancel
  * that arrives now is a no-op, as for any idle session.
@@ -180,6 +193,8 @@ serve_interrupts(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
+	if (ProcDiePending)
+		be_the_one_who_tells();
 	CHECK_FOR_INTERRUPTS();
 	MemoryContextSwitchTo(cxt);
 	if (worker_has_ended())
