@@ -8,6 +8,7 @@
 #   make run	start a throw-away cluster with the pooler and put load on it
 #   make stop	end and remove it
 #   make test	build and run every test (TESTS="t/001_x.pl ..." for some)
+#   make test-matrix	the same on the other servers that are supported
 #   make bench	compare with a direct connection and with PgBouncer
 
 PG_CONFIG ?= pg_config
@@ -131,6 +132,7 @@ FUZZERS = \
 	test/fuzz/fuzz_console \
 	test/fuzz/fuzz_frame \
 	test/fuzz/fuzz_import \
+	test/fuzz/fuzz_password \
 	test/fuzz/fuzz_startup
 
 # What both are linked with: all that needs no server.
@@ -217,19 +219,34 @@ check-unit: $(unit_programs)
 list-unit-tests:
 	@echo $(UNIT_TESTS)
 
-# Not a part of make test: every fuzzer runs for FUZZ_SECONDS.  What it finds
-# is kept below .build; test/fuzz/x, if it exists, is what fuzz_x starts from.
+# Every fuzzer runs for FUZZ_SECONDS, a few in make test.  What it finds is kept
+# below .build; test/fuzz/x is what fuzz_x starts from.
 FUZZ_SECONDS = 60
 check-fuzz: $(fuzz_programs)
 	for fuzzer in $(fuzz_programs); do \
 		$(MKDIR_P) $${fuzzer}_found && \
-		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
 			-artifact_prefix=.build/fuzz/ $${fuzzer}_found \
 			$$(find $(srcdir)/test/fuzz/$${fuzzer##*/fuzz_} -maxdepth 0 2>/dev/null) || \
 			exit 1; \
 	done
 
 check-warnings: $(strict_objs)
+
+# .clang-tidy says what is looked for.  cppcheck sees no headers of the server,
+# and so not what its macros do.
+check-analysis: $(OBJS:%.o=.build/tidy/%)
+	cppcheck -q --enable=warning,performance,portability --std=c99 \
+		--inline-suppr --error-exitcode=1 -I$(srcdir)/src $(srcdir)/src
+
+.build/tidy/%: %.c $(srcdir)/.clang-tidy
+	@$(MKDIR_P) $(@D)
+	clang-tidy --quiet --config-file=$(srcdir)/.clang-tidy $< -- $(own_cflags) $(CPPFLAGS) -w 2>$@.log || \
+		{ cat $@.log; false; }
+	@touch $@
+
+check-format:
+	$(srcdir)/test/tools/check_format.sh
 
 check-model:
 	$(srcdir)/test/tools/check_model.sh
@@ -244,7 +261,8 @@ check-symbols: all
 
 -include $(patsubst %.o,%.d,$(OBJS) $(strict_objs) $(unit_objs) $(fuzz_objs))
 
-.PHONY: check-unit list-unit-tests check-fuzz check-warnings check-model check-symbols
+.PHONY: check-unit list-unit-tests check-fuzz check-warnings check-analysis \
+	check-format check-model check-symbols
 .SECONDARY: $(unit_objs) $(fuzz_objs)
 
 else
@@ -261,7 +279,9 @@ stop:
 	@test/tools/run.sh stop
 test:
 	@test/tools/test.sh
+test-matrix:
+	@test/tools/matrix.sh
 bench:
 	@test/bench/bench.sh
 
-.PHONY: all run stop test bench
+.PHONY: all run stop test test-matrix bench

@@ -617,7 +617,7 @@ pooler_console_next(const char **at, const char *end,
 					PoolerConsoleCommand *command,
 					char word[POOLER_CONSOLE_WORD_MAX])
 {
-	Scanner		s;
+	Scanner		s = {0};
 	PoolerConsoleError error;
 
 	memset(command, 0, sizeof(*command));

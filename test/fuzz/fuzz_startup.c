@@ -1,13 +1,12 @@
 /*
  * fuzz_startup.c
- *		libFuzzer harness for the packets of the startup and password phases.
+ *		libFuzzer harness for the first packets of a connection.
  *
  * Besides crashes it looks for answers that contradict each other.
  */
 #include <stdlib.h>
 
 #include "../../src/proto/build.h"
-#include "../../src/proto/password.h"
 
 #define REQUIRE(condition) \
 	do { if (!(condition)) abort(); } while (0)
@@ -92,35 +91,9 @@ fuzz_startup(const uint8_t *data, size_t size)
 	}
 }
 
-static void
-fuzz_password(const uint8_t *data, size_t size)
-{
-	PoolerPassword p;
-	PoolerSaslInitial s;
-	const char *password;
-
-	switch (pooler_password_inspect(data, size, POOLER_PASSWORD_LIMIT, &p))
-	{
-		case POOLER_PASSWORD_NEED_MORE:
-			REQUIRE(p.need > size && p.need <= POOLER_PASSWORD_LIMIT + 1);
-			break;
-		case POOLER_PASSWORD_WHOLE:
-			REQUIRE(p.body + p.len == data + p.need && p.need <= size);
-			if (pooler_password_parse(p.body, p.len, &password) == POOLER_PROTO_OK)
-				REQUIRE(strlen(password) + 1 == p.len);
-			if (pooler_password_parse_sasl(p.body, p.len, &s) == POOLER_PROTO_OK &&
-				s.has_data)
-				REQUIRE(s.data + s.data_len == p.body + p.len);
-			break;
-		default:
-			break;
-	}
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	fuzz_startup(data, size);
-	fuzz_password(data, size);
 	return 0;
 }

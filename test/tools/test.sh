@@ -215,6 +215,8 @@ else
 	select_tests $(run_make list-unit-tests) test/sql/*.sql test/t/*.pl
 	check "exported symbols" run_make check-symbols
 	check "warnings of gcc and clang" run_make check-warnings
+	check "clang-tidy and cppcheck" run_make check-analysis
+	check "fuzzers" run_make check-fuzz FUZZ_SECONDS=5
 	[ ! -x test/tools/check_model.sh ] ||
 		check "model of the hand-over" run_make check-model
 fi
