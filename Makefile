@@ -118,6 +118,20 @@ OBJS = \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o
 
+# HTTP needs libmicrohttpd; NO_HTTP=1 does without also where it is installed.
+HTTP_OBJS = \
+	src/metrics/http.o \
+	src/metrics/listen.o \
+	src/metrics/main.o \
+	src/metrics/page.o \
+	src/metrics/prometheus.o \
+	src/metrics/series.o \
+	src/metrics/status.o
+NO_HTTP_OBJS = src/metrics/absent.o
+have_http := $(if $(NO_HTTP),,$(shell printf '\043include <microhttpd.h>\n' | \
+	$(or $(CC),cc) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes))
+OBJS += $(if $(have_http),$(HTTP_OBJS),$(NO_HTTP_OBJS))
+
 # Programs of unit tests and libFuzzer harnesses, without the .c
 UNIT_TESTS = \
 	test/unit/test_build \
@@ -150,12 +164,13 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
 
 # Servers before 16 build modules without -fvisibility=hidden, so the linker
 # has to restrict what is exported.  Calls inside the library stay direct.
-SHLIB_LINK = -Wl,--version-script=$(srcdir)/src/pooler.map -Wl,-Bsymbolic-functions
+SHLIB_LINK = $(if $(have_http),-lmicrohttpd) \
+	-Wl,--version-script=$(srcdir)/src/pooler.map -Wl,-Bsymbolic-functions
 
 # No code of ours could be inlined into a query's: spare us clang's bitcode.
 override with_llvm = no
 
-EXTRA_CLEAN = .build $(OBJS:.o=.d)
+EXTRA_CLEAN = .build $(OBJS:.o=.d) $(HTTP_OBJS) $(NO_HTTP_OBJS)
 
 all:
 
@@ -185,7 +200,7 @@ unit_objs = $(addprefix .build/unit/,$(UNIT_TESTS:=.o) $(PURE_OBJS))
 fuzz_programs = $(FUZZERS:%=.build/fuzz/%)
 fuzz_objs = $(addprefix .build/fuzz/,$(FUZZERS:=.o) $(PURE_OBJS))
 strict_objs = $(foreach dir,gcc clang, \
-	$(addprefix .build/$(dir)/,$(OBJS) $(UNIT_TESTS:=.o) $(FUZZERS:=.o)))
+	$(addprefix .build/$(dir)/,$(sort $(OBJS) $(NO_HTTP_OBJS)) $(UNIT_TESTS:=.o) $(FUZZERS:=.o)))
 
 # $(call compile,directory,compiler and flags)
 define compile

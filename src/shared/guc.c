@@ -60,6 +60,10 @@ int			pooler_tcp_socket_buffer;
 bool		pooler_tcp_defer_accept;
 int			pooler_listen_backlog;
 
+int			pooler_http_port;
+char	   *pooler_http_listen_addresses;
+bool		pooler_http_show_queries;
+
 /* the server-wide values of what a pool may have of its own */
 static int	default_pool_size;
 static int	min_pool_size;
@@ -391,6 +395,14 @@ static const PoolerIntSetting int_settings[] = {
 		.boot = 0, .min = 0, .max = INT_MAX / 2,
 		.context = PGC_SIGHUP, .flags = GUC_UNIT_BYTE
 	},
+	{
+		.name = "pooler.http_port",
+		.short_desc = "TCP port on which the pooler answers HTTP requests for its state.",
+		.long_desc = "0 means none.",
+		.variable = &pooler_http_port,
+		.boot = 0, .min = 0, .max = 65535,
+		.context = PGC_SIGHUP
+	},
 };
 
 /*
@@ -617,6 +629,11 @@ define_bool_settings(void)
 							 "Leaves a TCP connection to the kernel until the client has sent something.",
 							 NULL, &pooler_tcp_defer_accept, false,
 							 PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pooler.http_show_queries",
+							 "Shows texts of queries over HTTP.",
+							 "To everybody who can reach pooler.http_port.",
+							 &pooler_http_show_queries, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void
@@ -651,6 +668,14 @@ define_string_settings(void)
 							   &pooler_listen_addresses,
 							    /* bootValue = */ "localhost",
 							   PGC_POSTMASTER,
+							    /* flags = */ GUC_LIST_INPUT,
+							   check_listen_addresses, NULL, NULL);
+	DefineCustomStringVariable("pooler.http_listen_addresses",
+							   "Host names or addresses on which the pooler answers HTTP requests.",
+							   "\"*\" means all; see pooler.http_port.",
+							   &pooler_http_listen_addresses,
+							    /* bootValue = */ "localhost",
+							   PGC_SIGHUP,
 							    /* flags = */ GUC_LIST_INPUT,
 							   check_listen_addresses, NULL, NULL);
 	DefineCustomStringVariable("pooler.unix_socket_directories",

@@ -148,6 +148,11 @@ extern int	pooler_tcp_socket_buffer;	/* bytes; 0: the system's */
 extern bool pooler_tcp_defer_accept;
 extern int	pooler_listen_backlog;
 
+/* HTTP; see metrics/ */
+extern int	pooler_http_port;	/* 0: none */
+extern char *pooler_http_listen_addresses;
+extern bool pooler_http_show_queries;
+
 /* pooler.max_backends, or what 0 stands for */
 extern int	pooler_max_backends_in_force(void);
 

@@ -194,7 +194,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-install_missing libipc-run-perl spin
+install_missing libipc-run-perl prometheus spin
 if ! run_make all; then
 	echo "0 passed, 1 failed"
 	exit 1
