@@ -27,8 +27,8 @@ const byId = (id) => document.getElementById(id);
 // What can't be seen, or would change the order of what can, is spelled out.
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
-const visible = (text) => String(text).replace(HIDDEN,
-	(c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
+const visible = (text, keep) => String(text).replace(HIDDEN,
+	(c) => keep && keep.includes(c) ? c : '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
 
 const integer = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const decimal = new Intl.NumberFormat('en', { maximumFractionDigits: 1, minimumFractionDigits: 1 });
@@ -97,10 +97,10 @@ function el(tag, attributes, ...children)
 // A name: kept apart from the direction of the text around it.
 const nameNode = () => el('bdi');
 
-// Changes what is there only if it differs.
-function put(node, text)
+// Changes what is there only if it differs; the characters in keep stay as they are.
+function put(node, text, keep)
 {
-	const value = visible(text);
+	const value = visible(text, keep);
 
 	if (node.textContent !== value)
 		node.textContent = value;
@@ -256,7 +256,7 @@ const FIGURES = [
 		(now) => now.waiting > 0 ? 'longest ' + duration(now.longest) : 'nobody',
 		(now) => now.waiting > 0],
 	['Leaks', (now) => number(now.leaks),
-		(now) => now.leaks === 0 ? 'none' : now.held > 0 ? 'others wait for ' + number(now.held) : 'nobody waits for them',
+		(now) => now.leaks === 0 ? 'none' : now.held > 0 ? 'others wait because of ' + number(now.held) : 'nobody waits',
 		(now) => now.leaks > 0],
 	['Wait, p99', (now) => duration(now.last.wait99),
 		(now) => rate(now.last.waits) + ' waits/s'],
@@ -304,12 +304,14 @@ const inUse = (pool) => pool.busy + pool.pinned;
 const share = (pool) => pool.size > 0 ? Math.min(1, inUse(pool) / pool.size) : 0;
 
 // Those that matter first.  Coarse on purpose: rows should not jump about.
+function need(pool)
+{
+	return pool.waiting > 0 ? 4 : share(pool) >= 0.8 ? 3 : inUse(pool) > 0 ? 2 : pool.clients > 0 ? 1 : 0;
+}
+
 function byNeed(a, b)
 {
-	return Math.sign(b.waiting) - Math.sign(a.waiting) ||
-		Math.round(share(b) * 5) - Math.round(share(a) * 5) ||
-		Math.sign(b.clients) - Math.sign(a.clients) ||
-		compare(a.database, b.database) || compare(a.role, b.role);
+	return need(b) - need(a) || compare(a.database, b.database) || compare(a.role, b.role);
 }
 
 const compare = (a, b) => a < b ? -1 : a > b ? 1 : 0;
@@ -378,6 +380,7 @@ function poolRow()
 		{
 			name.update(pool);
 			put(state, pool.state);
+			setClass(state, 'quiet', !pool.paused);
 			backends.update(pool);
 			put(numbers[0], number(pool.waiting));
 			put(numbers[1], pool.waiting > 0 ? duration(pool.longest) : '–');
@@ -484,7 +487,7 @@ function evidence(label, tag)
 		{
 			show(term, Boolean(said));
 			show(value, Boolean(said));
-			put(text, said || '');
+			put(text, said || '', tag === 'code' ? '\n\t' : '');
 		}
 	};
 }
@@ -520,8 +523,8 @@ function leakCard(leak)
 	const pool = poolName();
 	const lines = {
 		holds: evidence('Holds'),
-		first: evidence('First query', 'code'),
-		last: evidence('Last query', 'code'),
+		first_query: evidence('First query', 'code'),
+		last_query: evidence('Last query', 'code')
 	};
 	const statement = el('code');
 	const remedy = el('dd', { class: 'remedy' }, statement, ...copyButton(statement));
@@ -542,12 +545,13 @@ function leakCard(leak)
 		{
 			put(title, LEAKS[item.kind] || item.kind);
 			put(severity, item.severity);
-			node.className = 'leak ' + (item.severity === 'critical' ? 'critical' : 'warning');
-			client.update(item);
+			for (const name of ['critical', 'info'])
+				setClass(node, name, item.severity === name);
+			client.update({ client: item.client_id, application: item.application_name, address: item.address });
 			pool.update(item);
-			put(since, duration(item.age));
-			show(waits, item.waiters > 0);
-			put(waits, plural(item.waiters, 'client waits', 'clients wait') + ' because of it');
+			put(since, duration(seconds(item.held_ms)));
+			show(waits, item.clients_waiting > 0);
+			put(waits, plural(item.clients_waiting, 'client waits', 'clients wait') + ' because of it');
 			for (const [key, line] of Object.entries(lines))
 				line.update(item[key]);
 			put(statement, item.statement || '');
@@ -810,6 +814,7 @@ function poolOf(pool, seen)
 		key: keyOfPool(pool, seen),
 		database: pool.database,
 		role: pool.role,
+		paused: pool.paused,
 		state: pool.paused ? 'paused' : pool.dedicated ? 'of one client' : '',
 		size: pool.size,
 		clients: pool.clients.idle + pool.clients.waiting + pool.clients.active,
