@@ -122,6 +122,7 @@ OBJS = \
 
 # HTTP needs libmicrohttpd; NO_HTTP=1 does without also where it is installed.
 HTTP_OBJS = \
+	src/metrics/collect.o \
 	src/metrics/http.o \
 	src/metrics/listen.o \
 	src/metrics/main.o \

@@ -494,9 +494,8 @@ pooler_snapshot_tally(int32 index, PoolerTallySnapshot *snap, PoolerHistogram *t
 	return false;
 }
 
-/* Changes whenever something is moved from one tally to another. */
-static uint64
-moves(void)
+uint64
+pooler_snapshot_moves(void)
 {
 	uint64		result = 0;
 
@@ -513,7 +512,7 @@ pooler_snapshot_totals(PoolerCounters *counters, PoolerHistogram *times)
 
 	for (int i = 0; i < MAX_TRIES; i++)
 	{
-		uint64		before = moves();
+		uint64		before = pooler_snapshot_moves();
 
 		pg_read_barrier();
 		memset(counters, 0, sizeof(*counters));
@@ -528,7 +527,7 @@ pooler_snapshot_totals(PoolerCounters *counters, PoolerHistogram *times)
 				pooler_histogram_add(&times[k], &part[k]);
 		}
 		pg_read_barrier();
-		if (before == moves())
+		if (before == pooler_snapshot_moves())
 			break;
 	}
 }

@@ -131,6 +131,13 @@ extern void pooler_snapshot_totals(PoolerCounters *counters,
 								   PoolerHistogram *times);
 
 /*
+ * Changes whenever something is moved from one tally to another.  Who reads
+ * several of them, and finds another number than before, may have missed
+ * something or have it twice.
+ */
+extern uint64 pooler_snapshot_moves(void);
+
+/*
  * counters, if not NULL, are those of the pool's tally, or 0 if it has none of
  * its own.
  */
