@@ -43,7 +43,8 @@ typedef enum PoolerHealthCheck
 	POOLER_CHECK_PAUSED,
 	POOLER_CHECK_DISABLED,
 	POOLER_CHECK_LEAKS,
-	POOLER_CHECK_PROBE,
+	POOLER_CHECK_PROBE_FAILED,
+	POOLER_CHECK_PROBE_LATENCY,
 	POOLER_NHEALTH_CHECKS
 } PoolerHealthCheck;
 
@@ -54,6 +55,8 @@ typedef struct PoolerHealthProbe
 	double		latency_ms;		/* from sending to ReadyForQuery; if not ok,
 								 * how long it was tried; < 0: not at all */
 	int			backend_pid;	/* 0: not known */
+	double		timeout_ms;		/* that has passed; 0: it has not */
+	bool		held;			/* not tried: the database is paused */
 	const char *error;			/* NULL if ok */
 	const char *hint;			/* NULL: none */
 	const char *database;		/* of the pool */
@@ -68,7 +71,9 @@ typedef struct PoolerHealthPool
 	int			waiting;		/* clients in the queue */
 	int64		longest_wait_ms;	/* of those; 0: none */
 	int64		wait_timeout_ms;	/* query_wait_timeout; 0: none */
+	int64		max_wait_ms;	/* pooler.health_max_wait; 0: none */
 	bool		paused;
+	bool		dedicated;		/* to one client */
 } PoolerHealthPool;
 
 /* The pooler as a whole. */
@@ -83,10 +88,9 @@ typedef struct PoolerHealthNumbers
 	int			max_clients;
 	int			backends;
 	int			max_backends;
-	uint64		failed_starts;	/* of backends, lately */
-	uint64		failed_logins;	/* lately */
-	int			leaks_warning;	/* that there are now */
-	int			leaks_critical;
+	uint64		failed_starts;	/* of backends, in the last minute */
+	uint64		failed_logins;	/* likewise */
+	int			leaks;			/* that there are now */
 } PoolerHealthNumbers;
 
 typedef struct PoolerHealthMessage
@@ -95,12 +99,13 @@ typedef struct PoolerHealthMessage
 	PoolerHealthCheck check;
 	double		value;			/* the number that triggered it ... */
 	double		threshold;		/* ... and what it was compared with */
-	char		text[160];		/* untranslated, plain ASCII */
+	const char *text;			/* constant, untranslated, plain ASCII */
 } PoolerHealthMessage;
 
 /* Each of these writes at most so many messages. */
 #define POOLER_HEALTH_MAX_GENERAL	12
 #define POOLER_HEALTH_MAX_POOL		2
+#define POOLER_HEALTH_MAX_OTHER		2	/* of a probe, of a database */
 
 /* They return how many they have written. */
 extern int	pooler_health_judge(const PoolerHealthNumbers *numbers,
@@ -114,7 +119,10 @@ extern int	pooler_health_judge_probe(const PoolerHealthProbe *probe,
 extern int	pooler_health_judge_hold(bool paused, bool disabled,
 									 PoolerHealthMessage *messages);
 
-/* 0 to 100: how many of the backends that a pool may have are held. */
+/*
+ * How many of the backends that a pool may have are held, in percent: 0 if it
+ * has no size yet, above 100 if it was made smaller.
+ */
 extern double pooler_health_utilisation(const PoolerHealthPool *pool);
 
 /* The worst of both. */
