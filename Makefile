@@ -60,6 +60,8 @@ OBJS = \
 	src/shared/ending.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/health.o \
+	src/shared/health_rules.o \
 	src/shared/histogram.o \
 	src/shared/hold.o \
 	src/shared/leak.o \
@@ -67,6 +69,7 @@ OBJS = \
 	src/shared/pin.o \
 	src/shared/pool_count.o \
 	src/shared/queue.o \
+	src/shared/recent.o \
 	src/shared/registry.o \
 	src/shared/request.o \
 	src/shared/session.o \
@@ -78,6 +81,7 @@ OBJS = \
 	src/sql/control.o \
 	src/sql/ddl.o \
 	src/sql/leaks.o \
+	src/sql/health.o \
 	src/sql/rows.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \
@@ -111,6 +115,7 @@ OBJS = \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
+	src/worker/probe.o \
 	src/worker/overrun.o \
 	src/worker/quit.o \
 	src/worker/report.o \
@@ -140,6 +145,7 @@ UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_console \
 	test/unit/test_frame \
+	test/unit/test_health \
 	test/unit/test_histogram \
 	test/unit/test_import \
 	test/unit/test_password \
@@ -152,7 +158,7 @@ FUZZERS = \
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/import/% src/proto/% src/shared/histogram.%,$(OBJS))
+	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))

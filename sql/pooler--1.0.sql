@@ -1753,6 +1753,14 @@ REVOKE ALL ON FUNCTION pooler.pause(name), pooler.resume(name),
 	pooler.end_leaks(bigint, text, name, name, text, interval, bigint)
 	FROM PUBLIC;
 
+CREATE FUNCTION pooler.health(probe boolean DEFAULT false)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'pooler_health'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pooler.health(boolean) IS
+'Health of the pooler, with its reasons; with a probe, also a transaction through the pool of this database and the role of the session';
+REVOKE ALL ON FUNCTION pooler.health(boolean) FROM PUBLIC;
+
 /*
  * They show other people's connections and activity: for those whose task it
  * is to look.  The owner of a view lends its access to tables, but functions
@@ -1773,6 +1781,7 @@ REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, p
 	pooler.leak_history, pooler.leak_counts FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA pooler TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pooler.health(boolean) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),

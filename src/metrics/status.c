@@ -118,7 +118,7 @@ open_array(StringInfo buf, const char *key)
 }
 
 static void
-text(StringInfo buf, const char *key, const char *value)
+string(StringInfo buf, const char *key, const char *value)
 {
 	char	   *copy = pstrdup(value);
 
@@ -136,10 +136,10 @@ nothing(StringInfo buf, const char *key)
 }
 
 static void
-text_or_null(StringInfo buf, const char *key, const char *value)
+string_or_null(StringInfo buf, const char *key, const char *value)
 {
 	if (value != NULL && value[0] != '\0')
-		text(buf, key, value);
+		string(buf, key, value);
 	else
 		nothing(buf, key);
 }
@@ -185,11 +185,11 @@ address(StringInfo buf, const char *key, const SockAddr *addr)
 	char		port[NI_MAXSERV];
 
 	if (addr->addr.ss_family == AF_UNIX)
-		text(buf, key, "local");
+		string(buf, key, "local");
 	else if ((addr->addr.ss_family == AF_INET || addr->addr.ss_family == AF_INET6) &&
 			 pg_getnameinfo_all(&addr->addr, addr->salen, host, sizeof(host),
 								port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-		text(buf, key, psprintf(addr->addr.ss_family == AF_INET ? "%s:%s" : "[%s]:%s",
+		string(buf, key, psprintf(addr->addr.ss_family == AF_INET ? "%s:%s" : "[%s]:%s",
 								host, port));
 	else
 		nothing(buf, key);
@@ -213,7 +213,7 @@ put_status(StringInfo buf)
 
 	open_object(buf, "status");
 	boolean(buf, "running", running);
-	text_or_null(buf, "state", running ? pooler_state_name() : NULL);
+	string_or_null(buf, "state", running ? pooler_state_name() : NULL);
 	if (running)
 		moment(buf, "started", pooler_shared->worker_started_at);
 	else
@@ -303,8 +303,8 @@ put_pool(StringInfo buf, const PoolRow *row, TimestampTz now)
 	PoolerCounters counters;
 
 	open_object(buf, NULL);
-	text(buf, "database", row->snap.database);
-	text(buf, "role", row->snap.role);
+	string(buf, "database", row->snap.database);
+	string(buf, "role", row->snap.role);
 	number(buf, "size", row->snap.size);
 	boolean(buf, "paused", row->snap.paused);
 	boolean(buf, "dedicated", row->snap.dedicated);
@@ -393,9 +393,9 @@ put_waiting_client(StringInfo buf, const PoolerClientSnapshot *snap, TimestampTz
 {
 	open_object(buf, NULL);
 	number(buf, "id", snap->id);
-	text(buf, "database", snap->database);
-	text(buf, "role", snap->role);
-	text(buf, "application", snap->application_name);
+	string(buf, "database", snap->database);
+	string(buf, "role", snap->role);
+	string(buf, "application", snap->application_name);
 	address(buf, "address", &snap->raddr);
 	milliseconds(buf, "waits_ms", time_since(snap->queued_at, now));
 	appendStringInfoChar(buf, '}');
@@ -503,7 +503,7 @@ query_id(StringInfo buf, const char *key, uint64 id)
 	if (id == 0)
 		nothing(buf, key);
 	else
-		text(buf, key, psprintf(INT64_FORMAT, (int64) id));
+		string(buf, key, psprintf(INT64_FORMAT, (int64) id));
 }
 
 static void
@@ -517,9 +517,9 @@ put_leak_holder(StringInfo buf, const PoolerLeak *leak)
 		number(buf, "pid", leak->pid);
 	else
 		nothing(buf, "pid");
-	text(buf, "database", leak->database);
-	text(buf, "role", leak->role);
-	text(buf, "application", leak->application_name);
+	string(buf, "database", leak->database);
+	string(buf, "role", leak->role);
+	string(buf, "application", leak->application_name);
 	address(buf, "address", &leak->raddr);
 }
 
@@ -528,21 +528,21 @@ put_leak_evidence(StringInfo buf, const PoolerLeak *leak)
 {
 	bool		show = pooler_http_show_queries;
 
-	text_or_null(buf, "pin", pooler_pin_name(leak->pin));
+	string_or_null(buf, "pin", pooler_pin_name(leak->pin));
 	if (leak->xmin_age >= 0)
 		number(buf, "xmin_age", leak->xmin_age);
 	else
 		nothing(buf, "xmin_age");
-	text(buf, "locks", leak->locks);
+	string(buf, "locks", leak->locks);
 	number(buf, "cursors", leak->held.cursors);
-	text(buf, "cursor_names", leak->held.cursor_names);
+	string(buf, "cursor_names", leak->held.cursor_names);
 	number(buf, "advisory_locks", leak->held.locks);
 	number(buf, "temp_objects", leak->held.temp_objects);
 	number(buf, "temp_bytes", leak->held.temp_bytes);
 	query_id(buf, "first_query_id", leak->first_query_id);
 	query_id(buf, "last_query_id", leak->last_query_id);
-	text_or_null(buf, "first_query", show ? leak->first_query : NULL);
-	text_or_null(buf, "last_query", show ? leak->last_query : NULL);
+	string_or_null(buf, "first_query", show ? leak->first_query : NULL);
+	string_or_null(buf, "last_query", show ? leak->last_query : NULL);
 }
 
 static void
@@ -553,13 +553,13 @@ put_leak(StringInfo buf, const PoolerLeak *leak, TimestampTz now)
 	pooler_leak_print_limit(leak->kind, leak->limit, limit, sizeof(limit));
 	open_object(buf, NULL);
 	number(buf, "id", leak->id);
-	text(buf, "kind", pooler_leak_kind_name(leak->kind));
-	text(buf, "severity", pooler_leak_severity_name(leak->severity));
-	text(buf, "action", pooler_leak_action_name(leak->action));
+	string(buf, "kind", pooler_leak_kind_name(leak->kind));
+	string(buf, "severity", pooler_leak_severity_name(leak->severity));
+	string(buf, "action", pooler_leak_action_name(leak->action));
 	put_leak_holder(buf, leak);
 	moment(buf, "held_since", leak->held_since);
 	milliseconds(buf, "held_ms", time_since(leak->held_since, now));
-	text(buf, "limit", limit);
+	string(buf, "limit", limit);
 	if (pooler_leak_is_timed(leak->kind))
 		nothing(buf, "amount");
 	else
@@ -596,8 +596,8 @@ pooler_http_status(StringInfo buf)
 	TimestampTz now = GetCurrentTimestamp();
 
 	appendStringInfoChar(buf, '{');
-	text(buf, "version", POOLER_VERSION);
-	text(buf, "postgres", PG_VERSION);
+	string(buf, "version", POOLER_VERSION);
+	string(buf, "postgres", PG_VERSION);
 	moment(buf, "now", now);
 	boolean(buf, "queries_shown", pooler_http_show_queries);
 	name(buf, "health");

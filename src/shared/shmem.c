@@ -172,6 +172,8 @@ shmem_startup(void)
 		for (int i = 0; i < POOLER_MAX_HOLDS; i++)
 			pg_atomic_init_u64(&pooler_shared->holds[i], 0);
 		pg_atomic_init_u32(&pooler_shared->stats_gen, 0);
+		for (int i = 0; i < POOLER_NRECENT; i++)
+			pooler_recent_init(&pooler_shared->recent[i]);
 		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
 		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)
 			pg_atomic_init_u32(&pooler_shared->debug_waiting[i], 0);

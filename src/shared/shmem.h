@@ -24,6 +24,7 @@
 #include "shared/guc.h"
 #include "shared/leak.h"
 #include "shared/pin.h"
+#include "shared/recent.h"
 #include "shared/request.h"
 #include "shared/set_request.h"
 #include "shared/state.h"
@@ -302,6 +303,7 @@ typedef struct PoolerShared
 	int32		port;			/* listened on; 0 if none */
 	int32		max_clients;	/* limit in force: open files may not allow
 								 * pooler.max_client_conn */
+	bool		draining;		/* and later: it is shutting down */
 	char		socket_dir[MAXPGPATH];	/* first unix socket directory */
 
 	slock_t		evict_mutex;	/* protects the following: */
@@ -365,6 +367,7 @@ typedef struct PoolerShared
 	TimestampTz stats_reset;	/* when they were reset last; 0: never */
 	pg_atomic_uint32 stats_gen; /* how often */
 	uint64		next_client_id;
+	PoolerRecent recent[POOLER_NRECENT];	/* worker */
 } PoolerShared;
 
 extern PGDLLIMPORT PoolerShared *pooler_shared;

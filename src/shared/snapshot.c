@@ -579,6 +579,7 @@ look_at_pool(int32 slot, PoolerPoolSnapshot *snap, PoolerCounters *counters)
 	snap->roleid = before.roleid;
 	snap->created_at = before.created_at;
 	snap->size = pool->size;
+	snap->wait_timeout = pooler_pool_ms(pool, POOLER_QUERY_WAIT_TIMEOUT);
 	snap->dedicated = pool->owner != POOLER_NO_OWNER;
 	snap->paused = (pool->flags & POOLER_POOL_PAUSED) != 0;
 	copy_string(snap->database, pool->database, sizeof(snap->database));

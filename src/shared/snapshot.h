@@ -98,6 +98,7 @@ typedef struct PoolerPoolSnapshot
 	bool		paused;
 	bool		dedicated;		/* to one client */
 	bool		counted;		/* it has a tally of its own */
+	int			wait_timeout;	/* query_wait_timeout in ms; 0: none */
 	TimestampTz created_at;
 } PoolerPoolSnapshot;
 
