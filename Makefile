@@ -60,12 +60,16 @@ OBJS = \
 	src/shared/ending.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/health.o \
+	src/shared/health_rules.o \
 	src/shared/histogram.o \
 	src/shared/hold.o \
+	src/shared/leak.o \
 	src/shared/lists.o \
 	src/shared/pin.o \
 	src/shared/pool_count.o \
 	src/shared/queue.o \
+	src/shared/recent.o \
 	src/shared/registry.o \
 	src/shared/request.o \
 	src/shared/session.o \
@@ -76,6 +80,8 @@ OBJS = \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
+	src/sql/leaks.o \
+	src/sql/health.o \
 	src/sql/rows.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \
@@ -109,6 +115,7 @@ OBJS = \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
+	src/worker/probe.o \
 	src/worker/overrun.o \
 	src/worker/quit.o \
 	src/worker/report.o \
@@ -120,6 +127,7 @@ OBJS = \
 
 # HTTP needs libmicrohttpd; NO_HTTP=1 does without also where it is installed.
 HTTP_OBJS = \
+	src/metrics/collect.o \
 	src/metrics/http.o \
 	src/metrics/listen.o \
 	src/metrics/main.o \
@@ -137,6 +145,7 @@ UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_console \
 	test/unit/test_frame \
+	test/unit/test_health \
 	test/unit/test_histogram \
 	test/unit/test_import \
 	test/unit/test_password \
@@ -149,7 +158,7 @@ FUZZERS = \
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/import/% src/proto/% src/shared/histogram.%,$(OBJS))
+	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))

@@ -15,6 +15,11 @@
 
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
+#include "shared/pool_count.h"
+#include "shared/shmem.h"
+#include "utils/timestamp.h"
+
+#define POOLER_VERSION "1.0"	/* as in pooler.control */
 
 /*---------------------------------------------------------------------------
  * listen.c: listening sockets
@@ -77,6 +82,45 @@ extern void pooler_http_close_overdue(TimestampTz now, bool need_room);
 extern void pooler_http_forget(void);
 
 /*---------------------------------------------------------------------------
+ * collect.c: what is known of pools
+ *---------------------------------------------------------------------------
+ */
+
+/* So many get labels of their own; what is said of the others is their sum. */
+#define POOLER_METRICS_MAX_POOLS	200
+
+/*
+ * All pools of one database and role: that of most clients, and those that
+ * single clients have because of their startup settings.
+ */
+typedef struct PoolerMetricsGroup
+{
+	/* valid UTF-8; empty: the others, and what belongs to no pool any more */
+	char		database[NAMEDATALEN];
+	char		role[NAMEDATALEN];
+	int32		npools;
+	int32		size;			/* of all of them */
+	bool		paused;			/* one of them */
+	PoolerPoolCount count;
+	PoolerCounters counters;
+	PoolerHistogram times[POOLER_NTIMES];
+} PoolerMetricsGroup;
+
+typedef struct PoolerMetrics
+{
+	TimestampTz now;
+	int			ngroups;
+	PoolerMetricsGroup *groups; /* the first one: the others */
+	Size		size;			/* of groups, in bytes */
+} PoolerMetrics;
+
+/* In the current memory context. */
+extern PoolerMetrics *pooler_http_collect(void);
+
+/* In place: each byte that is not UTF-8 becomes a question mark, as in views. */
+extern void pooler_http_make_utf8(char *text);
+
+/*---------------------------------------------------------------------------
  * what is answered: appended to a buffer; the result is the HTTP status
  *---------------------------------------------------------------------------
  */
@@ -91,10 +135,42 @@ extern int	pooler_http_openmetrics(StringInfo buf);
  *---------------------------------------------------------------------------
  */
 
+#define POOLER_SAMPLE_MS	5000
+#define POOLER_MAX_SAMPLES	120
+
+/* In microseconds. */
+typedef struct PoolerSampleTimes
+{
+	uint64		count;			/* if 0, so are the others */
+	uint64		p50;
+	uint64		p90;
+	uint64		p95;
+	uint64		p99;
+	uint64		max;
+} PoolerSampleTimes;
+
+/* What happened in all pools until then. */
+typedef struct PoolerSample
+{
+	TimestampTz at;
+	int64		us;				/* within so long a time */
+	uint64		transactions;
+	uint64		queries;
+	uint64		errors;
+	uint64		waits;
+	uint64		logins;
+	uint64		failed_logins;
+	PoolerSampleTimes times[POOLER_NTIMES];
+} PoolerSample;
+
 /* Starts with nothing; what happened before is not known. */
 extern void pooler_http_series_begin(void);
 
 /* Takes a sample if one is due. */
 extern void pooler_http_series_tick(TimestampTz now);
+
+/* How many there are, and each of them, the oldest being number 0. */
+extern int	pooler_http_series_count(void);
+extern const PoolerSample *pooler_http_series_sample(int i);
 
 #endif							/* POOLER_METRICS_INTERNAL_H */

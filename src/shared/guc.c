@@ -33,6 +33,7 @@ double		pooler_client_login_timeout;
 double		pooler_client_read_timeout;
 double		pooler_client_write_timeout;
 double		pooler_cancel_wait_timeout;
+double		pooler_health_max_wait;
 double		pooler_pool_idle_timeout;
 double		pooler_stats_period;
 double		pooler_pin_timeout;
@@ -546,6 +547,14 @@ static const PoolerTimeSetting time_settings[] = {
 		.short_desc = "Time a cancel request may wait for the command that it is meant for.",
 		.long_desc = "0 means without limit.",
 		.variable = &pooler_cancel_wait_timeout,
+		.boot = 10, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.health_max_wait",
+		.short_desc = "Time that a client may wait for a backend before the pooler counts as unhealthy.",
+		.long_desc = "0 means without limit.",
+		.variable = &pooler_health_max_wait,
 		.boot = 10, .min = 0, .max = MAX_SECONDS,
 		.context = PGC_SIGHUP
 	},

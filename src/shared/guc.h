@@ -111,6 +111,7 @@ extern double pooler_client_write_timeout;
 extern double pooler_cancel_wait_timeout;
 extern double pooler_pool_idle_timeout;
 extern double pooler_stats_period;
+extern double pooler_health_max_wait;
 
 /* who and what */
 extern char *pooler_admin_roles;	/* list of names */

@@ -41,6 +41,7 @@ static const char *const verb_names[] = {
 	[POOLER_ADMIN_WAIT_CLOSE] = "WAIT_CLOSE",
 	[POOLER_ADMIN_SHUTDOWN] = "SHUTDOWN",
 	[POOLER_ADMIN_RESET_STATS] = "RESET_STATS",
+	[POOLER_ADMIN_PROBE] = "PROBE",
 };
 
 static const char *const mode_names[] = {
@@ -472,7 +473,7 @@ go_on_shutting_down(void)
 
 	if (mode == POOLER_SHUTDOWN_WAIT_FOR_CLIENTS && any_client())
 		return;
-	pooler_worker.draining = true;
+	pooler_worker.draining = pooler_shared->draining = true;
 	for (int i = 0; i < pooler_shared->nclients; i++)
 	{
 		if (pooler_worker_clients[i].fd >= 0 &&
@@ -558,6 +559,10 @@ pooler_admin_begin(const PoolerAdminCommand *command, PoolerAdminResult *result)
 			return begin_shutdown(command, result);
 		case POOLER_ADMIN_RESET_STATS:
 			return begin_reset_stats(result);
+		case POOLER_ADMIN_END_LEAK:
+			return pooler_admin_poll(command, result);
+		case POOLER_ADMIN_PROBE:
+			break;				/* requests.c has it done */
 	}
 	return refused(result, "XX000", NULL, "unknown command %d", command->verb);
 }
