@@ -215,19 +215,42 @@ function showHealth(status)
 	const messages = status.health.messages;
 
 	show(byId('messages'), messages.length > 0);
-	keyed(byId('messages-list'), messages, (m) => JSON.stringify([m.check, m.database, m.role]), () => {
+	keyed(byId('messages-list'), messages, (m) => JSON.stringify([m.check, m.object]), () => {
 		const text = el('span');
-		const node = el('li', null, el('span', { class: 'dot', 'aria-hidden': 'true' }), text);
+		const pool = poolName();
+		const numbers = el('span', { class: 'note' });
+		const node = el('li', null, el('span', { class: 'dot', 'aria-hidden': 'true' }),
+			el('span', null, el('span', { class: 'unseen' }), text, ' ', ...pool.nodes, ' ', numbers));
 
 		return {
 			node,
 			update(m)
 			{
-				put(text, m.text);
+				put(node.querySelector('.unseen'), m.severity + ': ');
+				put(text, m.message);
+				pool.update(m.object);
+				put(numbers, numbersOf(m));
 				node.className = m.severity;
 			}
 		};
 	});
+}
+
+// Some messages are about what is or is not: then there is no number.
+function numbersOf(message)
+{
+	const value = amount(message.value, message.unit);
+
+	if (message.unit || message.threshold > 0)
+		return '(' + value + ', threshold ' + amount(message.threshold, message.unit) + ')';
+	return message.value > 1 ? '(' + value + ')' : '';
+}
+
+function amount(value, unit)
+{
+	if (unit === 'ms' || unit === 's')
+		return duration(unit === 's' ? value : value / SECOND);
+	return number(value) + (unit ? ' ' + unit : '');
 }
 
 // A dot in the tab, so that it can be seen from another one.
@@ -321,13 +344,15 @@ function poolName()
 {
 	const database = nameNode();
 	const role = nameNode();
+	const roleSpan = el('span', { class: 'name role' }, role);
 
 	return {
-		nodes: [el('span', { class: 'name' }, database), ' ', el('span', { class: 'name role' }, role)],
+		nodes: [el('span', { class: 'name' }, database), ' ', roleSpan],
 		update(of)
 		{
-			put(database, of.database);
-			put(role, of.role);
+			put(database, of.database || '');
+			put(role, of.role || '');
+			show(roleSpan, Boolean(of.role));
 		}
 	};
 }
@@ -442,7 +467,7 @@ function waitRow()
 			cell('Pool', false, ...pool.nodes), wait),
 		update(item)
 		{
-			client.update({ client: item.id, application: item.application, address: item.address });
+			client.update({ ...item, client: item.id });
 			pool.update(item);
 			put(wait, duration(seconds(item.waits_ms)));
 		}
@@ -514,52 +539,84 @@ async function copy(source)
 		throw new Error('not copied');
 }
 
-function leakCard(leak)
+const size = (bytes) => bytes < 10240 ? plural(bytes, 'byte') :
+	bytes < 10485760 ? integer.format(bytes / 1024) + ' kB' : integer.format(bytes / 1048576) + ' MB';
+
+// What is not said by other fields.
+const COUNTED = {
+	connection_growth: 'unused connection',
+	prepared_statements: 'prepared statement'
+};
+
+// What it holds, in words.
+function holds(leak)
+{
+	const said = [];
+
+	if (leak.pin)
+		said.push('its backend, because of ' + leak.pin);
+	if (leak.locks)
+		said.push(leak.locks);
+	if (leak.advisory_locks > 0)
+		said.push(plural(leak.advisory_locks, 'session-level lock'));
+	if (leak.cursors > 0)
+		said.push(plural(leak.cursors, 'cursor') + (leak.cursor_names ? ': ' + leak.cursor_names : ''));
+	if (leak.temp_objects > 0)
+		said.push(plural(leak.temp_objects, 'temporary object') + ', ' + size(leak.temp_bytes));
+	if (COUNTED[leak.kind])
+		said.push(plural(leak.amount, COUNTED[leak.kind]));
+	if (leak.xmin_age > 0)
+		said.push('a snapshot, ' + plural(leak.xmin_age, 'transaction') + ' old');
+	return said.join('; ');
+}
+
+function leakCard()
 {
 	const title = el('h3');
 	const severity = el('span', { class: 'tag' });
 	const waits = el('p', { class: 'waits' });
 	const client = clientName();
 	const pool = poolName();
-	const lines = {
-		holds: evidence('Holds'),
-		first_query: evidence('First query', 'code'),
-		last_query: evidence('Last query', 'code')
-	};
-	const statement = el('code');
-	const remedy = el('dd', { class: 'remedy' }, statement, ...copyButton(statement));
-	const remedyTerm = el('dt', null, 'Ended by');
 	const since = el('dd');
+	const held = evidence('Holds');
+	const first = evidence('First query', 'code');
+	const last = evidence('Last query', 'code');
+	const statement = el('code');
 	const node = el('article', { class: 'leak' },
 		el('header', null, title, severity), waits,
 		el('dl', null,
 			el('dt', null, 'Client'), el('dd', null, ...client.nodes),
 			el('dt', null, 'Pool'), el('dd', null, ...pool.nodes),
 			el('dt', null, 'Held for'), since,
-			...Object.values(lines).flatMap((line) => line.nodes),
-			remedyTerm, remedy));
+			...held.nodes, ...first.nodes, ...last.nodes,
+			el('dt', null, 'Ended by'), el('dd', { class: 'remedy' }, statement, ...copyButton(statement))));
 
 	return {
 		node,
-		update(item)
+		update(leak)
 		{
-			put(title, LEAKS[item.kind] || item.kind);
-			put(severity, item.severity);
+			put(title, LEAKS[leak.kind] || leak.kind);
+			put(severity, leak.severity);
 			for (const name of ['critical', 'info'])
-				setClass(node, name, item.severity === name);
-			client.update({ client: item.client_id, application: item.application_name, address: item.address });
-			pool.update(item);
-			put(since, duration(seconds(item.held_ms)));
-			show(waits, item.clients_waiting > 0);
-			put(waits, plural(item.clients_waiting, 'client waits', 'clients wait') + ' because of it');
-			for (const [key, line] of Object.entries(lines))
-				line.update(item[key]);
-			put(statement, item.statement || '');
-			show(remedy, Boolean(item.statement));
-			show(remedyTerm, Boolean(item.statement));
+				setClass(node, name, leak.severity === name);
+			show(waits, leak.waiting > 0);
+			put(waits, plural(leak.waiting, 'client waits', 'clients wait') + ' for a backend of its pool');
+			client.update(leak);
+			pool.update(leak);
+			put(since, duration(seconds(leak.held_ms)) + (leak.pid ? ' by process ' + leak.pid : '') +
+				'; threshold ' + leak.limit);
+			held.update(holds(leak));
+			first.update(leak.first_query);
+			last.update(leak.last_query !== leak.first_query ? leak.last_query : null);
+			put(statement, 'SELECT pooler.end_leaks(id => ' + Number(leak.id) + ');');
 		}
 	};
 }
+
+const SEVERITIES = ['critical', 'warning', 'info'];
+
+const byWeight = (a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
+	b.waiting - a.waiting || a.held_since - b.held_since;
 
 const leakCards = limited(byId('leaks-all'), 'leaks');
 
@@ -567,7 +624,7 @@ function showLeaks(now)
 {
 	put(byId('leaks-count'), now.leaks > 0 ? number(now.leaks) : '');
 	show(byId('leaks-none'), now.leaks === 0);
-	keyed(byId('leaks-list'), leakCards.cut(now.status.leaks), (leak) => leak.id, leakCard);
+	keyed(byId('leaks-list'), leakCards.cut(now.status.leaks.sort(byWeight)), (leak) => leak.id, leakCard);
 }
 
 /* ---- plots ---- */
@@ -637,7 +694,7 @@ class Plot
 		this.node = el('figure', null,
 			el('figcaption', null,
 				el('h3', { id: id + '-title' }, title), el('span', { class: 'note' }, note), this.moment,
-				el('ul', null, ...series.map((one, i) => el('li', { class: one.style },
+				el('ul', { id: id + '-key' }, ...series.map((one, i) => el('li', { class: one.style },
 					el('span', { class: 'line', 'aria-hidden': 'true' }), one.label + ' ', this.values[i])))),
 			this.svg, this.words);
 		this.svg.addEventListener('pointermove', (event) => this.pointAt(event));
@@ -863,7 +920,7 @@ function take(status)
 		waiting: sum(pools, (pool) => pool.waiting),
 		longest: Math.max(0, ...pools.map((pool) => pool.longest || 0)),
 		leaks: status.leaks.length + status.leaks_left_out,
-		held: sum(status.leaks, (leak) => leak.clients_waiting > 0 ? 1 : 0)
+		held: sum(status.leaks, (leak) => leak.waiting > 0 ? 1 : 0)
 	};
 	draw();
 }

@@ -169,6 +169,10 @@ sub element
 sub click
 {
 	my ($self, $selector) = @_;
+
+	# Chromedriver's own scrolling does not know of screen().
+	$self->script('document.querySelector(arguments[0])'
+		  . '.scrollIntoView({ block: "center", behavior: "instant" })', $selector);
 	$self->command(POST => 'element/' . $self->element($selector) . '/click');
 }
 
