@@ -63,6 +63,7 @@ OBJS = \
 	src/shared/guc.o \
 	src/shared/histogram.o \
 	src/shared/hold.o \
+	src/shared/leak.o \
 	src/shared/lists.o \
 	src/shared/pin.o \
 	src/shared/pool_count.o \
@@ -77,6 +78,7 @@ OBJS = \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
+	src/sql/leaks.o \
 	src/sql/rows.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \

@@ -28,7 +28,8 @@ typedef enum PoolerAdminVerb
 	POOLER_ADMIN_WAIT_CLOSE,	/* over when all backends are newer than the
 								 * last RECONNECT */
 	POOLER_ADMIN_SHUTDOWN,		/* closes the port; the server goes on */
-	POOLER_ADMIN_RESET_STATS
+	POOLER_ADMIN_RESET_STATS,
+	POOLER_ADMIN_END_LEAK		/* over when it is no leak any more */
 } PoolerAdminVerb;
 
 typedef enum PoolerShutdownMode
@@ -43,6 +44,7 @@ typedef struct PoolerAdminCommand
 	PoolerAdminVerb verb;
 	Oid			dbid;			/* InvalidOid: all databases */
 	uint64		client_id;		/* KILL_CLIENT: PoolerClient.id */
+	uint64		leak_id;		/* END_LEAK: PoolerLeak.id */
 	PoolerShutdownMode mode;	/* SHUTDOWN */
 } PoolerAdminCommand;
 

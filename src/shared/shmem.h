@@ -22,6 +22,7 @@
 #include "port/atomics.h"
 #include "shared/ending.h"
 #include "shared/guc.h"
+#include "shared/leak.h"
 #include "shared/pin.h"
 #include "shared/request.h"
 #include "shared/set_request.h"
@@ -119,6 +120,14 @@ typedef struct PoolerClient
 	 * not its own.  Written by the owner, as above.
 	 */
 	int32		idle_session_timeout;
+
+	/*
+	 * Named prepared statements, and by how many that is more than the fewest
+	 * since there were fewer than before.  Written by the owner, at the end of
+	 * transactions.
+	 */
+	uint32		statements;
+	uint32		statements_grown;
 } PoolerClient;
 
 /*
@@ -194,6 +203,8 @@ typedef struct PoolerBackend
 	PoolerHistogram times[POOLER_NBACKEND_TIMES];
 	PoolerCounters counted_before;	/* worker: at the last reset; readers
 									 * subtract it */
+
+	PoolerHoldings holdings;	/* backend; see leak.h */
 } PoolerBackend;
 
 /* flags of a pool; under its mutex */

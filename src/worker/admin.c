@@ -558,6 +558,8 @@ pooler_admin_begin(const PoolerAdminCommand *command, PoolerAdminResult *result)
 			return begin_shutdown(command, result);
 		case POOLER_ADMIN_RESET_STATS:
 			return begin_reset_stats(result);
+		case POOLER_ADMIN_END_LEAK:
+			return pooler_admin_poll(command, result);
 	}
 	return refused(result, "XX000", NULL, "unknown command %d", command->verb);
 }
