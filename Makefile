@@ -28,6 +28,7 @@ OBJS = \
 	src/backend/birth.o \
 	src/backend/ending.o \
 	src/backend/hash.o \
+	src/backend/holdings.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
 	src/backend/placeholders.o \
