@@ -29,6 +29,9 @@
 #define POOL_TIMEOUT(field, value, help) \
 	{#field, help, "", POOLER_STAT_POOL, POOLER_STAT_SUM, \
 	 offsetof(PoolerCounters, field), "timeouts", value}
+#define POOL_LEAK(kind, element, help) \
+	{"leaks_" kind, help, "", POOLER_STAT_POOL, POOLER_STAT_SUM, \
+	 offsetof(PoolerCounters, element), "found_leaks", kind}
 #define WORKER_SUM(field, unit, help) \
 	{#field, help, unit, POOLER_STAT_WORKER, POOLER_STAT_SUM, \
 	 offsetof(PoolerWorkerCounters, field), NULL, NULL}
@@ -91,6 +94,28 @@ const PoolerStat pooler_stats[] = {
 	POOL_TIMEOUT(transaction_timeouts, "transaction", "Clients ended because their transaction took too long"),
 	POOL_TIMEOUT(idle_transaction_timeouts, "idle_transaction", "Clients ended because they were idle in a transaction"),
 	POOL_TIMEOUT(client_idle_timeouts, "client_idle", "Clients ended because they were idle outside a transaction"),
+	POOL_LEAK("idle_in_transaction", leaks[POOLER_LEAK_IDLE_IN_TRANSACTION],
+			"Clients found idle in a transaction for longer than pooler.leak_idle_in_transaction"),
+	POOL_LEAK("transaction", leaks[POOLER_LEAK_TRANSACTION],
+			"Transactions found open for longer than pooler.leak_transaction"),
+	POOL_LEAK("pinned_idle", leaks[POOLER_LEAK_PINNED_IDLE],
+			"Sessions found to keep a backend without using it for longer than pooler.leak_pinned_idle"),
+	POOL_LEAK("connection_idle", leaks[POOLER_LEAK_CONNECTION_IDLE],
+			"Connections found not used for longer than pooler.leak_connection_idle"),
+	POOL_LEAK("connection_growth", leaks[POOLER_LEAK_CONNECTION_GROWTH],
+			"Times an application was found to have reached pooler.leak_connection_growth"),
+	POOL_LEAK("pool_held", leaks[POOLER_LEAK_POOL_HELD],
+			"Times a pool was found to run no command for longer than pooler.leak_pool_held while clients waited"),
+	POOL_LEAK("locks", leaks[POOLER_LEAK_LOCKS],
+			"Sessions found to have reached pooler.leak_locks"),
+	POOL_LEAK("cursors", leaks[POOLER_LEAK_CURSORS],
+			"Sessions found to have reached pooler.leak_cursors"),
+	POOL_LEAK("temp_objects", leaks[POOLER_LEAK_TEMP_OBJECTS],
+			"Sessions found to have reached pooler.leak_temp_objects"),
+	POOL_LEAK("prepared_statements", leaks[POOLER_LEAK_STATEMENTS],
+			"Sessions found to have reached pooler.leak_prepared_statements"),
+	POOL_SUM(leaks_ended_by_action, "", "Leaks that were ended by pooler.leak_action"),
+	POOL_SUM(leaks_ended_by_request, "", "Leaks that were ended by pooler.end_leaks()"),
 	POOL_SUM(dropped_waiting, "", "Clients that hung up while they waited"),
 	POOL_SUM(births, "", "Backends that were started"),
 	POOL_SUM(births_probe, "", "Backends that were started to learn what a login leads to"),
@@ -126,6 +151,7 @@ static const PoolerStatFamily families[] = {
 	{"failed_logins", "Logins that failed", "reason"},
 	{"pins", "Times a session had to keep its backend", "reason"},
 	{"timeouts", "Clients or commands that were ended because they took too long", "kind"},
+	{"found_leaks", "Leaks that were found", "kind"},
 	{"ends", "Backends that ended", "reason"},
 };
 
