@@ -18,7 +18,9 @@ const ANSWER_MS = 10000;		// then the server counts as out of reach
 const STALE_MS = 10000;			// older than that is said to be old
 const HISTORY_S = 600;			// what the plots show
 const FIRST_ROWS = 10;			// the rest is behind a button
+const GAP_S = 12;				// samples further apart are not connected
 const PLOT_HEIGHT = 120;
+const SECOND = 1000;			// most times come in milliseconds
 
 const byId = (id) => document.getElementById(id);
 
@@ -216,19 +218,21 @@ function showHealth(status)
 
 	show(byId('messages'), messages.length > 0);
 	keyed(byId('messages-list'), messages, (m) => JSON.stringify([m.check, m.object]), () => {
+		const severity = el('span', { class: 'unseen' });
 		const text = el('span');
 		const pool = poolName();
 		const numbers = el('span', { class: 'note' });
 		const node = el('li', null, el('span', { class: 'dot', 'aria-hidden': 'true' }),
-			el('span', null, el('span', { class: 'unseen' }), text, ' ', ...pool.nodes, ' ', numbers));
+			el('span', null, severity, el('span', null, ...pool.nodes, ': '), text, ' ', numbers));
 
 		return {
 			node,
 			update(m)
 			{
-				put(node.querySelector('.unseen'), m.severity + ': ');
+				put(severity, m.severity + ': ');
 				put(text, m.message);
 				pool.update(m.object);
+				show(pool.nodes[0].parentNode, Boolean(m.object.database));
 				put(numbers, numbersOf(m));
 				node.className = m.severity;
 			}
@@ -745,8 +749,10 @@ class Plot
 				x: xOf(end - ago), y: PLOT_HEIGHT - 2,
 				'text-anchor': ago === 0 ? 'end' : ago === HISTORY_S ? 'start' : 'middle'
 			}, ago === 0 ? 'now' : '−' + ago / 60 + ' min'));
-		this.series.forEach((one, i) => {
-			nodes.push(svg('path', { class: one.style, d: this.path(one.key, xOf, yOf) }));
+		this.series.forEach((one) => {
+			const { lines, dots } = this.paths(one.key, xOf, yOf);
+
+			nodes.push(svg('path', { class: one.style, d: lines }), svg('path', { class: 'dots ' + one.style, d: dots }));
 		});
 
 		const chosen = this.chosen(xOf);
@@ -759,28 +765,25 @@ class Plot
 		this.tell(known);
 	}
 
-	path(key, xOf, yOf)
+	// Lines, and dots for samples that have none next to them.
+	paths(key, xOf, yOf)
 	{
-		let path = '';
+		const runs = [];
 		let before = null;
 
 		for (const sample of this.samples)
 		{
-			const value = sample[key];
-
-			if (!Number.isFinite(value))
-			{
-				before = null;
+			if (!Number.isFinite(sample[key]))
 				continue;
-			}
-			const point = xOf(sample.time).toFixed(1) + ',' + yOf(value).toFixed(1);
-
-			// a gap is no line; a point alone is a short one, to be seen
-			path += before !== null && sample.time - before < 5 * POLL_MS / 1000 ?
-				'L' + point : 'M' + point + 'h.1';
+			if (before === null || sample.time - before > GAP_S)
+				runs.push([]);
+			runs[runs.length - 1].push(xOf(sample.time).toFixed(1) + ',' + yOf(sample[key]).toFixed(1));
 			before = sample.time;
 		}
-		return path;
+		return {
+			lines: runs.filter((run) => run.length > 1).map((run) => 'M' + run.join('L')).join(''),
+			dots: runs.filter((run) => run.length === 1).map((run) => 'M' + run[0] + 'h.1').join('')
+		};
 	}
 
 	// The sample next to the pointer, or the last.
@@ -827,8 +830,6 @@ const plots = [
 ];
 
 /* ---- from the answer to what is shown ---- */
-
-const SECOND = 1000;			// the answer has milliseconds
 
 const seconds = (ms) => ms === null || ms === undefined ? null : ms / SECOND;
 
@@ -967,6 +968,19 @@ const asking = {
 	trouble: ''					// why there is none since
 };
 
+async function fetchStatus()
+{
+	const response = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS) })
+		.catch((error) => {
+			throw new Error(error.name === 'TimeoutError' ?
+				'no answer within ' + ANSWER_MS / SECOND + ' seconds' : 'no connection');
+		});
+
+	if (!response.ok)
+		throw new Error('it says ' + response.status + ' ' + response.statusText);
+	return response.json();
+}
+
 async function ask()
 {
 	if (asking.busy)
@@ -975,18 +989,13 @@ async function ask()
 	asking.busy = true;
 	try
 	{
-		const response = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS) });
-
-		if (!response.ok)
-			throw new Error('it says ' + response.status + ' ' + response.statusText);
-		take(await response.json());
+		take(await fetchStatus());
 		asking.answered = new Date();
 		asking.trouble = '';
 	}
 	catch (error)
 	{
-		asking.trouble = error.name === 'TimeoutError' ? 'no answer within ' + ANSWER_MS / 1000 + ' seconds' : error.message;
-		console.info('status.json: ' + error);
+		asking.trouble = error.message;
 	}
 	asking.busy = false;
 	showAge();

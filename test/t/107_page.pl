@@ -45,6 +45,8 @@ pooler.max_client_conn = 200
 pooler.http_port = $http_port
 pooler.http_show_queries = on
 pooler.leak_idle_in_transaction = 1s
+pooler.leak_pool_held = 1s
+pooler.query_wait_timeout = 0
 ));
 my $url = "http://127.0.0.1:$http_port";
 
@@ -119,13 +121,18 @@ shows(q(document.querySelectorAll('#waiting-rows tr').length === 2), 'the client
 is(page(text_of('#waiting-rows bdi')), $hostile{waiting}, 'by their application');
 like(page(text_of('#waiting-rows .where')), qr/^client \d+, 127\.0\.0\.1:\d+$/, 'and address');
 like(page(text_of('#waiting-rows .num')), qr/^\d+(\.\d)? (ms|s)$|^\d+ min/, 'and for how long');
-shows(q(document.querySelectorAll('.leak').length === 1), 'the leak');
-is(page(text_of('.leak h3')), 'Idle in a transaction', 'of what kind');
-is(page(text_of('.leak .tag')), 'critical', 'how severe');
+
+# Its transaction is one leak, and that nobody gets on in its pool another one.
+shows(q(document.querySelectorAll('.leak').length === 2), 'leaks');
+is(page(q([...document.querySelectorAll('.leak h3')].map((h) => h.textContent).sort().join())),
+	'Idle in a transaction,Pool held, and nobody at work', 'of two kinds');
+shows(q([...document.querySelectorAll('.leak .tag')].every((tag) => tag.textContent === 'critical')), 'how severe');
 is(page(text_of('.leak .waits')), '2 clients wait for a backend of its pool', 'how many wait');
 is(page(text_of('.leak .name bdi')), $hostile{leaking}, 'by its application');
+like(page(text_of('.leak dl')), qr/RowExclusiveLock/, 'what it holds');
 like(page(text_of('.leak dl')), qr/INSERT INTO held VALUES \(1\)/, 'its query');
 like(page(text_of('.leak .remedy code')), qr/^SELECT pooler\.end_leaks\(id => \d+\);$/, 'and what ends it');
+
 shows(q(/^(Degraded|Unhealthy)$/.test(document.getElementById('health-text').textContent)), 'health');
 shows(q(document.querySelectorAll('#messages-list li').length > 0), 'with messages');
 is(page(q(document.querySelectorAll('#pools-rows tr').length)), 10, 'ten pools at first');
@@ -150,7 +157,7 @@ is_plotted(q(/^[1-9]/.test(document.querySelector('#figures .value').textContent
 	'transactions per second');
 is_plotted(q([...document.querySelectorAll('#plot-transaction-key b')].every((b) => /^\d.* (µs|ms|s)$/.test(b.textContent))),
 	'percentiles of transactions');
-is_plotted(q([...document.querySelectorAll('#plots path')].some((path) => /L/.test(path.getAttribute('d')))),
+is_plotted(q([...document.querySelectorAll('#plots path:not(.dots)')].some((path) => /L/.test(path.getAttribute('d')))),
 	'a line is drawn');
 like(page(text_of('#plot-transaction-words')), qr/^p99: now \d.*highest .*p95: .*p50: /,
 	'the plot is told in words');
@@ -175,9 +182,9 @@ like(join("\n", $web->console), qr/Content Security Policy/, 'because of the pol
 # keyboard and screen reader
 #
 
+$web->go("$url/");
+shows(q(document.querySelectorAll('.leak').length === 2 && document.querySelectorAll('#waiting-rows tr').length === 2), 'loaded again');
 my %reached;
-$web->click('body');
-page('document.activeElement.blur()');
 for (1 .. 40)
 {
 	$web->press("\N{U+E004}");    # Tab
