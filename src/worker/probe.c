@@ -189,8 +189,11 @@ fail_late(Probe *probe, int ms)
 			 "A session through this pool that asks holds one of its backends itself.");
 	else
 		fail(probe, "57014", "the backend did not answer in time", NULL);
-	if (!probe->result.held)
-		probe->result.timeout_ms = ms;
+	if (probe->result.held)
+		return;
+	probe->result.timeout_ms = ms;
+	/* the clocks differ: the number that triggers is not below its threshold */
+	probe->result.latency_ms = Max(probe->result.latency_ms, ms);
 }
 
 /*---------------------------------------------------------------------------
@@ -410,7 +413,7 @@ pooler_probe_begin(int request, const PoolerAdminCommand *command)
 	memset(probe, 0, sizeof(*probe));
 	probe->client = -1;
 	probe->dbid = command->dbid;
-	probe->began_at = pooler_worker.now;
+	probe->began_at = GetCurrentTimestamp();
 	INSTR_TIME_SET_CURRENT(probe->began);
 	if (pooler_worker.draining)
 		fail(probe, "57P03", "the pooler is shutting down", NULL);
