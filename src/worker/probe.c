@@ -182,7 +182,7 @@ fail_late(Probe *probe, int ms)
 	if (pooler_hold_paused(probe->dbid))
 		fail_paused(probe);
 	else if (probe->state == PROBE_LOGIN)
-		fail(probe, "57014", "no backend could be started for the login in time", NULL);
+		fail(probe, "57014", "the login did not end in time", NULL);
 	else if (client_is_there(probe) &&
 			 pooler_client_state(probe->client) == POOLER_CLIENT_QUEUED)
 		fail(probe, "57014", "no backend of the pool became free in time",
