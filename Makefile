@@ -168,7 +168,7 @@ PROVE_TESTS = test/t/*.pl
 PROVE_FLAGS += -I test/t
 
 # -MMD: Debian's PGXS does not track which headers an object was made from.
-PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
+PG_CPPFLAGS = -I$(srcdir)/src -I.build/include -MMD -MP
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
 
 # Servers before 16 build modules without -fvisibility=hidden, so the linker
@@ -223,6 +223,21 @@ $(eval $(call compile,fuzz,$(CLANG) $(own_cflags) $(sanitize) -fsanitize=fuzzer-
 $(eval $(call compile,gcc,gcc $(own_cflags) -Werror))
 # Headers configured for gcc have a printf attribute that clang does not know.
 $(eval $(call compile,clang,$(CLANG) $(own_cflags) -Werror -Wno-ignored-attributes))
+
+# The page as arrays of bytes, without the indentation and the comments.
+page_files = $(addprefix $(srcdir)/src/metrics/,page.html page.js page.css)
+.build/include/page_files.h: $(page_files) $(srcdir)/Makefile
+	@$(MKDIR_P) $(@D)
+	for file in $(page_files); do \
+		name=$${file##*/} && \
+		echo "static const unsigned char $${name%.*}_$${name##*.}[] = {" && \
+		sed -e '/^\/\*.*\*\/$$/d' -e '/^\/\*/,/\*\//d' \
+			-e 's/^[[:blank:]]*//' -e 's/\(^\|[[:blank:]]\{1,\}\)\/\/ .*//' -e '/^$$/d' $$file | \
+			od -An -v -tu1 | sed -e 's/  */,/g' -e 's/^,//' -e 's/$$/,/' && \
+		echo '};' || exit 1; \
+	done >$@.new
+	mv $@.new $@
+$(filter %src/metrics/page.o,$(OBJS) $(strict_objs)): .build/include/page_files.h
 
 # Archives, so that a program gets only what it uses.
 .build/%/pure.a: $(addprefix .build/%/,$(PURE_OBJS))

@@ -223,6 +223,11 @@ case " ${tap_tests[*]} " in
 		install_drivers
 		check "programs with real drivers" build_drivers "$work/drivers" ;;
 esac
+case " ${tap_tests[*]} " in
+	*" test/t/107_page.pl "*)
+		command -v chromedriver >/dev/null || install_missing chromium chromium-driver
+		check "a browser" chromedriver --version ;;
+esac
 [ ${#unit_tests[@]} -eq 0 ] || run_unit_tests
 [ ${#regress_tests[@]} -eq 0 ] || run_regress_tests
 [ ${#tap_tests[@]} -eq 0 ] || run_tap_tests
