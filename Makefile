@@ -28,6 +28,7 @@ OBJS = \
 	src/backend/birth.o \
 	src/backend/ending.o \
 	src/backend/hash.o \
+	src/backend/holdings.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
 	src/backend/placeholders.o \
@@ -105,6 +106,11 @@ OBJS = \
 	src/worker/console_stats.o \
 	src/worker/dispatch.o \
 	src/worker/ending.o \
+	src/worker/leak.o \
+	src/worker/leak_end.o \
+	src/worker/leak_find.o \
+	src/worker/leak_group.o \
+	src/worker/leak_report.o \
 	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \

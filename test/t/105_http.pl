@@ -419,7 +419,9 @@ sub metric_of
 	return ($name =~ /^bytes_(\w+)$/)[0] =~ s/(.*)/pooler_$1_bytes_total/r if $unit eq 'bytes';
 	return ("pooler_$1_total", qr/reason="\Q$2\E"/) if $name =~ /^(failed_logins|pins|ends)_(\w+)$/;
 	return ('pooler_timeouts_total', qr/kind="\Q$1\E"/)
-	  if $name =~ /^(\w+)_timeouts$/ && $name ne 'wait_notices';
+	  if $name =~ /^(\w+)_timeouts$/;
+	return ('pooler_leaks_ended_total', qr/cause="\Q$1\E"/) if $name =~ /^leaks_ended_by_(\w+)$/;
+	return ('pooler_leaks_found_total', qr/kind="\Q$1\E"/) if $name =~ /^leaks_(\w+)$/;
 	$name =~ s/_us$/_seconds/;
 	return "pooler_$name" . ($kind eq 'sum' ? '_total' : '');
 }
