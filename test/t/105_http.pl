@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use FindBin;
 use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
@@ -13,6 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
+use WireClient;
 
 use constant TIMEOUT => $PostgreSQL::Test::Utils::timeout_default;
 
@@ -406,6 +408,18 @@ is("@again", '', '... each of which is there once');
 is(scalar(() = $open =~ /^# HELP /mg), scalar keys %seen, '... and described');
 is_deeply([ sort keys %{ { metrics($open) } } ], [ sort keys %metrics ], '... with the same samples');
 
+# Each family is described in the manual, or is a counter that is called there
+# what it is called in views.
+my $manual = slurp_file("$FindBin::Bin/../../README.md");
+my %described = map { $_ => 1 } $manual =~ /`(pooler_\w+)`/g;
+my %columns = map { $_ => 1 } map { /`(\w+)`/g } $manual =~ /^\| ((?:`\w+`(?:, )?)+) \| bigint/mg;
+my @families = $text =~ /^# TYPE (\w+) /mg;
+my @undescribed = grep { !$described{$_} && !(/^pooler_(\w+)_total$/ && $columns{$1}) } @families;
+is("@undescribed", '', 'the manual has all metrics');
+my %family = map { $_ => 1 } @families;
+my @unknown = grep { !$family{$_} && !$family{ s/_(bucket|sum|count)$//r } } sort keys %described;
+is("@unknown", 'pooler_stats_reset_time_seconds', '... and no others');
+
 #
 # Counters
 #
@@ -517,6 +531,37 @@ for my $time (qw(wait transaction login))
 			"SELECT count FROM pooler.get_times() WHERE level = 'total' AND kind = '$time'"),
 		'... to what SQL shows');
 }
+
+#
+# Leaks
+#
+
+sub leaks { return @{ json('/status.json')->{leaks} }; }
+
+set('pooler.leak_idle_in_transaction' => '500ms');
+my $leaker = WireClient->connect($node, from => '127.0.0.1', application_name => "</script>\\\"'");
+$leaker->query('BEGIN');
+$leaker->query("SELECT 'caf\xe9'");	# neither is it UTF-8
+ok(wait_until('the leak is shown', sub { leaks() == 1 }), '/status.json shows a leak');
+my ($leak) = leaks();
+is($leak->{kind}, 'idle_in_transaction', '... of which kind');
+is($leak->{database}, 'postgres', '... where');
+is($leak->{application}, "</script>\\\"'", '... whose');
+like($leak->{address}, qr/^127\.0\.0\.1:\d+$/, '... from where');
+cmp_ok($leak->{held_ms}, '>=', 500, '... for how long');
+ok(!defined $leak->{first_query} && !defined $leak->{last_query}, '... but not its query');
+unlike(get('/status.json')->{body}, qr/caf/, '... nowhere');
+%metrics = metrics();
+is(sum(\%metrics, 'pooler_leaks', qr/kind="idle_in_transaction"/), 1, '/metrics counts it');
+is(sum(\%metrics, 'pooler_leaks'), 1, '... once');
+is(sum(\%metrics, 'pooler_leaks_found_total', qr/kind="idle_in_transaction"/), 1, '... and how many there were');
+set('pooler.http_show_queries' => 'on');
+ok(wait_until('queries are shown', sub { json('/status.json')->{queries_shown} }), 'queries are shown if that is wanted');
+($leak) = leaks();
+is($leak->{first_query}, "SELECT 'caf?'", '... in valid UTF-8');
+set('pooler.http_show_queries' => 'off');
+$leaker->query('COMMIT');
+ok(wait_until('the leak is gone', sub { !leaks() }), '... until it ends');
 
 #
 # Slow clients
