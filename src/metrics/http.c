@@ -110,7 +110,9 @@ static const Refusal refusals[NREFUSALS] = {
 typedef struct Connection
 {
 	bool		used;
+	bool		closing;		/* has been shut down */
 	int			fd;
+	struct sockaddr_storage from;
 	TimestampTz since;			/* when it came, or had its last answer */
 } Connection;
 
@@ -398,14 +400,23 @@ handle_request(void *arg, struct MHD_Connection *connection, const char *path,
 static void
 connection_begins(struct MHD_Connection *connection, void **context)
 {
+	const struct sockaddr *from = MHD_get_connection_info(connection,
+														  MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+
 	for (int i = 0; i < MAX_CONNECTIONS; i++)
 	{
-		if (connections[i].used)
+		Connection *known = &connections[i];
+
+		if (known->used)
 			continue;
-		connections[i].used = true;
-		connections[i].fd = descriptor(connection);
-		connections[i].since = GetCurrentTimestamp();
-		*context = &connections[i];
+		known->used = true;
+		known->closing = false;
+		known->fd = descriptor(connection);
+		known->since = GetCurrentTimestamp();
+		memset(&known->from, 0, sizeof(known->from));
+		memcpy(&known->from, from, from->sa_family == AF_INET ?
+			   sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+		*context = known;
 		nconnections++;
 		return;
 	}
@@ -437,10 +448,68 @@ note_answered(void *arg, struct MHD_Connection *connection, void **state,
 		known->since = GetCurrentTimestamp();
 }
 
+bool
+pooler_http_has_room(void)
+{
+	return nconnections < MAX_CONNECTIONS;
+}
+
+/* The library finds it shut down, and closes it. */
+static void
+shut_down(Connection *connection)
+{
+	connection->closing = true;
+	(void) shutdown(connection->fd, SHUT_RDWR);
+}
+
+static bool
+same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET)
+		return ((const struct sockaddr_in *) a)->sin_addr.s_addr ==
+			((const struct sockaddr_in *) b)->sin_addr.s_addr;
+	return memcmp(&((const struct sockaddr_in6 *) a)->sin6_addr,
+				  &((const struct sockaddr_in6 *) b)->sin6_addr,
+				  sizeof(struct in6_addr)) == 0;
+}
+
+/*
+ * Nobody gets all connections.  Who has too many loses the one that has done
+ * nothing for the longest time, so that those who only sit there can't shut out
+ * whoever shares their address.
+ */
+static bool
+has_room_for(const struct sockaddr_storage *from)
+{
+	Connection *oldest = NULL;
+	int			n = 0;
+
+	for (int i = 0; i < MAX_CONNECTIONS; i++)
+	{
+		Connection *connection = &connections[i];
+
+		if (!connection->used || connection->closing ||
+			!same_host(&connection->from, from))
+			continue;
+		n++;
+		if (oldest == NULL || connection->since < oldest->since)
+			oldest = connection;
+	}
+	if (n < MAX_PER_ADDRESS)
+		return true;
+	if (!TimestampDifferenceExceeds(oldest->since, GetCurrentTimestamp(),
+									REQUEST_MS_IF_FULL))
+		return false;
+	shut_down(oldest);
+	return true;
+}
+
 void
 pooler_http_accept(int fd, const SockAddr *raddr)
 {
-	if (!pooler_http_has_room())
+	if (!pooler_http_has_room() || !has_room_for(&raddr->addr))
 	{
 		close(fd);
 		return;
@@ -450,13 +519,6 @@ pooler_http_accept(int fd, const SockAddr *raddr)
 							  raddr->salen);
 }
 
-bool
-pooler_http_has_room(void)
-{
-	return nconnections < MAX_CONNECTIONS;
-}
-
-/* The library finds it shut down, and closes it. */
 void
 pooler_http_close_overdue(TimestampTz now, bool need_room)
 {
@@ -468,9 +530,9 @@ pooler_http_close_overdue(TimestampTz now, bool need_room)
 
 		if (connection->since > now)
 			connection->since = now;	/* the clock was set back */
-		if (connection->used &&
+		if (connection->used && !connection->closing &&
 			TimestampDifferenceExceeds(connection->since, now, limit))
-			(void) shutdown(connection->fd, SHUT_RDWR);
+			shut_down(connection);
 	}
 }
 
@@ -497,7 +559,6 @@ pooler_http_start(void)
 	http = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0,
 							NULL, NULL, handle_request, NULL,
 							MHD_OPTION_CONNECTION_LIMIT, (unsigned int) MAX_CONNECTIONS,
-							MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned int) MAX_PER_ADDRESS,
 							MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) REQUEST_MEMORY,
 							MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int) IDLE_SECONDS,
 							MHD_OPTION_STRICT_FOR_CLIENT, 1,

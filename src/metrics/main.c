@@ -8,7 +8,7 @@
  * keep the pooler or a backend from its work.
  *
  * It takes no lock, it has the lowest claim to the processor, and it uses at
- * most a tenth of one: a flood of requests is answered as slowly as that takes.
+ * most a fiftieth of one: a flood of requests is answered as slowly as that takes.
  *
  * An error that gets as far as this loop ends the worker with exit code 1;
  * the postmaster then starts it again.
@@ -38,7 +38,7 @@
  * The share of one processor that the worker may use, and what it may use at
  * once if it has used none for a while.
  */
-#define CPU_SHARE		10		/* percent */
+#define CPU_SHARE		2		/* percent */
 #define CPU_SAVED_US	20000
 
 #define MAX_EVENTS		64

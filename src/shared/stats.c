@@ -26,12 +26,14 @@
 #define POOL_BY(family, value, element, help) \
 	{family "_" value, help, "", POOLER_STAT_POOL, POOLER_STAT_SUM, \
 	 offsetof(PoolerCounters, element), family, value}
-#define POOL_TIMEOUT(field, value, help) \
+#define POOL_ONE_OF(field, family, value, help) \
 	{#field, help, "", POOLER_STAT_POOL, POOLER_STAT_SUM, \
-	 offsetof(PoolerCounters, field), "timeouts", value}
-#define POOL_LEAK(kind, element, help) \
-	{"leaks_" kind, help, "", POOLER_STAT_POOL, POOLER_STAT_SUM, \
-	 offsetof(PoolerCounters, element), "found_leaks", kind}
+	 offsetof(PoolerCounters, field), family, value}
+
+/* those that there are now are the metric leaks */
+#define POOL_LEAK(value, element, help) \
+	{"leaks_" value, help, "", POOLER_STAT_POOL, POOLER_STAT_SUM, \
+	 offsetof(PoolerCounters, element), "leaks_found", value}
 #define WORKER_SUM(field, unit, help) \
 	{#field, help, unit, POOLER_STAT_WORKER, POOLER_STAT_SUM, \
 	 offsetof(PoolerWorkerCounters, field), NULL, NULL}
@@ -88,12 +90,12 @@ const PoolerStat pooler_stats[] = {
 	POOL_BY("pins", "pipeline", pins[POOLER_PIN_PIPELINE], "Times a session had to keep its backend because of commands sent before the result of the last one"),
 	POOL_SUM(pin_refusals, "", "Times a session was not let keep its backend, because of pooler.pin_limit"),
 	POOL_SUM(cancels, "", "Cancel requests that reached a command"),
-	POOL_TIMEOUT(wait_timeouts, "wait", "Clients ended because they waited too long"),
+	POOL_ONE_OF(wait_timeouts, "timeouts", "wait", "Clients ended because they waited too long"),
 	POOL_SUM(wait_notices, "", "Clients told that they wait for a backend"),
-	POOL_TIMEOUT(query_timeouts, "query", "Commands canceled because they took too long"),
-	POOL_TIMEOUT(transaction_timeouts, "transaction", "Clients ended because their transaction took too long"),
-	POOL_TIMEOUT(idle_transaction_timeouts, "idle_transaction", "Clients ended because they were idle in a transaction"),
-	POOL_TIMEOUT(client_idle_timeouts, "client_idle", "Clients ended because they were idle outside a transaction"),
+	POOL_ONE_OF(query_timeouts, "timeouts", "query", "Commands canceled because they took too long"),
+	POOL_ONE_OF(transaction_timeouts, "timeouts", "transaction", "Clients ended because their transaction took too long"),
+	POOL_ONE_OF(idle_transaction_timeouts, "timeouts", "idle_transaction", "Clients ended because they were idle in a transaction"),
+	POOL_ONE_OF(client_idle_timeouts, "timeouts", "client_idle", "Clients ended because they were idle outside a transaction"),
 	POOL_LEAK("idle_in_transaction", leaks[POOLER_LEAK_IDLE_IN_TRANSACTION],
 			"Clients found idle in a transaction for longer than pooler.leak_idle_in_transaction"),
 	POOL_LEAK("transaction", leaks[POOLER_LEAK_TRANSACTION],
@@ -114,8 +116,8 @@ const PoolerStat pooler_stats[] = {
 			"Sessions found to have reached pooler.leak_temp_objects"),
 	POOL_LEAK("prepared_statements", leaks[POOLER_LEAK_STATEMENTS],
 			"Sessions found to have reached pooler.leak_prepared_statements"),
-	POOL_SUM(leaks_ended_by_action, "", "Leaks that were ended by pooler.leak_action"),
-	POOL_SUM(leaks_ended_by_request, "", "Leaks that were ended by pooler.end_leaks()"),
+	POOL_ONE_OF(leaks_ended_by_action, "leaks_ended", "action", "Leaks that were ended by pooler.leak_action"),
+	POOL_ONE_OF(leaks_ended_by_request, "leaks_ended", "request", "Leaks that were ended by pooler.end_leaks()"),
 	POOL_SUM(dropped_waiting, "", "Clients that hung up while they waited"),
 	POOL_SUM(births, "", "Backends that were started"),
 	POOL_SUM(births_probe, "", "Backends that were started to learn what a login leads to"),
@@ -151,7 +153,8 @@ static const PoolerStatFamily families[] = {
 	{"failed_logins", "Logins that failed", "reason"},
 	{"pins", "Times a session had to keep its backend", "reason"},
 	{"timeouts", "Clients or commands that were ended because they took too long", "kind"},
-	{"found_leaks", "Leaks that were found", "kind"},
+	{"leaks_found", "Leaks that were found", "kind"},
+	{"leaks_ended", "Leaks that were not ended by their holders", "cause"},
 	{"ends", "Backends that ended", "reason"},
 };
 

@@ -182,15 +182,18 @@ fail_late(Probe *probe, int ms)
 	if (pooler_hold_paused(probe->dbid))
 		fail_paused(probe);
 	else if (probe->state == PROBE_LOGIN)
-		fail(probe, "57014", "no backend could be started for the login in time", NULL);
+		fail(probe, "57014", "the login did not end in time", NULL);
 	else if (client_is_there(probe) &&
 			 pooler_client_state(probe->client) == POOLER_CLIENT_QUEUED)
 		fail(probe, "57014", "no backend of the pool became free in time",
 			 "A session through this pool that asks holds one of its backends itself.");
 	else
 		fail(probe, "57014", "the backend did not answer in time", NULL);
-	if (!probe->result.held)
-		probe->result.timeout_ms = ms;
+	if (probe->result.held)
+		return;
+	probe->result.timeout_ms = ms;
+	/* the clocks differ: the number that triggers is not below its threshold */
+	probe->result.latency_ms = Max(probe->result.latency_ms, ms);
 }
 
 /*---------------------------------------------------------------------------
@@ -410,7 +413,7 @@ pooler_probe_begin(int request, const PoolerAdminCommand *command)
 	memset(probe, 0, sizeof(*probe));
 	probe->client = -1;
 	probe->dbid = command->dbid;
-	probe->began_at = pooler_worker.now;
+	probe->began_at = GetCurrentTimestamp();
 	INSTR_TIME_SET_CURRENT(probe->began);
 	if (pooler_worker.draining)
 		fail(probe, "57P03", "the pooler is shutting down", NULL);

@@ -189,7 +189,7 @@ sub probe_is_good
 
 	probe_is_good($admin, $admin->value('SELECT session_user'), 'superuser', 0);
 	probe_is_good(direct(role => 'watcher'), 'watcher', 'by a Unix socket', 0);
-	probe_is_good(direct(role => 'watcher', host => '127.0.0.1'), 'watcher', 'by TCP', 0);
+	probe_is_good(direct(role => 'watcher', from => '127.0.0.1'), 'watcher', 'by TCP', 0);
 	probe_is_good(direct(role => 'peculiar'), 'peculiar', 'a role with settings', 0);
 	is($admin->query($counted), $before, 'it does not count as connection or login');
 
@@ -198,7 +198,7 @@ sub probe_is_good
 	is($pooled->query('SET work_mem = 70'), 'SET, I', 'it may have settings');
 	probe_is_good($pooled, 'watcher', 'by a client with settings', 1);
 	is($pooled->value('SHOW work_mem'), '70kB', 'it has kept them');
-	is($pooled->value('SELECT pooler.health(NULL)'), '', 'NULL');
+	is($pooled->value('SELECT pooler.health(NULL)'), 'NULL', 'NULL');
 	$pooled->quit;
 	gone('watcher');
 	no_probes_left('none is left');
