@@ -133,7 +133,7 @@ like(page(text_of('.leak dl')), qr/RowExclusiveLock/, 'what it holds');
 like(page(text_of('.leak dl')), qr/INSERT INTO held VALUES \(1\)/, 'its query');
 like(page(text_of('.leak .remedy code')), qr/^SELECT pooler\.end_leaks\(id => \d+\);$/, 'and what ends it');
 
-shows(q(/^(Degraded|Unhealthy)$/.test(document.getElementById('health-text').textContent)), 'health');
+shows(q(/^(degraded|unhealthy)$/.test(document.getElementById('health-text').textContent)), 'health');
 shows(q(document.querySelectorAll('#messages-list li').length > 0), 'with messages');
 is(page(q(document.querySelectorAll('#pools-rows tr').length)), 10, 'ten pools at first');
 shows(text_of('#pools-rows') . '.includes("app\\\\u202egnp")', 'what would turn text around is spelled out');
@@ -162,6 +162,11 @@ is_plotted(q([...document.querySelectorAll('#plots path:not(.dots)')].some((path
 like(page(text_of('#plot-transaction-words')), qr/^p99: now \d.*highest .*p95: .*p50: /,
 	'the plot is told in words');
 $web->screenshot("$pictures/wide.png");
+
+my $bytes = page(q([...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')]
+	.filter((e) => !e.name.endsWith('.json')).reduce((sum, e) => sum + e.decodedBodySize, 0)));
+cmp_ok($bytes, '<', 40960, 'the page is small');
+cmp_ok($bytes, '>', 20000, 'and measured');
 
 #
 # nothing but text
@@ -292,13 +297,13 @@ shows(q(/^No client waits. No leaks$/.test(document.getElementById('news').textC
 
 $node->stop;
 shows(q(/can.t be reached/.test(document.getElementById('banner').textContent)), 'the server is away');
-is(page(text_of('#health-text')), 'Not known', 'then nothing is said of its health');
+is(page(text_of('#health-text')), 'not known', 'then nothing is said of its health');
 shows(q(/^Last answer .* ago$/.test(document.getElementById('fresh-text').textContent)), 'but how old all is');
 $web->screenshot("$pictures/away.png");
 $node->start;
 wait_for_pooler($node);
 shows(q(document.getElementById('banner').textContent === ''), 'the server is there again');
-shows(q(document.getElementById('health-text').textContent !== 'Not known'), 'and so is its health');
+shows(q(document.getElementById('health-text').textContent !== 'not known'), 'and so is its health');
 
 $web->quit;
 $node->stop;

@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use Cwd qw(abs_path);
+use File::Basename qw(basename);
 use FindBin;
 use lib $FindBin::RealBin;
 
@@ -30,6 +31,7 @@ command_ok([ 'promtool', 'test', 'rules', "$top/test/tools/alerts_test.yml" ],
 	'alerts.yml: each alert is raised when it should be');
 
 my @alerts = slurp_file($alerts) =~ /^      - alert: (.*?)(?=^      - alert: |\z)/msg;
+my $manual = slurp_file("$top/README.md");
 my $tests = slurp_file("$top/test/tools/alerts_test.yml");
 for (@alerts)
 {
@@ -38,7 +40,13 @@ for (@alerts)
 	like($_, qr/severity: (warning|critical)$/m, "$name has a severity");
 	like($_, qr/summary: .*description: /s, "$name says what it is and what to do");
 	like($tests, qr/alertname="$name"/, "$name is tested");
+	like($manual, qr/^\|.*`$name`/m, "README.md has $name");
 }
+
+# make install puts them where README.md says.
+my ($docs) = run_command([ 'pg_config', '--docdir' ]);
+is(slurp_file("$docs/extension/" . basename($_)), slurp_file($_), basename($_) . ' is installed')
+  for $alerts, "$top/src/metrics/grafana-dashboard.json";
 
 # Everything below an object that has this key: [ object, ... ].
 sub having
