@@ -170,11 +170,14 @@ function limited(button, what)
 	});
 	return {
 		onChange: (f) => { draw = f; },
-		cut(items)
+		// the answer may not have all of them
+		cut(items, leftOut)
 		{
+			const most = leftOut > 0 ? number(items.length) + ' of ' + number(items.length + leftOut) :
+				'all ' + number(items.length);
+
 			show(button, items.length > FIRST_ROWS);
-			put(button, all ? 'Show the first ' + FIRST_ROWS :
-				'Show all ' + number(items.length) + ' ' + what);
+			put(button, all ? 'Show the first ' + FIRST_ROWS : 'Show ' + most + ' ' + what);
 			return all ? items : items.slice(0, FIRST_ROWS);
 		}
 	};
@@ -412,7 +415,7 @@ function showPools(now)
 	show(byId('pools-table'), pools.length > 0);
 	show(byId('pools-none'), pools.length === 0);
 	put(byId('pools-none'), wanted === '' ? 'Nobody has connected yet.' : 'No pool has such a name.');
-	keyed(byId('pools-rows'), poolRows.cut(pools), (pool) => pool.key, poolRow);
+	keyed(byId('pools-rows'), poolRows.cut(pools, now.status.pools_left_out), (pool) => pool.key, poolRow);
 }
 
 /* ---- clients that wait ---- */
@@ -456,14 +459,14 @@ function waitRow()
 	};
 }
 
-const waitRows = limited(byId('waiting-all'), 'of them');
+const waitRows = limited(byId('waiting-all'), 'clients');
 
 function showWaiting(now)
 {
 	put(byId('waiting-count'), now.waiting > 0 ? number(now.waiting) : '');
 	show(byId('waiting-table'), now.status.waiting.length > 0);
 	show(byId('waiting-none'), now.status.waiting.length === 0);
-	keyed(byId('waiting-rows'), waitRows.cut(now.status.waiting), (item) => item.id, waitRow);
+	keyed(byId('waiting-rows'), waitRows.cut(now.status.waiting, now.status.waiting_left_out), (item) => item.id, waitRow);
 }
 
 /* ---- leaks ---- */
@@ -606,7 +609,7 @@ function showLeaks(now)
 {
 	put(byId('leaks-count'), now.leaks > 0 ? number(now.leaks) : '');
 	show(byId('leaks-none'), now.leaks === 0);
-	keyed(byId('leaks-list'), leakCards.cut(now.status.leaks.sort(byWeight)), (leak) => leak.id, leakCard);
+	keyed(byId('leaks-list'), leakCards.cut(now.status.leaks.sort(byWeight), now.status.leaks_left_out), (leak) => leak.id, leakCard);
 }
 
 /* ---- plots ---- */

@@ -231,6 +231,15 @@ ok(wait_until('asked again', sub { asked() >= $asked + 2 }), 'the page asks agai
 is(page('window.kept === document.activeElement && window.kept.isConnected'), JSON::PP::true,
 	'and keeps the focus');
 
+$web->click('.copy');
+shows(q(/^(Copied|Selected: press Ctrl\+C)$/.test(document.querySelector('.copied').textContent)), 'a statement is copied');
+
+$web->click('#pause');
+is(page(q(document.getElementById('pause').getAttribute('aria-pressed'))), 'true', 'the page is paused');
+shows(q(/^Paused at /.test(document.getElementById('fresh-text').textContent)), 'and says so');
+$web->click('#pause');
+shows(q(/^Updated /.test(document.getElementById('fresh-text').textContent)), 'until it is to go on');
+
 $web->click('#pools-all');
 is(page(q(document.querySelectorAll('#pools-rows tr').length)), 15, 'all pools');
 is(page(q(document.getElementById('pools-all').getAttribute('aria-expanded'))), 'true', 'on request');
