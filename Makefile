@@ -103,6 +103,11 @@ OBJS = \
 	src/worker/console_stats.o \
 	src/worker/dispatch.o \
 	src/worker/ending.o \
+	src/worker/leak.o \
+	src/worker/leak_end.o \
+	src/worker/leak_find.o \
+	src/worker/leak_group.o \
+	src/worker/leak_report.o \
 	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \

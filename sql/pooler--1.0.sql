@@ -1345,7 +1345,7 @@ COMMENT ON COLUMN pooler.leak_history.ended_at IS
 COMMENT ON COLUMN pooler.leak_history.held_for IS
 'How long it was held';
 COMMENT ON COLUMN pooler.leak_history.ended_by IS
-'given back: the client has got on, or holds less again; disconnected: its connection has ended for another reason; terminated, canceled: by pooler.leak_action; end_leaks: by pooler.end_leaks()';
+'given back: the client has got on, or holds less again; threshold: it is below another threshold; disconnected: its connection has ended for another reason; terminated, canceled: by pooler.leak_action; end_leaks: by pooler.end_leaks()';
 COMMENT ON COLUMN pooler.leak_history.max_clients_waiting IS
 'How many clients of the same pool waited for a backend meanwhile, at most';
 COMMENT ON COLUMN pooler.leak_history.holds IS

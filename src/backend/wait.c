@@ -1171,8 +1171,8 @@ report_overrides(void)
 			case PGC_S_DATABASE:
 			case PGC_S_USER:
 			case PGC_S_DATABASE_USER:
-				overrides->given |= 1U << i;
-				overrides->value[i] = pooler_pool_setting_here(i);
+				overrides->given |= UINT64CONST(1) << i;
+				overrides->value[i] = pooler_pool_setting_kept(i);
 				break;
 			case PGC_S_DEFAULT:
 			case PGC_S_DYNAMIC_DEFAULT:

@@ -53,6 +53,7 @@ static const char *const action_names[] = {
 static const char *const end_names[] = {
 	[POOLER_LEAK_CURRENT] = NULL,
 	[POOLER_LEAK_GIVEN_BACK] = "given back",
+	[POOLER_LEAK_ALLOWED] = "threshold",
 	[POOLER_LEAK_LEFT] = "disconnected",
 	[POOLER_LEAK_TERMINATED] = "terminated",
 	[POOLER_LEAK_CANCELED] = "canceled",

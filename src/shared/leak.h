@@ -58,6 +58,7 @@ typedef enum PoolerLeakEnd
 {
 	POOLER_LEAK_CURRENT,		/* not yet */
 	POOLER_LEAK_GIVEN_BACK,		/* the client did it */
+	POOLER_LEAK_ALLOWED,		/* the threshold is another one */
 	POOLER_LEAK_LEFT,			/* its connection has ended otherwise */
 	POOLER_LEAK_TERMINATED,		/* by pooler.leak_action */
 	POOLER_LEAK_CANCELED,		/* likewise */
@@ -124,13 +125,13 @@ typedef struct PoolerLeak
 	uint64		id;				/* never used again; 0: the place is free */
 	PoolerLeakKind kind;
 	PoolerLeakSeverity severity;	/* now; of an ended one the highest */
-	PoolerLeakAction action;	/* what the setting said when it was found */
+	PoolerLeakSeverity highest;
+	PoolerLeakAction action;	/* what the setting says */
 	PoolerLeakEnd end;
 	bool		asked;			/* end_leaks() has asked for its end */
-	bool		acted;			/* its end was demanded, by action or asked */
 
 	/* who; of a group of connections only what they have in common */
-	int32		client;			/* slot, -1: a group */
+	int32		client;			/* slot; of a group that of one of them */
 	uint32		gen;
 	uint64		client_id;		/* 0: a group */
 	int32		backend;		/* slot, -1: none */
@@ -143,10 +144,13 @@ typedef struct PoolerLeak
 	SockAddr	raddr;
 
 	TimestampTz held_since;		/* with kind and client: which leak it is */
+	TimestampTz idle_since;		/* POOL_HELD: its client */
 	TimestampTz found_at;
 	TimestampTz ended_at;		/* 0: it has not */
 	int			waiting;		/* clients of the pool that wait */
 	int			max_waiting;
+	int			blocked;		/* processes that waited for its locks when it
+								 * was found */
 
 	uint32		limit;			/* the threshold: ms, or how many */
 	uint32		amount;			/* of those that are counted: how many */

@@ -16,6 +16,7 @@
 
 #include "port/atomics.h"
 #include "shared/histogram.h"
+#include "shared/leak.h"
 #include "shared/pin.h"
 
 /* Why a login failed; from its SQLSTATE and from how far it had got. */
@@ -83,6 +84,9 @@ typedef struct PoolerCounters
 	uint64		transaction_timeouts;
 	uint64		idle_transaction_timeouts;
 	uint64		client_idle_timeouts;
+	uint64		leaks[POOLER_NLEAK_KINDS];
+	uint64		leaks_ended_by_action;
+	uint64		leaks_ended_by_request;
 	uint64		dropped_waiting;
 	uint64		births;
 	uint64		births_probe;

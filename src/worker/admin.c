@@ -41,6 +41,7 @@ static const char *const verb_names[] = {
 	[POOLER_ADMIN_WAIT_CLOSE] = "WAIT_CLOSE",
 	[POOLER_ADMIN_SHUTDOWN] = "SHUTDOWN",
 	[POOLER_ADMIN_RESET_STATS] = "RESET_STATS",
+	[POOLER_ADMIN_END_LEAK] = "END_LEAK",
 };
 
 static const char *const mode_names[] = {
@@ -497,6 +498,7 @@ static bool
 begin_reset_stats(PoolerAdminResult *result)
 {
 	pooler_tally_reset();
+	pooler_leak_reset();
 	memset(&pooler_shared->counters, 0, sizeof(pooler_shared->counters));
 	pooler_shared->stats_reset = pooler_worker.now;
 	return done(result);
@@ -515,6 +517,8 @@ pooler_admin_log(const PoolerAdminCommand *command)
 
 	if (command->verb == POOLER_ADMIN_KILL_CLIENT)
 		ereport(LOG, (errmsg("pooler: %s " UINT64_FORMAT, verb, command->client_id)));
+	else if (command->verb == POOLER_ADMIN_END_LEAK)
+		ereport(LOG, (errmsg("pooler: %s " UINT64_FORMAT, verb, command->leak_id)));
 	else if (command->verb == POOLER_ADMIN_SHUTDOWN)
 		ereport(LOG, (errmsg("pooler: %s %s", verb, mode_names[command->mode])));
 	else if (OidIsValid(command->dbid))
@@ -559,7 +563,7 @@ pooler_admin_begin(const PoolerAdminCommand *command, PoolerAdminResult *result)
 		case POOLER_ADMIN_RESET_STATS:
 			return begin_reset_stats(result);
 		case POOLER_ADMIN_END_LEAK:
-			return pooler_admin_poll(command, result);
+			return !pooler_leak_ask(command->leak_id) && done(result);
 	}
 	return refused(result, "XX000", NULL, "unknown command %d", command->verb);
 }
@@ -578,6 +582,8 @@ pooler_admin_poll(const PoolerAdminCommand *command, PoolerAdminResult *result)
 			return find_client(command->client_id) < 0 && done(result);
 		case POOLER_ADMIN_WAIT_CLOSE:
 			return !any_backend(command->dbid, true) && done(result);
+		case POOLER_ADMIN_END_LEAK:
+			return pooler_leak_asked_is_over(command->leak_id) && done(result);
 		default:
 			return done(result);
 	}

@@ -96,6 +96,7 @@ pooler_client_slot_recovered(int slot)
 {
 	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
 
+	pooler_leak_client_left(slot);
 	pooler_session_free(&pooler_clients[slot]);
 	forget_identity(&pooler_clients[slot]);
 	pooler_clients[slot].pool = -1;
@@ -344,6 +345,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 
 	Assert(pooler_client_word_state(w) != POOLER_CLIENT_FREE);
 
+	pooler_leak_client_left(slot);
 	if (len > 0 && pooler_console_at_border(slot))
 	{
 		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -470,13 +470,23 @@ extern bool pooler_backend_demand(int backend, int client, uint32 gen,
 extern void pooler_backend_demand_pinned(int backend, uint64 word,
 										 PoolerEndReason reason);
 
+/* The same, if it is idle since then; limit is what it has exceeded. */
+extern void pooler_backend_demand_idle(int backend, uint64 word,
+									   PoolerEndReason reason,
+									   TimestampTz since, int limit);
+
 /*---------------------------------------------------------------------------
  * ending.c: ending clients
  *---------------------------------------------------------------------------
  */
 
-/* Closes a client that the pooler owns, with the reason's words. */
+/*
+ * Closes a client that the pooler owns, with the reason's words; a detail that
+ * is not in them, or NULL.
+ */
 extern void pooler_client_close_for(int slot, PoolerEndReason reason);
+extern void pooler_client_close_with(int slot, PoolerEndReason reason,
+									 const char *detail);
 
 /*
  * Ends a client, wherever it is, with the reason's words.  True if it is
@@ -558,6 +568,12 @@ extern void pooler_averages_tick(void);
  */
 extern void pooler_timeout_tick(void);
 
+/*
+ * An IDLE client: is its next command there already, and only its event has
+ * not been seen yet?
+ */
+extern bool pooler_client_has_sent_command(int slot);
+
 /* A pool has got a client, or has learnt of settings of its own. */
 extern void pooler_timeout_begin(int pool);
 
@@ -573,6 +589,31 @@ extern bool pooler_timeout_passed(TimestampTz since, int ms);
  */
 extern void pooler_overrun_startup(void);
 extern void pooler_overrun_check(int pool);
+
+/*
+ * Is a command under way, and not one that waits for more of the client's
+ * messages?  COPY data counts, as it does for statement_timeout.
+ */
+extern bool pooler_backend_runs_command(PoolerBackend *b);
+
+/*---------------------------------------------------------------------------
+ * leak.c: what clients hold and should have given back
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_leak_startup(void);
+extern void pooler_leak_tick(void);
+
+/* A client is about to be closed; its word and its backend's still say whose. */
+extern void pooler_leak_client_left(int slot);
+
+/* end_leaks(): asks for the end of one; false: there is none of that number. */
+extern bool pooler_leak_ask(uint64 id);
+
+/* Is it over? */
+extern bool pooler_leak_asked_is_over(uint64 id);
+
+/* RESET_STATS */
+extern void pooler_leak_reset(void);
 
 /*---------------------------------------------------------------------------
  * stall.c: clients that keep a backend from others

@@ -219,6 +219,7 @@ worker_startup(void)
 	pooler_backend_startup();
 	pooler_client_startup();
 	pooler_overrun_startup();
+	pooler_leak_startup();
 	pooler_stall_startup();
 	pooler_report_startup();
 	pooler_quit_startup();
@@ -334,6 +335,7 @@ tick(void)
 	pooler_login_tick();
 	pooler_birth_tick();
 	pooler_timeout_tick();
+	pooler_leak_tick();
 	pooler_pool_tick();
 	pooler_console_tick();
 	pooler_averages_tick();
