@@ -78,6 +78,7 @@ OBJS = \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
+	src/sql/holdings.o \
 	src/sql/leaks.o \
 	src/sql/rows.o \
 	src/sql/import.o \
