@@ -95,6 +95,7 @@ OBJS = \
 	src/worker/client.o \
 	src/worker/console.o \
 	src/worker/console_commands.o \
+	src/worker/console_leaks.o \
 	src/worker/console_messages.o \
 	src/worker/console_rows.o \
 	src/worker/console_set.o \

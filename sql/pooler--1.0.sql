@@ -1639,6 +1639,16 @@ BEGIN ATOMIC
 		SELECT * FROM pooler.get_pool_advice()
 		UNION ALL
 		SELECT * FROM pooler.get_server_advice()
+		UNION ALL
+		SELECT l.severity, 'leak '::text || l.kind,
+			   pg_catalog.format('A client of database %I, role %I, application %L%s holds what it should have given back for %s s; the threshold is %s. %s clients wait for its pool%s.',
+								 l.database, l.role, coalesce(l.application_name, ''::text),
+								 CASE WHEN l.client_addr IS NOT NULL THEN pg_catalog.format(', at %s', pg_catalog.host(l.client_addr)) END,
+								 extract(epoch FROM l.held_for)::bigint, l.threshold, l.clients_waiting,
+								 CASE WHEN l.blocked_pids IS NOT NULL
+								 THEN pg_catalog.format(', %s processes for its locks', pg_catalog.cardinality(l.blocked_pids)) END),
+			   l.statement
+		FROM pooler.leaks AS l WHERE l.severity <> 'info'
 	), all_of_it AS (
 		SELECT * FROM advice
 		UNION ALL
