@@ -81,6 +81,7 @@ OBJS = \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
+	src/sql/holdings.o \
 	src/sql/leaks.o \
 	src/sql/health.o \
 	src/sql/rows.o \
@@ -98,6 +99,7 @@ OBJS = \
 	src/worker/client.o \
 	src/worker/console.o \
 	src/worker/console_commands.o \
+	src/worker/console_leaks.o \
 	src/worker/console_messages.o \
 	src/worker/console_rows.o \
 	src/worker/console_set.o \
