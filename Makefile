@@ -79,12 +79,12 @@ OBJS = \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
-	src/sql/health.o \
 	src/sql/rows.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \
 	src/sql/import_parameters.o \
 	src/sql/import_rows.o \
+	src/sql/health.o \
 	src/sql/stats.o \
 	src/sql/views.o \
 	src/worker/admin.o \
