@@ -132,6 +132,7 @@ UNIT_TESTS = \
 	test/unit/test_histogram \
 	test/unit/test_import \
 	test/unit/test_password \
+	test/unit/test_recent \
 	test/unit/test_startup
 FUZZERS = \
 	test/fuzz/fuzz_console \
@@ -141,7 +142,8 @@ FUZZERS = \
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.%,$(OBJS))
+	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
+	src/shared/recent.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
