@@ -83,12 +83,12 @@ OBJS = \
 	src/sql/ddl.o \
 	src/sql/holdings.o \
 	src/sql/leaks.o \
-	src/sql/health.o \
 	src/sql/rows.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \
 	src/sql/import_parameters.o \
 	src/sql/import_rows.o \
+	src/sql/health.o \
 	src/sql/stats.o \
 	src/sql/views.o \
 	src/worker/admin.o \
@@ -157,6 +157,7 @@ UNIT_TESTS = \
 	test/unit/test_histogram \
 	test/unit/test_import \
 	test/unit/test_password \
+	test/unit/test_recent \
 	test/unit/test_startup
 FUZZERS = \
 	test/fuzz/fuzz_console \
@@ -166,7 +167,8 @@ FUZZERS = \
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.%,$(OBJS))
+	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
+	src/shared/recent.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
