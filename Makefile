@@ -15,6 +15,7 @@ PG_CONFIG ?= pg_config
 MODULE_big = pooler
 EXTENSION = pooler
 DATA = sql/pooler--1.0.sql
+DOCS = src/metrics/alerts.yml src/metrics/grafana-dashboard.json
 
 OBJS = \
 	src/auth/auth.o \
@@ -234,15 +235,19 @@ $(eval $(call compile,gcc,gcc $(own_cflags) -Werror))
 # Headers configured for gcc have a printf attribute that clang does not know.
 $(eval $(call compile,clang,$(CLANG) $(own_cflags) -Werror -Wno-ignored-attributes))
 
-# The page as arrays of bytes, without the indentation and the comments.
+# The page as arrays of bytes, without what only we need: indentation, comments,
+# and blanks in styles.
 page_files = $(addprefix $(srcdir)/src/metrics/,page.html page.js page.css)
+shorten = sed -e '/^\/\*.*\*\/$$/d' -e '/^\/\*/,/\*\//d' -e 's/^[[:blank:]]*//' \
+	-e 's/\(^\|[[:blank:]]\{1,\}\)\/\/ .*//' -e '/^$$/d'
+shorten_css = sed -e 's/: /:/g' -e 's/, /,/g' -e 's/; /;/g' -e 's/ *\([{}]\) */\1/g' -e 's/;}/}/g' | tr -d '\n'
 .build/include/page_files.h: $(page_files) $(srcdir)/Makefile
 	@$(MKDIR_P) $(@D)
 	for file in $(page_files); do \
 		name=$${file##*/} && \
 		echo "static const unsigned char $${name%.*}_$${name##*.}[] = {" && \
-		sed -e '/^\/\*.*\*\/$$/d' -e '/^\/\*/,/\*\//d' \
-			-e 's/^[[:blank:]]*//' -e 's/\(^\|[[:blank:]]\{1,\}\)\/\/ .*//' -e '/^$$/d' $$file | \
+		$(shorten) $$file | \
+			case $$name in *.css) $(shorten_css) ;; *) cat ;; esac | \
 			od -An -v -tu1 | sed -e 's/  */,/g' -e 's/^,//' -e 's/$$/,/' && \
 		echo '};' || exit 1; \
 	done >$@.new

@@ -18,7 +18,9 @@ const ANSWER_MS = 10000;		// then the server counts as out of reach
 const STALE_MS = 10000;			// older than that is said to be old
 const HISTORY_S = 600;			// what the plots show
 const FIRST_ROWS = 10;			// the rest is behind a button
+const GAP_S = 12;				// samples further apart are not connected
 const PLOT_HEIGHT = 120;
+const SECOND = 1000;			// most times come in milliseconds
 
 const byId = (id) => document.getElementById(id);
 
@@ -44,52 +46,36 @@ function rate(n)
 
 const plural = (n, one, many) => number(n) + ' ' + (n === 1 ? one : many || one + 's');
 
-// A time in seconds, as short as it can be read.
+// Seconds, as short as they can be read.
 function duration(s)
 {
 	if (s === null || s === undefined || !isFinite(s))
 		return '–';
-	if (s === 0)
-		return '0 ms';
 	if (s < 0.0001)
 		return Math.round(s * 1e6) + ' µs';
-	if (s < 0.01)
-		return (s * 1e3).toFixed(2) + ' ms';
-	if (s < 0.1)
-		return (s * 1e3).toFixed(1) + ' ms';
 	if (s < 0.9995)
-		return Math.round(s * 1e3) + ' ms';
+		return Number((s * 1e3).toPrecision(3)) + ' ms';
 	if (s < 59.95)
 		return s.toFixed(1) + ' s';
 
 	const whole = Math.round(s);
-	const two = (n) => String(n).padStart(2, '0');
+	const two = (large, big, small, little) => Math.floor(whole / large) + big + ' ' +
+		String(Math.floor(whole % large / small)).padStart(2, '0') + little;
 
-	if (whole < 3600)
-		return Math.floor(whole / 60) + ' min ' + two(whole % 60) + ' s';
-	if (whole < 86400)
-		return Math.floor(whole / 3600) + ' h ' + two(Math.floor(whole % 3600 / 60)) + ' min';
-	return Math.floor(whole / 86400) + ' d ' + Math.floor(whole % 86400 / 3600) + ' h';
+	return whole < 3600 ? two(60, ' min', 1, ' s') : whole < 86400 ? two(3600, ' h', 60, ' min') :
+		two(86400, ' d', 3600, ' h');
 }
 
 const clock = (date) => date.toLocaleTimeString('en-GB');
 
 /* ---- the document ---- */
 
-// The attributes that anything here sets; their values are never names.
-const ATTRIBUTES = new Set(['class', 'role', 'scope', 'type', 'aria-label',
-	'aria-hidden', 'aria-describedby', 'id', 'data-label', 'tabindex']);
-
 function el(tag, attributes, ...children)
 {
 	const node = document.createElement(tag);
 
 	for (const [name, value] of Object.entries(attributes || {}))
-	{
-		if (!ATTRIBUTES.has(name))
-			throw new Error('not an attribute to be set: ' + name);
 		node.setAttribute(name, value);
-	}
 	node.append(...children);
 	return node;
 }
@@ -196,39 +182,47 @@ function limited(button, what)
 
 /* ---- health ---- */
 
-const HEALTH = {
-	healthy: 'Healthy',
-	degraded: 'Degraded',
-	unhealthy: 'Unhealthy'
-};
+const SVG = 'http://www.w3.org/2000/svg';
+
+const COLORS = { healthy: '2f7d4f', degraded: 'b07400', unhealthy: 'b3372a' };
+
+// Also in the title and by a dot in the tab, so that it can be seen from another one.
+function setHealth(health)
+{
+	const color = COLORS[health] || '808080';
+	const icon = 'data:image/svg+xml,' + encodeURIComponent('<svg xmlns="' + SVG +
+		'" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="#' + color + '"/></svg>');
+
+	put(byId('health-text'), health);
+	byId('health').className = health;
+	put(document.querySelector('title'), health + ' – pooler at ' + location.host);
+	if (byId('icon').getAttribute('href') !== icon)
+		byId('icon').setAttribute('href', icon);
+}
 
 function showHealth(status)
 {
-	const health = HEALTH[status.health.status] ? status.health.status : 'unhealthy';
-
-	put(byId('health-text'), HEALTH[health]);
-	byId('health').className = health;
-	setIcon(health);
-	put(byId('instance'), location.host);
-	put(document.querySelector('title'), HEALTH[health] + ' – pooler at ' + location.host);
+	setHealth(COLORS[status.health.status] ? status.health.status : 'unhealthy');
 
 	const messages = status.health.messages;
 
 	show(byId('messages'), messages.length > 0);
 	keyed(byId('messages-list'), messages, (m) => JSON.stringify([m.check, m.object]), () => {
+		const severity = el('span', { class: 'unseen' });
 		const text = el('span');
 		const pool = poolName();
 		const numbers = el('span', { class: 'note' });
 		const node = el('li', null, el('span', { class: 'dot', 'aria-hidden': 'true' }),
-			el('span', null, el('span', { class: 'unseen' }), text, ' ', ...pool.nodes, ' ', numbers));
+			el('span', null, severity, el('span', null, ...pool.nodes, ': '), text, ' ', numbers));
 
 		return {
 			node,
 			update(m)
 			{
-				put(node.querySelector('.unseen'), m.severity + ': ');
+				put(severity, m.severity + ': ');
 				put(text, m.message);
 				pool.update(m.object);
+				show(pool.nodes[0].parentNode, Boolean(m.object.database));
 				put(numbers, numbersOf(m));
 				node.className = m.severity;
 			}
@@ -251,18 +245,6 @@ function amount(value, unit)
 	if (unit === 'ms' || unit === 's')
 		return duration(unit === 's' ? value : value / SECOND);
 	return number(value) + (unit ? ' ' + unit : '');
-}
-
-// A dot in the tab, so that it can be seen from another one.
-function setIcon(health)
-{
-	const color = { healthy: '2f7d4f', degraded: 'b07400', unhealthy: 'b3372a', unknown: '808080' }[health];
-	const href = 'data:image/svg+xml,' + encodeURIComponent(
-		'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">' +
-		'<circle cx="8" cy="8" r="6" fill="#' + color + '"/></svg>');
-
-	if (byId('icon').getAttribute('href') !== href)
-		byId('icon').setAttribute('href', href);
 }
 
 /* ---- the figures ---- */
@@ -629,8 +611,6 @@ function showLeaks(now)
 
 /* ---- plots ---- */
 
-const SVG = 'http://www.w3.org/2000/svg';
-
 function svg(tag, attributes, ...children)
 {
 	const node = document.createElementNS(SVG, tag);
@@ -647,13 +627,9 @@ const scales = {
 	{
 		const max = Math.max(1, ...values);
 		const power = 10 ** Math.floor(Math.log10(max));
-		const step = [0.5, 1, 2, 5].map((n) => n * power).find((n) => max / n <= 4) || 5 * power;
-		const top = Math.ceil(max / step) * step;
-		const ticks = [];
+		const top = [1, 2, 5, 10].find((n) => n * power >= max) * power;
 
-		for (let value = 0; value <= top; value += step)
-			ticks.push(value);
-		return { ticks, y: (value) => value / top };
+		return { ticks: [0, top / 2, top], y: (value) => value / top };
 	},
 	log(values)
 	{
@@ -745,8 +721,10 @@ class Plot
 				x: xOf(end - ago), y: PLOT_HEIGHT - 2,
 				'text-anchor': ago === 0 ? 'end' : ago === HISTORY_S ? 'start' : 'middle'
 			}, ago === 0 ? 'now' : '−' + ago / 60 + ' min'));
-		this.series.forEach((one, i) => {
-			nodes.push(svg('path', { class: one.style, d: this.path(one.key, xOf, yOf) }));
+		this.series.forEach((one) => {
+			const { lines, dots } = this.paths(one.key, xOf, yOf);
+
+			nodes.push(svg('path', { class: one.style, d: lines }), svg('path', { class: 'dots ' + one.style, d: dots }));
 		});
 
 		const chosen = this.chosen(xOf);
@@ -759,28 +737,25 @@ class Plot
 		this.tell(known);
 	}
 
-	path(key, xOf, yOf)
+	// Lines, and dots for samples that have none next to them.
+	paths(key, xOf, yOf)
 	{
-		let path = '';
+		const runs = [];
 		let before = null;
 
 		for (const sample of this.samples)
 		{
-			const value = sample[key];
-
-			if (!Number.isFinite(value))
-			{
-				before = null;
+			if (!Number.isFinite(sample[key]))
 				continue;
-			}
-			const point = xOf(sample.time).toFixed(1) + ',' + yOf(value).toFixed(1);
-
-			// a gap is no line; a point alone is a short one, to be seen
-			path += before !== null && sample.time - before < 5 * POLL_MS / 1000 ?
-				'L' + point : 'M' + point + 'h.1';
+			if (before === null || sample.time - before > GAP_S)
+				runs.push([]);
+			runs[runs.length - 1].push(xOf(sample.time).toFixed(1) + ',' + yOf(sample[key]).toFixed(1));
 			before = sample.time;
 		}
-		return path;
+		return {
+			lines: runs.filter((run) => run.length > 1).map((run) => 'M' + run.join('L')).join(''),
+			dots: runs.filter((run) => run.length === 1).map((run) => 'M' + run[0] + 'h.1').join('')
+		};
 	}
 
 	// The sample next to the pointer, or the last.
@@ -827,8 +802,6 @@ const plots = [
 ];
 
 /* ---- from the answer to what is shown ---- */
-
-const SECOND = 1000;			// the answer has milliseconds
 
 const seconds = (ms) => ms === null || ms === undefined ? null : ms / SECOND;
 
@@ -967,6 +940,19 @@ const asking = {
 	trouble: ''					// why there is none since
 };
 
+async function fetchStatus()
+{
+	const response = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS) })
+		.catch((error) => {
+			throw new Error(error.name === 'TimeoutError' ?
+				'no answer within ' + ANSWER_MS / SECOND + ' seconds' : 'no connection');
+		});
+
+	if (!response.ok)
+		throw new Error('it says ' + response.status + ' ' + response.statusText);
+	return response.json();
+}
+
 async function ask()
 {
 	if (asking.busy)
@@ -975,18 +961,13 @@ async function ask()
 	asking.busy = true;
 	try
 	{
-		const response = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS) });
-
-		if (!response.ok)
-			throw new Error('it says ' + response.status + ' ' + response.statusText);
-		take(await response.json());
+		take(await fetchStatus());
 		asking.answered = new Date();
 		asking.trouble = '';
 	}
 	catch (error)
 	{
-		asking.trouble = error.name === 'TimeoutError' ? 'no answer within ' + ANSWER_MS / 1000 + ' seconds' : error.message;
-		console.info('status.json: ' + error);
+		asking.trouble = error.message;
 	}
 	asking.busy = false;
 	showAge();
@@ -1013,12 +994,7 @@ function showAge()
 		(asking.paused ? '' : 'Trying again every few seconds.') :
 		old ? 'What is shown is old: no answer since ' + then + '.' : '');
 	if (old)
-	{
-		put(byId('health-text'), 'Not known');
-		byId('health').className = '';
-		put(document.querySelector('title'), 'Not known – pooler at ' + location.host);
-		setIcon('unknown');
-	}
+		setHealth('not known');
 }
 
 function togglePause()
@@ -1035,6 +1011,7 @@ function togglePause()
 function start()
 {
 	showKey();
+	put(byId('instance'), location.host);
 	byId('plots').append(...plots.map((plot) => plot.node));
 	put(byId('plots-minutes'), HISTORY_S / 60);
 	for (const rows of [poolRows, waitRows, leakCards])

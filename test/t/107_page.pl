@@ -45,6 +45,8 @@ pooler.max_client_conn = 200
 pooler.http_port = $http_port
 pooler.http_show_queries = on
 pooler.leak_idle_in_transaction = 1s
+pooler.leak_pool_held = 1s
+pooler.query_wait_timeout = 0
 ));
 my $url = "http://127.0.0.1:$http_port";
 
@@ -119,14 +121,19 @@ shows(q(document.querySelectorAll('#waiting-rows tr').length === 2), 'the client
 is(page(text_of('#waiting-rows bdi')), $hostile{waiting}, 'by their application');
 like(page(text_of('#waiting-rows .where')), qr/^client \d+, 127\.0\.0\.1:\d+$/, 'and address');
 like(page(text_of('#waiting-rows .num')), qr/^\d+(\.\d)? (ms|s)$|^\d+ min/, 'and for how long');
-shows(q(document.querySelectorAll('.leak').length === 1), 'the leak');
-is(page(text_of('.leak h3')), 'Idle in a transaction', 'of what kind');
-is(page(text_of('.leak .tag')), 'critical', 'how severe');
+
+# Its transaction is one leak, and that nobody gets on in its pool another one.
+shows(q(document.querySelectorAll('.leak').length === 2), 'leaks');
+is(page(q([...document.querySelectorAll('.leak h3')].map((h) => h.textContent).sort().join())),
+	'Idle in a transaction,Pool held, and nobody at work', 'of two kinds');
+shows(q([...document.querySelectorAll('.leak .tag')].every((tag) => tag.textContent === 'critical')), 'how severe');
 is(page(text_of('.leak .waits')), '2 clients wait for a backend of its pool', 'how many wait');
 is(page(text_of('.leak .name bdi')), $hostile{leaking}, 'by its application');
+like(page(text_of('.leak dl')), qr/RowExclusiveLock/, 'what it holds');
 like(page(text_of('.leak dl')), qr/INSERT INTO held VALUES \(1\)/, 'its query');
 like(page(text_of('.leak .remedy code')), qr/^SELECT pooler\.end_leaks\(id => \d+\);$/, 'and what ends it');
-shows(q(/^(Degraded|Unhealthy)$/.test(document.getElementById('health-text').textContent)), 'health');
+
+shows(q(/^(degraded|unhealthy)$/.test(document.getElementById('health-text').textContent)), 'health');
 shows(q(document.querySelectorAll('#messages-list li').length > 0), 'with messages');
 is(page(q(document.querySelectorAll('#pools-rows tr').length)), 10, 'ten pools at first');
 shows(text_of('#pools-rows') . '.includes("app\\\\u202egnp")', 'what would turn text around is spelled out');
@@ -150,11 +157,16 @@ is_plotted(q(/^[1-9]/.test(document.querySelector('#figures .value').textContent
 	'transactions per second');
 is_plotted(q([...document.querySelectorAll('#plot-transaction-key b')].every((b) => /^\d.* (µs|ms|s)$/.test(b.textContent))),
 	'percentiles of transactions');
-is_plotted(q([...document.querySelectorAll('#plots path')].some((path) => /L/.test(path.getAttribute('d')))),
+is_plotted(q([...document.querySelectorAll('#plots path:not(.dots)')].some((path) => /L/.test(path.getAttribute('d')))),
 	'a line is drawn');
 like(page(text_of('#plot-transaction-words')), qr/^p99: now \d.*highest .*p95: .*p50: /,
 	'the plot is told in words');
 $web->screenshot("$pictures/wide.png");
+
+my $bytes = page(q([...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')]
+	.filter((e) => !e.name.endsWith('.json')).reduce((sum, e) => sum + e.decodedBodySize, 0)));
+cmp_ok($bytes, '<', 40960, 'the page is small');
+cmp_ok($bytes, '>', 20000, 'and measured');
 
 #
 # nothing but text
@@ -175,9 +187,9 @@ like(join("\n", $web->console), qr/Content Security Policy/, 'because of the pol
 # keyboard and screen reader
 #
 
+$web->go("$url/");
+shows(q(document.querySelectorAll('.leak').length === 2 && document.querySelectorAll('#waiting-rows tr').length === 2), 'loaded again');
 my %reached;
-$web->click('body');
-page('document.activeElement.blur()');
 for (1 .. 40)
 {
 	$web->press("\N{U+E004}");    # Tab
@@ -285,13 +297,13 @@ shows(q(/^No client waits. No leaks$/.test(document.getElementById('news').textC
 
 $node->stop;
 shows(q(/can.t be reached/.test(document.getElementById('banner').textContent)), 'the server is away');
-is(page(text_of('#health-text')), 'Not known', 'then nothing is said of its health');
+is(page(text_of('#health-text')), 'not known', 'then nothing is said of its health');
 shows(q(/^Last answer .* ago$/.test(document.getElementById('fresh-text').textContent)), 'but how old all is');
 $web->screenshot("$pictures/away.png");
 $node->start;
 wait_for_pooler($node);
 shows(q(document.getElementById('banner').textContent === ''), 'the server is there again');
-shows(q(document.getElementById('health-text').textContent !== 'Not known'), 'and so is its health');
+shows(q(document.getElementById('health-text').textContent !== 'not known'), 'and so is its health');
 
 $web->quit;
 $node->stop;
