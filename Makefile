@@ -82,13 +82,14 @@ OBJS = \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
+	src/sql/holdings.o \
 	src/sql/leaks.o \
-	src/sql/health.o \
 	src/sql/rows.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \
 	src/sql/import_parameters.o \
 	src/sql/import_rows.o \
+	src/sql/health.o \
 	src/sql/stats.o \
 	src/sql/views.o \
 	src/worker/admin.o \
@@ -99,6 +100,7 @@ OBJS = \
 	src/worker/client.o \
 	src/worker/console.o \
 	src/worker/console_commands.o \
+	src/worker/console_leaks.o \
 	src/worker/console_messages.o \
 	src/worker/console_rows.o \
 	src/worker/console_set.o \
@@ -156,6 +158,7 @@ UNIT_TESTS = \
 	test/unit/test_histogram \
 	test/unit/test_import \
 	test/unit/test_password \
+	test/unit/test_recent \
 	test/unit/test_startup
 FUZZERS = \
 	test/fuzz/fuzz_console \
@@ -165,7 +168,8 @@ FUZZERS = \
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.%,$(OBJS))
+	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
+	src/shared/recent.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))

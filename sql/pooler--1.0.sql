@@ -248,6 +248,27 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_leak_counts'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 100;
 
+CREATE FUNCTION pooler.get_holdings(
+	OUT client_id bigint,
+	OUT pid integer,
+	OUT first_query text,
+	OUT first_query_id bigint,
+	OUT cursors bigint,
+	OUT cursors_grown bigint,
+	OUT cursor_names text,
+	OUT session_locks bigint,
+	OUT session_locks_grown bigint,
+	OUT temp_objects bigint,
+	OUT temp_objects_grown bigint,
+	OUT temp_bytes bigint,
+	OUT prepared_statements bigint,
+	OUT prepared_statements_grown bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_holdings'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 100;
+
+COMMENT ON FUNCTION pooler.get_holdings() IS
+'What clients hold, whether it is a leak or not; *_grown: by how many that is more than the fewest since their number last fell';
 COMMENT ON FUNCTION pooler.get_leaks(boolean) IS
 'Leaks: the current ones (false), or those that have ended (true); see the views pooler.leaks and pooler.leak_history';
 COMMENT ON FUNCTION pooler.get_leak_counts() IS
@@ -1618,6 +1639,16 @@ BEGIN ATOMIC
 		SELECT * FROM pooler.get_pool_advice()
 		UNION ALL
 		SELECT * FROM pooler.get_server_advice()
+		UNION ALL
+		SELECT l.severity, 'leak '::text || l.kind,
+			   pg_catalog.format('A client of database %I, role %I, application %L%s holds what it should have given back for %s s; the threshold is %s. %s clients wait for its pool%s.',
+								 l.database, l.role, coalesce(l.application_name, ''::text),
+								 CASE WHEN l.client_addr IS NOT NULL THEN pg_catalog.format(', at %s', pg_catalog.host(l.client_addr)) END,
+								 extract(epoch FROM l.held_for)::bigint, l.threshold, l.clients_waiting,
+								 CASE WHEN l.blocked_pids IS NOT NULL
+								 THEN pg_catalog.format(', %s processes for its locks', pg_catalog.cardinality(l.blocked_pids)) END),
+			   l.statement
+		FROM pooler.leaks AS l WHERE l.severity <> 'info'
 	), all_of_it AS (
 		SELECT * FROM advice
 		UNION ALL
@@ -1770,7 +1801,8 @@ REVOKE ALL ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
 	pooler.get_prepared_statements(), pooler.get_databases(),
-	pooler.get_leaks(boolean), pooler.get_leak_counts() FROM PUBLIC;
+	pooler.get_leaks(boolean), pooler.get_leak_counts(),
+	pooler.get_holdings() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pooler.import_pgbouncer(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
 	pooler.get_server_advice(), pooler.advice() FROM PUBLIC;
@@ -1786,7 +1818,8 @@ GRANT EXECUTE ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
 	pooler.get_prepared_statements(), pooler.get_databases(),
-	pooler.get_leaks(boolean), pooler.get_leak_counts() TO pg_monitor;
+	pooler.get_leaks(boolean), pooler.get_leak_counts(),
+	pooler.get_holdings() TO pg_monitor;
 /* It shows nothing that its caller did not give it, but takes some time. */
 GRANT EXECUTE ON FUNCTION pooler.import_pgbouncer(text, text) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),

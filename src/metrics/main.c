@@ -8,7 +8,7 @@
  * keep the pooler or a backend from its work.
  *
  * It takes no lock, it has the lowest claim to the processor, and it uses at
- * most a fiftieth of one: a flood of requests is answered as slowly as that takes.
+ * most a hundredth of one: a flood of requests is answered as slowly as that takes.
  *
  * An error that gets as far as this loop ends the worker with exit code 1;
  * the postmaster then starts it again.
@@ -17,6 +17,7 @@
  */
 #include "metrics/internal.h"
 
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -38,8 +39,8 @@
  * The share of one processor that the worker may use, and what it may use at
  * once if it has used none for a while.
  */
-#define CPU_SHARE		2		/* percent */
-#define CPU_SAVED_US	20000
+#define CPU_SHARE		1		/* percent */
+#define CPU_SAVED_US	50000
 
 #define MAX_EVENTS		64
 #define EVENT_HTTP		UINT64_MAX	/* else the number of a listener */
@@ -255,6 +256,17 @@ serve(void)
 	handle_events();
 }
 
+/* Others give way neither to our share of the processor nor to our waking up. */
+static void
+lower_priority(void)
+{
+	struct sched_param param = {0};
+
+	if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICENESS) < 0 ||
+		sched_setscheduler(0, SCHED_BATCH, &param) < 0)
+		ereport(LOG, (errmsg("could not lower the priority of the process: %m")));
+}
+
 void
 pooler_http_main(Datum arg)
 {
@@ -265,8 +277,7 @@ pooler_http_main(Datum arg)
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	pqsignal(SIGINT, SIG_IGN);	/* there is nothing to cancel */
 	BackgroundWorkerUnblockSignals();
-	if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICENESS) < 0)
-		ereport(LOG, (errmsg("could not lower the priority of the process: %m")));
+	lower_priority();
 
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0)

@@ -24,13 +24,13 @@ typedef enum PoolerAdminVerb
 	POOLER_ADMIN_RECONNECT,		/* other backends, as soon as they are idle */
 	POOLER_ADMIN_KILL,			/* ends all clients and backends, and pauses */
 	POOLER_ADMIN_KILL_CLIENT,
+	POOLER_ADMIN_PROBE,			/* a transaction through a pool; by SQL only */
 	POOLER_ADMIN_SUSPEND,		/* as PAUSE of everything */
 	POOLER_ADMIN_WAIT_CLOSE,	/* over when all backends are newer than the
 								 * last RECONNECT */
 	POOLER_ADMIN_SHUTDOWN,		/* closes the port; the server goes on */
 	POOLER_ADMIN_RESET_STATS,
-	POOLER_ADMIN_END_LEAK,		/* over when it is no leak any more */
-	POOLER_ADMIN_PROBE			/* a transaction through a pool; by SQL only */
+	POOLER_ADMIN_END_LEAK		/* over when it is no leak any more */
 } PoolerAdminVerb;
 
 typedef enum PoolerShutdownMode

@@ -37,11 +37,11 @@ static const char *const verb_names[] = {
 	[POOLER_ADMIN_RECONNECT] = "RECONNECT",
 	[POOLER_ADMIN_KILL] = "KILL",
 	[POOLER_ADMIN_KILL_CLIENT] = "KILL_CLIENT",
+	[POOLER_ADMIN_PROBE] = "PROBE",
 	[POOLER_ADMIN_SUSPEND] = "SUSPEND",
 	[POOLER_ADMIN_WAIT_CLOSE] = "WAIT_CLOSE",
 	[POOLER_ADMIN_SHUTDOWN] = "SHUTDOWN",
 	[POOLER_ADMIN_RESET_STATS] = "RESET_STATS",
-	[POOLER_ADMIN_PROBE] = "PROBE",
 	[POOLER_ADMIN_END_LEAK] = "END_LEAK",
 };
 
@@ -557,6 +557,8 @@ pooler_admin_begin(const PoolerAdminCommand *command, PoolerAdminResult *result)
 			return begin_kill(command, result);
 		case POOLER_ADMIN_KILL_CLIENT:
 			return begin_kill_client(command, result);
+		case POOLER_ADMIN_PROBE:
+			break;				/* requests.c has it done */
 		case POOLER_ADMIN_WAIT_CLOSE:
 			return pooler_admin_poll(command, result);
 		case POOLER_ADMIN_SHUTDOWN:
@@ -565,8 +567,6 @@ pooler_admin_begin(const PoolerAdminCommand *command, PoolerAdminResult *result)
 			return begin_reset_stats(result);
 		case POOLER_ADMIN_END_LEAK:
 			return !pooler_leak_ask(command->leak_id) && done(result);
-		case POOLER_ADMIN_PROBE:
-			break;				/* requests.c has it done */
 	}
 	return refused(result, "XX000", NULL, "unknown command %d", command->verb);
 }

@@ -46,6 +46,9 @@ $node->safe_psql('postgres', q{
 $node->safe_psql('other', 'CREATE EXTENSION pooler');
 
 my $admin = direct();
+my $stopped;
+
+END { kill 'CONT', $stopped if defined $stopped }
 
 # On the server's own port.
 sub direct
@@ -171,7 +174,8 @@ sub probe_is_good
 	my $health = probe($who);
 	my $probe = $health->{probe};
 
-	is($health->{status}, 'healthy', "$name: healthy")
+	# it may be slow on a slow machine
+	is(messages($health, 'probe_latency'), '', "$name: nothing is wrong")
 	  or diag(JSON::PP->new->canonical->pretty->encode($health));
 	ok($probe->{ok}, "$name: it works");
 	cmp_ok($probe->{latency_ms}, '>', 0, "$name: took some time");
@@ -546,7 +550,7 @@ becomes($node, q{
 {
 	my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
 
-	kill 'STOP', $postmaster;
+	kill 'STOP', $stopped = $postmaster;
 	$admin->query(q{SELECT pg_terminate_backend(pid) FROM pooler.status});
 	my $m = comes('not_running', 'critical', 'it is not running');
 	is("$m->{value} $m->{threshold}", '0 1', 'numbers');
@@ -555,6 +559,7 @@ becomes($node, q{
 	is($health->{pooler}{pid}, undef, 'no process');
 	is($health->{status}, 'unhealthy', 'unhealthy');
 	kill 'CONT', $postmaster;
+	$stopped = undef;
 	wait_for_pooler($node);
 }
 
