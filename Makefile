@@ -200,7 +200,7 @@ ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 
 $(shlib): $(srcdir)/src/pooler.map
-$(OBJS): $(srcdir)/Makefile
+$(OBJS) $(NO_HTTP_OBJS): $(srcdir)/Makefile
 # for a build in another directory (make -f .../Makefile VPATH=...)
 $(shell $(MKDIR_P) $(sort $(dir $(OBJS))))
 
@@ -296,9 +296,15 @@ check-symbols: all
 			{ print "not ours to define: " $$3; bad = 1 } \
 		END { exit bad || !seen["_PG_init"] || !seen["Pg_magic_func"] }'
 
+# As NO_HTTP=1 would link it: nothing may be missing.
+check-no-http: all $(NO_HTTP_OBJS)
+	$(MKDIR_P) .build
+	$(CC) -shared -o .build/no_http.so $(sort $(filter-out $(HTTP_OBJS),$(OBJS)) $(NO_HTTP_OBJS))
+	! nm -D --undefined-only .build/no_http.so | grep -E ' (pooler|MHD)_'
+
 -include $(patsubst %.o,%.d,$(OBJS) $(strict_objs) $(unit_objs) $(fuzz_objs))
 
-.PHONY: check-unit list-unit-tests check-fuzz check-warnings check-model check-symbols
+.PHONY: check-unit list-unit-tests check-fuzz check-warnings check-model check-symbols check-no-http
 .SECONDARY: $(unit_objs) $(fuzz_objs)
 
 else

@@ -43,6 +43,10 @@
 #define FRESH_MS			250
 #define FRESH_COSTS			20
 
+/* See reply(). */
+#define COST_US				100
+#define COST_US_PER_MB		4000
+
 typedef struct Route
 {
 	const char *path;
@@ -69,6 +73,7 @@ static const Route routes[] = {
 typedef struct Answer
 {
 	struct MHD_Response *response;	/* NULL: none yet */
+	size_t		size;
 	unsigned	status;
 	TimestampTz outdated_at;
 } Answer;
@@ -223,6 +228,7 @@ answer_of(const Route *route)
 	answer->status = (unsigned) route->make(&buf);
 	forget(answer);
 	answer->response = make_response(buf.data, buf.len, false, route->type);
+	answer->size = buf.len;
 	pfree(buf.data);
 	end = GetCurrentTimestamp();
 	answer->outdated_at = end + Max(FRESH_MS * INT64CONST(1000),
@@ -336,10 +342,22 @@ has_body(struct MHD_Connection *connection)
 		(length != NULL && strcmp(length, "0") != 0);
 }
 
+/*
+ * Our own processor time is the smaller part of what an answer costs if who asks
+ * is on the same machine: the kernel's and the reader's are charged as well.
+ */
+static enum MHD_Result
+reply(struct MHD_Connection *connection, unsigned status,
+	  struct MHD_Response *response, size_t size)
+{
+	pooler_http_charge(COST_US + size * COST_US_PER_MB / 1000000);
+	return MHD_queue_response(connection, status, response);
+}
+
 static enum MHD_Result
 refuse(struct MHD_Connection *connection, RefusalKind kind)
 {
-	return MHD_queue_response(connection, refusals[kind].status, refused[kind]);
+	return reply(connection, refusals[kind].status, refused[kind], 0);
 }
 
 static enum MHD_Result
@@ -355,7 +373,7 @@ route(struct MHD_Connection *connection, const char *path)
 		if (!may_ask(connection, routes[i].for_browsers))
 			return refuse(connection, REFUSED_HOST);
 		answer = answer_of(&routes[i]);
-		return MHD_queue_response(connection, answer->status, answer->response);
+		return reply(connection, answer->status, answer->response, answer->size);
 	}
 	for (int i = 0; i < pooler_page_nfiles; i++)
 	{
@@ -363,7 +381,7 @@ route(struct MHD_Connection *connection, const char *path)
 			continue;
 		if (!may_ask(connection, true))
 			return refuse(connection, REFUSED_HOST);
-		return MHD_queue_response(connection, MHD_HTTP_OK, files[i]);
+		return reply(connection, MHD_HTTP_OK, files[i], pooler_page_files[i].size);
 	}
 	return refuse(connection, REFUSED_PATH);
 }

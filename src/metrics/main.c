@@ -106,6 +106,12 @@ budget_look(void)
 	budget.cpu_us = cpu;
 }
 
+void
+pooler_http_charge(int64 us)
+{
+	budget.left_us -= us;
+}
+
 /* How long to do nothing, in ms. */
 static long
 budget_pause(void)

@@ -214,6 +214,7 @@ else
 	# shellcheck disable=SC2046
 	select_tests $(run_make list-unit-tests) test/sql/*.sql test/t/*.pl
 	check "exported symbols" run_make check-symbols
+	check "a build without HTTP" run_make check-no-http
 	check "warnings of gcc and clang" run_make check-warnings
 	[ ! -x test/tools/check_model.sh ] ||
 		check "model of the hand-over" run_make check-model
