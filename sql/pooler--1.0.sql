@@ -355,7 +355,7 @@ COMMENT ON COLUMN pooler.clients.database IS
 COMMENT ON COLUMN pooler.clients.role IS
 'Role that the client works as; NULL until it has logged in';
 COMMENT ON COLUMN pooler.clients.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.clients.client_addr IS
 'IP address of the client; NULL if it is connected by a Unix socket';
 COMMENT ON COLUMN pooler.clients.client_port IS
@@ -840,7 +840,7 @@ COMMENT ON COLUMN pooler.holders.database IS
 COMMENT ON COLUMN pooler.holders.role IS
 'Role';
 COMMENT ON COLUMN pooler.holders.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.holders.client_addr IS
 'IP address of the client; NULL if it is connected by a Unix socket';
 COMMENT ON COLUMN pooler.holders.client_port IS
@@ -924,7 +924,7 @@ COMMENT ON COLUMN pooler.waits.database IS
 COMMENT ON COLUMN pooler.waits.role IS
 'Role';
 COMMENT ON COLUMN pooler.waits.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.waits.client_addr IS
 'IP address of the client; NULL if it is connected by a Unix socket';
 COMMENT ON COLUMN pooler.waits.client_port IS
@@ -1030,7 +1030,7 @@ COMMENT ON COLUMN pooler.pins.database IS
 COMMENT ON COLUMN pooler.pins.role IS
 'Role';
 COMMENT ON COLUMN pooler.pins.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.pins.client_addr IS
 'IP address of the client; NULL if it is connected by a Unix socket';
 COMMENT ON COLUMN pooler.pins.client_port IS
@@ -1237,7 +1237,7 @@ COMMENT ON COLUMN pooler.leaks.database IS
 COMMENT ON COLUMN pooler.leaks.role IS
 'Role';
 COMMENT ON COLUMN pooler.leaks.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.leaks.client_addr IS
 'IP address of the client; NULL if it is connected by a Unix socket';
 COMMENT ON COLUMN pooler.leaks.client_port IS
@@ -1331,7 +1331,7 @@ COMMENT ON COLUMN pooler.leak_history.database IS
 COMMENT ON COLUMN pooler.leak_history.role IS
 'Role';
 COMMENT ON COLUMN pooler.leak_history.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.leak_history.client_addr IS
 'IP address of the client; NULL if it was connected by a Unix socket';
 COMMENT ON COLUMN pooler.leak_history.client_port IS
@@ -1394,7 +1394,7 @@ COMMENT ON COLUMN pooler.leak_counts.database IS
 COMMENT ON COLUMN pooler.leak_counts.role IS
 'Role';
 COMMENT ON COLUMN pooler.leak_counts.application_name IS
-'application_name that the clients gave when they connected; NULL if none';
+'application_name of the clients; NULL if none';
 COMMENT ON COLUMN pooler.leak_counts.query_id IS
 'Identifier of the last query, as in pg_stat_statements.queryid; NULL if none is computed: then rows are by the text of the query';
 COMMENT ON COLUMN pooler.leak_counts.query IS

@@ -35,7 +35,7 @@
 #include "utils/portal.h"
 
 /* Of more temporary objects than this the number is not known ... */
-#define MAX_TEMP_OBJECTS	1000
+#define MAX_TEMP_OBJECTS	5000
 
 /* ... nor of more relations among them the size. */
 #define MAX_MEASURED		32

@@ -163,6 +163,9 @@ extern void pooler_attach_remember(int client, const char *payload, int len);
  */
 extern void pooler_attach_session(int client);
 
+/* The attached client, if any, calls itself by this name now. */
+extern void pooler_attach_renamed(const char *application_name);
+
 /* Nobody is attached: views must not show the last client. */
 extern void pooler_attach_nobody(void);
 

@@ -97,7 +97,8 @@ typedef struct PoolerClient
 	SockAddr	laddr;
 	char		host[NI_MAXHOST > 64 ? 64 : NI_MAXHOST];	/* numeric */
 	char		port[8];
-	char		application_name[POOLER_APPNAME_LEN];
+	char		application_name[POOLER_APPNAME_LEN];	/* later by the owner,
+														 * when it changes */
 	char		role[NAMEDATALEN];	/* of its pool */
 	char		database[NAMEDATALEN];
 	char		login_role[NAMEDATALEN];	/* that was authenticated */

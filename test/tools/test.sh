@@ -220,7 +220,7 @@ else
 		check "model of the hand-over" run_make check-model
 fi
 case " ${tap_tests[*]} " in
-	*" test/t/043_drivers.pl "*)
+	*" test/t/043_drivers.pl "* | *" test/t/104_real_leaks.pl "*)
 		install_drivers
 		check "programs with real drivers" build_drivers "$work/drivers" ;;
 esac
