@@ -54,7 +54,7 @@ function duration(s)
 	if (s < 0.0001)
 		return Math.round(s * 1e6) + ' µs';
 	if (s < 0.9995)
-		return Number((s * 1e3).toPrecision(3)) + ' ms';
+		return Number((s * 1e3).toPrecision(s < 0.001 ? 2 : 3)) + ' ms';
 	if (s < 59.95)
 		return s.toFixed(1) + ' s';
 
@@ -630,7 +630,7 @@ const scales = {
 	{
 		const max = Math.max(1, ...values);
 		const power = 10 ** Math.floor(Math.log10(max));
-		const top = [1, 2, 5, 10].find((n) => n * power >= max) * power;
+		const top = [1, 2, 3, 5, 10].find((n) => n * power >= max) * power;
 
 		return { ticks: [0, top / 2, top], y: (value) => value / top };
 	},
