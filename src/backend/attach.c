@@ -196,6 +196,19 @@ pooler_attach_session(int client)
 	nobody = false;
 }
 
+/* Some drivers tell their name only once they are connected. */
+void
+pooler_attach_renamed(const char *name)
+{
+	PoolerClient *client;
+
+	if (pooler_me.client < 0)
+		return;
+	client = &pooler_clients[pooler_me.client];
+	/* the last byte stays 0, so that readers find an end at any time */
+	strncpy(client->application_name, name, sizeof(client->application_name) - 1);
+}
+
 void
 pooler_attach_nobody(void)
 {

@@ -326,6 +326,7 @@ see_ready_for_query(char status)
 	}
 	else
 	{
+		pooler_holdings_in_block(status == 'E');
 		shared->idle_since = GetCurrentTimestamp();
 		pooler_tally_idle_begin(shared->idle_since);
 		pg_write_barrier();
@@ -335,7 +336,7 @@ see_ready_for_query(char status)
 
 /* Counts what passes by, and remembers what other processes ask for. */
 static void
-see_message(char type)
+see_message(char type, const char *body)
 {
 	PoolerBackend *shared = pooler_me.shared;
 
@@ -351,6 +352,7 @@ see_message(char type)
 		case PqMsg_PortalSuspended:
 			shared->counters.queries++;
 			pooler_ending_command_over();
+			pooler_holdings_see_complete(type == PqMsg_CommandComplete ? body : NULL);
 			pg_atomic_write_u32(&shared->in_copy, 0);
 			break;
 		case PqMsg_ErrorResponse:
@@ -413,7 +415,7 @@ pool_putmessage(char type, const char *s, size_t len)
 			break;
 		case PqMsg_ParseComplete:
 			pooler_statements_see_parse();
-			see_message(type);
+			see_message(type, s);
 			break;
 		case PqMsg_ParameterStatus:
 			if (!pooler_reported_see(s, s + strlen(s) + 1))
@@ -433,7 +435,7 @@ pool_putmessage(char type, const char *s, size_t len)
 				return 0;		/* it serves nobody */
 			break;
 		default:
-			see_message(type);
+			see_message(type, s);
 			break;
 	}
 	return pooler_me.core->putmessage(type, s, len);

@@ -120,6 +120,7 @@ on_exit_report(int code, Datum arg)
 	if (pooler_me.shared->pid != MyProcPid)
 		return;					/* the slot is somebody else's by now */
 	pooler_tally_end(code);
+	pooler_holdings_forget();
 	for (;;)
 	{
 		w = pg_atomic_read_u64(&pooler_me.shared->word);
@@ -337,6 +338,7 @@ let_go(void)
 
 	pooler_socket_detach();
 	pooler_pins_set(POOLER_PIN_NONE);
+	pooler_holdings_forget();
 	client->last_backend = pooler_me.slot;
 	client->state_since = busy_since;
 	pooler_me.client = -1;
@@ -998,6 +1000,7 @@ static Next
 after_command(bool lost)
 {
 	count_transaction();
+	pooler_holdings_at_end();
 	pooler_debug_point(POOLER_DEBUG_COMMAND_ENDED);
 	if (worker_has_ended())
 		end_without_pooler();
@@ -1168,8 +1171,8 @@ report_overrides(void)
 			case PGC_S_DATABASE:
 			case PGC_S_USER:
 			case PGC_S_DATABASE_USER:
-				overrides->given |= 1U << i;
-				overrides->value[i] = pooler_pool_setting_here(i);
+				overrides->given |= UINT64CONST(1) << i;
+				overrides->value[i] = pooler_pool_setting_kept(i);
 				break;
 			case PGC_S_DEFAULT:
 			case PGC_S_DYNAMIC_DEFAULT:

@@ -494,9 +494,8 @@ pooler_snapshot_tally(int32 index, PoolerTallySnapshot *snap, PoolerHistogram *t
 	return false;
 }
 
-/* Changes whenever something is moved from one tally to another. */
-static uint64
-moves(void)
+uint64
+pooler_snapshot_moves(void)
 {
 	uint64		result = 0;
 
@@ -513,7 +512,7 @@ pooler_snapshot_totals(PoolerCounters *counters, PoolerHistogram *times)
 
 	for (int i = 0; i < MAX_TRIES; i++)
 	{
-		uint64		before = moves();
+		uint64		before = pooler_snapshot_moves();
 
 		pg_read_barrier();
 		memset(counters, 0, sizeof(*counters));
@@ -528,7 +527,7 @@ pooler_snapshot_totals(PoolerCounters *counters, PoolerHistogram *times)
 				pooler_histogram_add(&times[k], &part[k]);
 		}
 		pg_read_barrier();
-		if (before == moves())
+		if (before == pooler_snapshot_moves())
 			break;
 	}
 }
@@ -580,6 +579,7 @@ look_at_pool(int32 slot, PoolerPoolSnapshot *snap, PoolerCounters *counters)
 	snap->roleid = before.roleid;
 	snap->created_at = before.created_at;
 	snap->size = pool->size;
+	snap->wait_timeout = pooler_pool_ms(pool, POOLER_QUERY_WAIT_TIMEOUT);
 	snap->dedicated = pool->owner != POOLER_NO_OWNER;
 	snap->paused = (pool->flags & POOLER_POOL_PAUSED) != 0;
 	copy_string(snap->database, pool->database, sizeof(snap->database));

@@ -98,6 +98,7 @@ typedef struct PoolerPoolSnapshot
 	bool		paused;
 	bool		dedicated;		/* to one client */
 	bool		counted;		/* it has a tally of its own */
+	int			wait_timeout;	/* query_wait_timeout in ms; 0: none */
 	TimestampTz created_at;
 } PoolerPoolSnapshot;
 
@@ -129,6 +130,13 @@ extern bool pooler_snapshot_tally(int32 index, PoolerTallySnapshot *snap,
  */
 extern void pooler_snapshot_totals(PoolerCounters *counters,
 								   PoolerHistogram *times);
+
+/*
+ * Changes whenever something is moved from one tally to another.  Who reads
+ * several of them, and finds another number than before, may have missed
+ * something or have it twice.
+ */
+extern uint64 pooler_snapshot_moves(void);
 
 /*
  * counters, if not NULL, are those of the pool's tally, or 0 if it has none of

@@ -566,14 +566,22 @@ pooler_backend_demand(int backend, int client, uint32 gen,
 void
 pooler_backend_demand_pinned(int backend, uint64 word, PoolerEndReason reason)
 {
+	TimestampTz since = pooler_backends[backend].state_since;
+
+	pooler_backend_demand_idle(backend, word, reason, since, 0);
+}
+
+void
+pooler_backend_demand_idle(int backend, uint64 word, PoolerEndReason reason,
+						   TimestampTz since, int limit)
+{
 	PoolerBackend *b = &pooler_backends[backend];
-	TimestampTz since = b->state_since;
 	PGPROC	   *proc;
 
 	pg_read_barrier();
 	if (pg_atomic_read_u64(&b->word) != word)
 		return;					/* since may be another client's */
-	set_demand(b, reason, 0, since, 0);
+	set_demand(b, reason, 0, since, limit);
 	proc = BackendPidGetProc(b->pid);
 	if (proc != NULL)
 		SetLatch(&proc->procLatch);

@@ -353,6 +353,8 @@ failed(int backend, const void *message, size_t len)
 	}
 	if (pool >= 0)
 		pooler_pool_counters(&pooler_pools[pool])->failed_births++;
+	pooler_recent_add(&pooler_shared->recent[POOLER_RECENT_FAILED_BIRTH],
+					  pooler_worker.now);
 	if (birth->key != NULL)
 		pooler_login_parameters_failed(birth, message, len);
 	/* what one client's startup settings lead to is no other's business */

@@ -96,6 +96,7 @@ pooler_client_slot_recovered(int slot)
 {
 	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
 
+	pooler_leak_client_left(slot);
 	pooler_session_free(&pooler_clients[slot]);
 	forget_identity(&pooler_clients[slot]);
 	pooler_clients[slot].pool = -1;
@@ -197,8 +198,9 @@ fill_slot(int slot, int fd, const SockAddr *raddr)
 	pg_atomic_write_u32(&client->cancel_serial, 0);
 }
 
-int
-pooler_client_accept(int fd, const SockAddr *raddr)
+/* Takes a slot; the descriptor is closed, and becomes the slot's. */
+static int
+take_slot(int fd, const SockAddr *raddr)
 {
 	WorkerClient *wc = dlist_container(WorkerClient, node,
 									   dlist_pop_head_node(&free_slots));
@@ -215,20 +217,60 @@ pooler_client_accept(int fd, const SockAddr *raddr)
 		return -1;
 	}
 	close(fd);
-	if (raddr->addr.ss_family != AF_UNIX)
-		set_tcp_options(wc->fd);
 	fill_slot(slot, wc->fd, raddr);
+	return slot;
+}
+
+/* The slot is in use from now on; false if it had to be given up again. */
+static bool
+enter_login(int slot)
+{
 	pooler_client_set_state(slot, POOLER_CLIENT_LOGIN, 0);
-	pooler_shared->counters.connections++;
-	if (!pooler_worker_watch(EPOLL_CTL_ADD, wc->fd, WATCH_COMMAND,
-							 worker_event(WORKER_EVENT_CLIENT,
-										  pooler_client_gen(&pooler_clients[slot]),
-										  slot)))
-	{
-		pooler_client_close(slot, NULL, "could not be watched");
+	if (pooler_worker_watch(EPOLL_CTL_ADD, pooler_worker_clients[slot].fd, WATCH_COMMAND,
+							worker_event(WORKER_EVENT_CLIENT,
+										 pooler_client_gen(&pooler_clients[slot]),
+										 slot)))
+		return true;
+	pooler_client_close(slot, NULL, "could not be watched");
+	return false;
+}
+
+int
+pooler_client_accept(int fd, const SockAddr *raddr)
+{
+	int			slot = take_slot(fd, raddr);
+
+	if (slot < 0)
 		return -1;
-	}
+	if (raddr->addr.ss_family != AF_UNIX)
+		set_tcp_options(pooler_worker_clients[slot].fd);
+	pooler_shared->counters.connections++;
+	if (!enter_login(slot))
+		return -1;
 	pooler_login_begin(slot);
+	return slot;
+}
+
+int
+pooler_client_accept_internal(int fd, const char *database, const char *role)
+{
+	SockAddr	raddr = {.salen = sizeof(sa_family_t)};
+	int			slot;
+	PoolerClient *client;
+
+	raddr.addr.ss_family = AF_UNIX;
+	slot = take_slot(fd, &raddr);
+	if (slot < 0)
+		return -1;
+	client = &pooler_clients[slot];
+	strlcpy(client->database, database, NAMEDATALEN);
+	strlcpy(client->role, role, NAMEDATALEN);
+	strlcpy(client->login_role, role, NAMEDATALEN);
+	strlcpy(client->application_name, "pooler probe", POOLER_APPNAME_LEN);
+	pooler_worker_clients[slot].internal = true;
+	if (!enter_login(slot))
+		return -1;
+	pooler_login_begin_internal(slot);
 	return slot;
 }
 
@@ -344,6 +386,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 
 	Assert(pooler_client_word_state(w) != POOLER_CLIENT_FREE);
 
+	pooler_leak_client_left(slot);
 	if (len > 0 && pooler_console_at_border(slot))
 	{
 		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -370,7 +413,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	else if (wc->node.next != NULL)
 		dlist_delete(&wc->node);	/* from half_sent */
 	wc->node.next = wc->node.prev = NULL;
-	if (logged_in)
+	if (logged_in && !wc->internal)
 		log_disconnection(slot, reason);
 	pooler_session_free(client);
 	forget_identity(client);
@@ -378,12 +421,14 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	if (wc->skip)
 		pfree(wc->skip);
 	wc->skip = NULL;
+	if (client->pool >= 0 && wc->internal)
+		pooler_worker_pools[client->pool].internal--;
 	if (client->pool >= 0)
 		pooler_pool_client_left(client->pool);
 	client->pool = -1;
 	if (wc->counted)
 		pooler_login_uncount();
-	wc->counted = false;
+	wc->counted = wc->internal = false;
 	pg_atomic_write_u64(&client->word,
 						pooler_client_word(POOLER_CLIENT_FREE, 0,
 										   pooler_client_word_gen(w) + 1, 0));

@@ -36,12 +36,18 @@ static int	nending;			/* clients that are marked */
 void
 pooler_client_close_for(int slot, PoolerEndReason reason)
 {
+	pooler_client_close_with(slot, reason, NULL);
+}
+
+void
+pooler_client_close_with(int slot, PoolerEndReason reason, const char *detail)
+{
 	const PoolerEndWords *words = pooler_end_words(reason);
 	PoolerErrorFields error = {.severity = "FATAL"};
 
 	error.sqlstate = words->sqlstate;
 	error.message = _(words->message);
-	error.detail = words->detail ? _(words->detail) : NULL;
+	error.detail = words->detail ? _(words->detail) : detail;
 	pooler_client_log_begin(slot);
 	if (pooler_end_logged(reason))
 		ereport(LOG,

@@ -49,7 +49,8 @@ typedef enum WorkerEventKind
 	WORKER_EVENT_LISTENER = 1,	/* index: which listener */
 	WORKER_EVENT_CLIENT = POOLER_EVENT_CLIENT,	/* index: slot, with its
 												 * generation */
-	WORKER_EVENT_BACKEND		/* index: slot, with the birth's number */
+	WORKER_EVENT_BACKEND,		/* index: slot, with the birth's number */
+	WORKER_EVENT_PROBE			/* index: slot of the request, with its number */
 } WorkerEventKind;
 
 static inline uint64
@@ -120,6 +121,7 @@ typedef struct WorkerClient
 								 * else NULL */
 	bool		own_backend;	/* has settings for a starting backend only */
 	bool		counted;		/* against max_client_conn */
+	bool		internal;		/* no client, but one end of a probe */
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
 	uint8		half_looks;		/* how often half a message was seen */
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
@@ -143,6 +145,15 @@ extern void pooler_client_startup(void);
  */
 extern int	pooler_client_accept(int fd, const SockAddr *raddr);
 extern bool pooler_client_slot_free(void);
+
+/*
+ * The same for one end of a socket pair whose other end is the pooler's own
+ * (probe.c): a client that is authenticated as this role and goes on from
+ * there, beyond max_client_conn and the limits on clients, and that is not
+ * counted as a connection or a login.  It may be gone again on return.
+ */
+extern int	pooler_client_accept_internal(int fd, const char *database,
+										  const char *role);
 
 /* The backend that had this client since an earlier life has gone. */
 extern void pooler_client_slot_recovered(int slot);
@@ -193,6 +204,7 @@ extern void pooler_client_close_idle(void);
  *---------------------------------------------------------------------------
  */
 extern void pooler_login_begin(int slot);
+extern void pooler_login_begin_internal(int slot);
 extern void pooler_login_event(int slot, uint32 events);
 extern void pooler_login_free(int slot);
 extern void pooler_login_tick(void);
@@ -238,6 +250,7 @@ typedef struct WorkerPool
 	bool		told;			/* a backend has told PoolerPool.overrides */
 	bool		learnt;			/* and they are complete */
 	TimestampTz unused_since;	/* without clients and backends; 0: it is not */
+	int			internal;		/* of its clients: see WorkerClient */
 } WorkerPool;
 
 extern WorkerPool *pooler_worker_pools;
@@ -470,13 +483,23 @@ extern bool pooler_backend_demand(int backend, int client, uint32 gen,
 extern void pooler_backend_demand_pinned(int backend, uint64 word,
 										 PoolerEndReason reason);
 
+/* The same, if it is idle since then; limit is what it has exceeded. */
+extern void pooler_backend_demand_idle(int backend, uint64 word,
+									   PoolerEndReason reason,
+									   TimestampTz since, int limit);
+
 /*---------------------------------------------------------------------------
  * ending.c: ending clients
  *---------------------------------------------------------------------------
  */
 
-/* Closes a client that the pooler owns, with the reason's words. */
+/*
+ * Closes a client that the pooler owns, with the reason's words; a detail that
+ * is not in them, or NULL.
+ */
 extern void pooler_client_close_for(int slot, PoolerEndReason reason);
+extern void pooler_client_close_with(int slot, PoolerEndReason reason,
+									 const char *detail);
 
 /*
  * Ends a client, wherever it is, with the reason's words.  True if it is
@@ -558,6 +581,12 @@ extern void pooler_averages_tick(void);
  */
 extern void pooler_timeout_tick(void);
 
+/*
+ * An IDLE client: is its next command there already, and only its event has
+ * not been seen yet?
+ */
+extern bool pooler_client_has_sent_command(int slot);
+
 /* A pool has got a client, or has learnt of settings of its own. */
 extern void pooler_timeout_begin(int pool);
 
@@ -573,6 +602,31 @@ extern bool pooler_timeout_passed(TimestampTz since, int ms);
  */
 extern void pooler_overrun_startup(void);
 extern void pooler_overrun_check(int pool);
+
+/*
+ * Is a command under way, and not one that waits for more of the client's
+ * messages?  COPY data counts, as it does for statement_timeout.
+ */
+extern bool pooler_backend_runs_command(PoolerBackend *b);
+
+/*---------------------------------------------------------------------------
+ * leak.c: what clients hold and should have given back
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_leak_startup(void);
+extern void pooler_leak_tick(void);
+
+/* A client is about to be closed; its word and its backend's still say whose. */
+extern void pooler_leak_client_left(int slot);
+
+/* end_leaks(): asks for the end of one; false: there is none of that number. */
+extern bool pooler_leak_ask(uint64 id);
+
+/* Is it over? */
+extern bool pooler_leak_asked_is_over(uint64 id);
+
+/* RESET_STATS */
+extern void pooler_leak_reset(void);
 
 /*---------------------------------------------------------------------------
  * stall.c: clients that keep a backend from others
@@ -593,6 +647,24 @@ extern void pooler_stall_check_pins(void);
 
 /* From now on clients are told; needs the table of clients. */
 extern void pooler_quit_startup(void);
+
+/*---------------------------------------------------------------------------
+ * probe.c: transactions of the pooler itself
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Begins a probe for a request, and answers it when it is over, which may be
+ * before this returns.
+ */
+extern void pooler_probe_begin(int request, const PoolerAdminCommand *command);
+
+/* Nobody waits for the answer any more. */
+extern void pooler_probe_abandon(int request);
+extern void pooler_probe_event(int request, uint32 number);
+
+/* Has to come before pooler_timeout_tick(): see there. */
+extern void pooler_probe_tick(void);
 
 /*---------------------------------------------------------------------------
  * report.c: what is logged, and how

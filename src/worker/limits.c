@@ -368,7 +368,7 @@ count_clients(Scope scope)
 	for (int i = 0; i < pooler_pool_used(); i++)
 	{
 		if (in_scope(i, scope))
-			n += pooler_pools[i].nclients;
+			n += pooler_pools[i].nclients - pooler_worker_pools[i].internal;
 	}
 	return n;
 }

@@ -63,8 +63,8 @@ set_deadline(WorkerLogin *login)
 													  pooler_ms(pooler_client_login_timeout));
 }
 
-void
-pooler_login_begin(int slot)
+static WorkerLogin *
+begin(int slot)
 {
 	PoolerClient *client = &pooler_clients[slot];
 	WorkerClient *wc = &pooler_worker_clients[slot];
@@ -75,7 +75,6 @@ pooler_login_begin(int slot)
 
 	login->cxt = cxt;
 	login->step = LOGIN_STARTUP;
-	set_deadline(login);
 	login->port.sock = PGINVALID_SOCKET;
 	login->port.raddr = client->raddr;
 	login->port.laddr = client->laddr;
@@ -87,7 +86,16 @@ pooler_login_begin(int slot)
 	wc->login = login;
 	dlist_push_tail(&logins, &wc->node);
 	pooler_worker_tick_within(1000);
+	return login;
+}
 
+void
+pooler_login_begin(int slot)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	WorkerLogin *login = begin(slot);
+
+	set_deadline(login);
 	if (pooler_logs(pooler_log_connections, pooler_log_connection_received()))
 	{
 		MyProcPort = &login->port;
@@ -98,13 +106,28 @@ pooler_login_begin(int slot)
 	}
 }
 
+/* What comes after authentication; who has asked for it has its own deadline. */
+void
+pooler_login_begin_internal(int slot)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	WorkerLogin *login = begin(slot);
+
+	login->port.user_name = client->role;
+	login->port.database_name = client->database;
+	login->startup.application_name = client->application_name;
+	login->told_ok = true;
+	login->step = LOGIN_AUTHORIZE;
+	login_continue(slot);
+}
+
 void
 pooler_login_free(int slot)
 {
 	WorkerClient *wc = &pooler_worker_clients[slot];
 
 	/* one that has entered its pool has logged in */
-	if (!wc->login->counted && pooler_clients[slot].pool < 0)
+	if (!wc->login->counted && pooler_clients[slot].pool < 0 && !wc->internal)
 		pooler_shared->counters.abandoned_logins++;
 	dlist_delete(&wc->node);
 	wc->node.next = wc->node.prev = NULL;
@@ -457,7 +480,10 @@ enter_pool(int slot, Oid dbid, Oid roleid, const char *database, const char *rol
 									pooler_worker_clients[slot].own_backend ?
 									slot : POOLER_NO_OWNER);
 	pooler_pools[client->pool].nclients++;
-	pooler_tally_login(slot);
+	if (pooler_worker_clients[slot].internal)
+		pooler_worker_pools[client->pool].internal++;
+	else
+		pooler_tally_login(slot);
 	pooler_timeout_begin(client->pool);
 }
 
@@ -620,7 +646,8 @@ step_parameters(int slot)
 		start_probe(slot);
 	else if (login->forced_role != NULL)
 		login->step = LOGIN_FORCE_ROLE;
-	else if (pooler_limits_refuse_client(shared_pool(login), 1, &error))
+	else if (!pooler_worker_clients[slot].internal &&
+			 pooler_limits_refuse_client(shared_pool(login), 1, &error))
 		pooler_login_fail(slot, error.sqlstate, error.message, error.detail);
 	else
 		welcome(slot, parameters, len);

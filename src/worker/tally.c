@@ -276,11 +276,13 @@ pooler_tally_login_failed(int client, const char *sqlstate)
 	PoolerCounters *counters =
 		&pooler_tallies[tally_asked_for(&pooler_clients[client])].counters;
 
-	if (login->counted)
+	if (login->counted || pooler_worker_clients[client].internal)
 		return;
 	login->counted = true;
 	counters->failed_logins++;
 	counters->login_failures[failure_of(sqlstate, login->step)]++;
+	pooler_recent_add(&pooler_shared->recent[POOLER_RECENT_FAILED_LOGIN],
+					  pooler_worker.now);
 }
 
 void
