@@ -239,7 +239,7 @@ close_leak(int i, PoolerLeakEnd end)
 	else if (marks[leak->client].gen == leak->gen)
 		marks[leak->client].kept &= ~bit_of(leak->kind);
 	pooler_leak_begin_write(&place->changes);
-	place->leak.id = 0;
+	memset(&place->leak, 0, sizeof(place->leak));
 	pooler_leak_end_write(&place->changes);
 	pg_atomic_fetch_sub_u32(&pooler_leaks->ncurrent, 1);
 }
@@ -347,10 +347,14 @@ look_after_pool(int i)
 	TimestampTz since;
 	LeakClient	holder;
 
-	if (pool < 0 || limit == 0 ||
-		!pooler_leak_pool_held(pool, limit, &since, &holder))
+	if (pool < 0)
 	{
-		close_leak(i, pool >= 0 && limit == 0 ? POOLER_LEAK_ALLOWED : end_by_client(i));
+		close_leak(i, POOLER_LEAK_LEFT);	/* of an earlier worker */
+		return;
+	}
+	if (limit == 0 || !pooler_leak_pool_held(pool, limit, &since, &holder))
+	{
+		close_leak(i, limit == 0 ? POOLER_LEAK_ALLOWED : end_by_client(i));
 		return;
 	}
 	if (leak->client_id != holder.id)

@@ -168,6 +168,14 @@ sub waiting
 	waiting($role, '2');
 	is_leak($role, 'clients_waiting', '2', 'how many clients wait');
 
+	my $console = WireClient->new($node, role => $ENV{PGUSER} // getpwuid($<), database => 'pgbouncer');
+	like($console->query('SHOW LEAKS'),
+		qr/^\d+\|idle_in_transaction\|warning\|$id\|\d+\|postgres\|forgets\|app of forgets\|127\.0\.0\.1\|\d+\|\d+\|2\|SELECT 11 AS eleven, SHOW, I$/,
+		'SHOW LEAKS');
+	$console->quit;
+	is($admin->value(q{SELECT concat_ws('|', severity, statement) FROM pooler.advice() WHERE what = 'leak idle_in_transaction'}),
+		'warning|SELECT pooler.end_leaks(id => ' . leak($role, 'id') . ');', 'advice');
+
 	# as the log has it
 	my $text = log_after($node, $log);
 	my @found = $text =~ /LOG:  client has been idle in a transaction/g;
