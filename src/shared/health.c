@@ -17,6 +17,7 @@
 #include "catalog/pg_type_d.h"
 #include "mb/pg_wchar.h"
 #include "shared/hold.h"
+#include "shared/leak.h"
 #include "shared/pool_count.h"
 #include "shared/snapshot.h"
 #include "utils/datetime.h"
@@ -434,6 +435,25 @@ look_at_holds(Report *report)
  *---------------------------------------------------------------------------
  */
 
+/* Others are worth a look, but harm nobody. */
+static int
+count_leaks(void)
+{
+	int			n = 0;
+
+	if (pg_atomic_read_u32(&pooler_leaks->ncurrent) == 0)
+		return 0;
+	for (int i = 0; i < POOLER_MAX_LEAKS; i++)
+	{
+		PoolerLeak	leak;
+
+		if (pooler_leak_read(&pooler_leaks->current[i], &leak) &&
+			leak.severity >= POOLER_LEAK_WARNING)
+			n++;
+	}
+	return n;
+}
+
 static void
 look_at_pooler(Report *report)
 {
@@ -455,6 +475,7 @@ look_at_pooler(Report *report)
 											 report->now),
 		.failed_logins = pooler_recent_count(&s->recent[POOLER_RECENT_FAILED_LOGIN],
 											 report->now),
+		.leaks = count_leaks(),
 	};
 
 	add_messages(report, &object, messages, pooler_health_judge(&numbers, messages));

@@ -316,6 +316,22 @@ my $lately = 'failed_logins|failed_starts|restarted';
 	gone('one');
 }
 
+# leaks
+{
+	my $c = client('watcher');
+
+	$c->query('BEGIN');
+	server('pooler.leak_idle_in_transaction', '1s');
+	my $m = comes('leaks', 'warning', 'a leak');
+	is("$m->{value} $m->{threshold}", '1 0', 'how many');
+	is(health()->{status}, 'degraded', 'degraded');
+	$c->query('COMMIT');
+	ok(wait_until('it is over', sub { !message(health(), 'leaks') }), 'it is over');
+	server('pooler.leak_idle_in_transaction', undef);
+	$c->quit;
+	gone('watcher');
+}
+
 #----------------------------------------------------------------------------
 # paused and disabled
 #----------------------------------------------------------------------------
