@@ -43,6 +43,7 @@ OBJS = \
 	src/backend/statements.o \
 	src/backend/tally.o \
 	src/backend/unnamed.o \
+	src/backend/walsender.o \
 	src/backend/wait.o \
 	src/console/set_setting.o \
 	src/import/parameters.o \
@@ -113,6 +114,7 @@ OBJS = \
 	src/worker/quit.o \
 	src/worker/report.o \
 	src/worker/tally.o \
+	src/worker/replication.o \
 	src/worker/requests.o \
 	src/worker/stall.o \
 	src/worker/tcp_progress.o \

@@ -89,6 +89,22 @@ extern PoolerWaitPos pooler_socket_wait(bool with_client, uint32 wait_event);
 extern void pooler_socket_rearm(int client, uint32 gen);
 
 /*---------------------------------------------------------------------------
+ * birth.c: becoming a pool backend
+ *---------------------------------------------------------------------------
+ */
+
+/* A client that core logs in is told the pooler's key, not this process's. */
+extern int	pooler_put_key(void);
+
+/*---------------------------------------------------------------------------
+ * walsender.c: replication connections
+ *---------------------------------------------------------------------------
+ */
+
+/* The messages of a process that is going to be a walsender. */
+extern const PQcommMethods pooler_walsender_methods;
+
+/*---------------------------------------------------------------------------
  * wait.c: between two commands
  *---------------------------------------------------------------------------
  */
@@ -101,6 +117,9 @@ extern void pooler_wait_begin(void);
  * lost).  Returns when MyProcPort->sock has the next command.
  */
 extern void pooler_wait_next_command(bool lost);
+
+/* Of a client that core has logged in: may it be in this database?  Else FATAL. */
+extern void pooler_check_enabled(void);
 
 /* In a PG_CATCH block: the error ends this process, and with it the client. */
 pg_noreturn extern void pooler_wait_raise_as_fatal(MemoryContext cxt);

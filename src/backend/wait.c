@@ -1207,9 +1207,9 @@ report_settings(void)
 	pfree(settings.data);
 }
 
-/* For logins that core carries out; see authorize() in login.c for others. */
-static void
-check_enabled(void)
+/* See authorize() in login.c for logins that core does not carry out. */
+void
+pooler_check_enabled(void)
 {
 	if (pooler_hold_disabled(MyDatabaseId))
 		ereport(FATAL,
@@ -1248,7 +1248,7 @@ pooler_wait_begin(void)
 	pooler_notify_begin();
 	pooler_statements_begin();
 	if (shared->delegated)
-		check_enabled();
+		pooler_check_enabled();
 	else
 	{
 		report_settings();

@@ -328,8 +328,11 @@ pooler_admin_abandon(const PoolerAdminCommand *command)
 static bool
 belongs_to(int client, Oid dbid)
 {
-	return pooler_worker_clients[client].fd >= 0 &&
-		pooler_clients[client].pool >= 0 &&
+	if (pooler_worker_clients[client].fd < 0)
+		return false;
+	if (pooler_worker_clients[client].replication != NULL)
+		return pooler_replication_in(client, dbid);
+	return pooler_clients[client].pool >= 0 &&
 		concerns(dbid, pooler_clients[client].pool);
 }
 

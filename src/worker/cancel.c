@@ -14,22 +14,33 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "port/pg_bswap.h"
 #include "utils/memutils.h"
 
 /* Clients whose cancel_until is not 0. */
 static int	nleft;
 
-static bool
-key_matches(const PoolerClient *client, const uint8_t *key, size_t key_len)
+bool
+pooler_cancel_make_key(int slot)
 {
-	uint32		expected = pg_hton32((uint32) client->cancel_key);
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	int			len = wc->long_key ? POOLER_LONG_KEY : POOLER_SHORT_KEY;
+
+	if (!pg_strong_random(wc->key, len))
+		return false;
+	wc->key_len = len;
+	return true;
+}
+
+/* In constant time; a client that has no key yet has none that matches. */
+static bool
+key_matches(const WorkerClient *wc, const uint8_t *key, size_t key_len)
+{
 	uint8		different = 0;
 
-	if (key_len != sizeof(expected))
+	if (wc->key_len == 0 || key_len != wc->key_len)
 		return false;
 	for (size_t i = 0; i < key_len; i++)
-		different |= ((const uint8 *) &expected)[i] ^ key[i];
+		different |= wc->key[i] ^ key[i];
 	return different == 0;
 }
 
@@ -147,8 +158,9 @@ pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
 	client = &pooler_clients[slot];
 	w = pg_atomic_read_u64(&client->word);
 	if (pooler_worker_clients[slot].fd < 0 ||
-		(client->pool < 0 && pooler_worker_clients[slot].console == NULL) ||
-		!key_matches(client, key, key_len))
+		(client->pool < 0 && pooler_worker_clients[slot].console == NULL &&
+		 pooler_worker_clients[slot].replication == NULL) ||
+		!key_matches(&pooler_worker_clients[slot], key, key_len))
 	{
 		ereport(LOG, (errmsg("wrong key in cancel request for process %u", pid)));
 		return;
@@ -168,6 +180,9 @@ pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
 			break;
 		case POOLER_CLIENT_CONSOLE:
 			pooler_console_cancel(slot);
+			break;
+		case POOLER_CLIENT_REPLICATION:
+			pooler_replication_signal(slot, SIGINT);
 			break;
 		case POOLER_CLIENT_FREE:
 		case POOLER_CLIENT_LOGIN:

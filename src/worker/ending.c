@@ -108,6 +108,9 @@ pooler_client_end(int slot, PoolerEndReason reason)
 			}
 			return end_at_backend(slot, pooler_client_word_gen(w),
 								  pooler_client_word_backend(w), reason);
+		case POOLER_CLIENT_REPLICATION:
+			pooler_replication_signal(slot, SIGTERM);
+			return true;
 	}
 	return false;
 }

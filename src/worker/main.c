@@ -261,6 +261,9 @@ handle_event(const struct epoll_event *ev)
 		case WORKER_EVENT_BACKEND:
 			pooler_backend_event((int) index, gen, ev->events);
 			break;
+		case WORKER_EVENT_WALSENDER:
+			pooler_replication_event((int) index, gen);
+			break;
 	}
 }
 
