@@ -31,13 +31,13 @@ pooler_cancel_make_key(int slot)
 	return true;
 }
 
-/* In constant time; a client that has no key yet has none that matches. */
+/* In constant time. */
 static bool
 key_matches(const WorkerClient *wc, const uint8_t *key, size_t key_len)
 {
 	uint8		different = 0;
 
-	if (wc->key_len == 0 || key_len != wc->key_len)
+	if (key_len != wc->key_len)
 		return false;
 	for (size_t i = 0; i < key_len; i++)
 		different |= wc->key[i] ^ key[i];
@@ -145,6 +145,15 @@ pooler_cancel_tick(void)
  *---------------------------------------------------------------------------
  */
 
+/* It may know its key already; then nothing runs that could be canceled. */
+static bool
+is_logging_in(int slot)
+{
+	return pooler_clients[slot].pool < 0 &&
+		pooler_worker_clients[slot].console == NULL &&
+		pooler_worker_clients[slot].replication == NULL;
+}
+
 void
 pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
 {
@@ -153,18 +162,23 @@ pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
 	uint64		w;
 
 	pooler_shared->counters.cancel_requests++;
-	if (slot >= (uint32) pooler_shared->nclients)
-		return;
-	client = &pooler_clients[slot];
-	w = pg_atomic_read_u64(&client->word);
-	if (pooler_worker_clients[slot].fd < 0 ||
-		(client->pool < 0 && pooler_worker_clients[slot].console == NULL &&
-		 pooler_worker_clients[slot].replication == NULL) ||
-		!key_matches(&pooler_worker_clients[slot], key, key_len))
+	if (slot >= (uint32) pooler_shared->nclients ||
+		pooler_worker_clients[slot].key_len == 0)
 	{
-		ereport(LOG, (errmsg("wrong key in cancel request for process %u", pid)));
+		ereport(LOG, (errmsg("PID %d in cancel request did not match any process",
+							 (int) pid)));
 		return;
 	}
+	if (!key_matches(&pooler_worker_clients[slot], key, key_len))
+	{
+		ereport(LOG, (errmsg("wrong key in cancel request for process %d",
+							 (int) pid)));
+		return;
+	}
+	client = &pooler_clients[slot];
+	w = pg_atomic_read_u64(&client->word);
+	if (is_logging_in(slot))
+		return;
 	switch (pooler_client_word_state(w))
 	{
 		case POOLER_CLIENT_QUEUED:

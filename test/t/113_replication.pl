@@ -29,7 +29,7 @@ max_wal_senders = 20
 max_replication_slots = 20
 wal_sender_timeout = 0
 pooler.max_backends = 20
-pooler.aliases = 'shop=postgres other=postgres:nobody'
+pooler.aliases = 'shop = postgres, other = postgres nobody'
 ));
 $node->start;
 $node->safe_psql('postgres', q(
@@ -306,9 +306,9 @@ is(sql(replication_rows()), '2', 'two walsenders');
 
 # The pooler ends: who replicates does not notice.
 {
+	my $client = raw(replication => 'database');
 	my $pids = sql('SELECT array_agg(pid ORDER BY pid) FROM pg_stat_replication');
 	my $old = worker_pid($node);
-	my $client = raw(replication => 'database');
 	sql("SELECT pg_terminate_backend($old)");
 	wait_until('there is another pooler', sub { (my $new = worker_pid($node)) ne '' && worker_pid($node) ne $old });
 	wait_for_pooler($node);
@@ -350,6 +350,15 @@ sub streams_again
 			WHERE r.state = 'streaming' AND c.state = 'replication'), '1', "$how: the standby comes back");
 }
 
+{
+	my $client = raw();
+	my $busy = RawClient->connect($node, from => 'local');
+	$busy->ask('BEGIN');
+	console('SHUTDOWN WAIT_FOR_SERVERS');
+	like($client->ask('IDENTIFY_SYSTEM'), qr/^\d/, 'SHUTDOWN WAIT_FOR_SERVERS waits for a transaction');
+	$busy->ask('COMMIT');
+	is($client->answer, "$ended\nclosed", '... and ends replication when the last one is over');
+}
 foreach my $mode (qw(fast smart))
 {
 	$node->restart if $mode eq 'fast';
@@ -364,8 +373,7 @@ streams_again('smart');
 {
 	my $client = raw();
 	$node->stop('immediate');
-	like(join("\n", $client->rest), qr/terminating connection due to immediate shutdown command/,
-		'immediate: told in the words of core');
+	ok($client->at_end, 'immediate: core says nothing to a walsender, nor does the pooler');
 }
 $standby->stop;
 done_testing();
