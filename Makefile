@@ -25,8 +25,11 @@ OBJS = \
 	src/auth/report.o \
 	src/backend/analysis.o \
 	src/backend/attach.o \
+	src/backend/begin.o \
 	src/backend/birth.o \
+	src/backend/duties.o \
 	src/backend/ending.o \
+	src/backend/give_back.o \
 	src/backend/hash.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
@@ -42,9 +45,11 @@ OBJS = \
 	src/backend/startup_settings.o \
 	src/backend/statements.o \
 	src/backend/tally.o \
+	src/backend/take.o \
 	src/backend/unnamed.o \
-	src/backend/walsender.o \
 	src/backend/wait.o \
+	src/backend/walsender.o \
+	src/backend/word.o \
 	src/console/set_setting.o \
 	src/import/parameters.o \
 	src/import/pgbouncer.o \

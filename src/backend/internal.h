@@ -105,21 +105,29 @@ extern int	pooler_put_key(void);
 extern const PQcommMethods pooler_walsender_methods;
 
 /*---------------------------------------------------------------------------
- * wait.c: between two commands
+ * begin.c: what a new backend tells the pooler
  *---------------------------------------------------------------------------
  */
 
+/* Has the pooler given this birth up?  Then the slot may be another's. */
+extern bool pooler_birth_is_given_up(void);
+
+/* Of a client that core has logged in: may it be in this database?  Else FATAL. */
+extern void pooler_check_enabled(void);
+
 /* Called at the first ReadyForQuery, before it is sent. */
 extern void pooler_wait_begin(void);
+
+/*---------------------------------------------------------------------------
+ * wait.c: between two commands; more is in wait.h
+ *---------------------------------------------------------------------------
+ */
 
 /*
  * Called when ReadyForQuery with status 'I' has been sent (or could not be:
  * lost).  Returns when MyProcPort->sock has the next command.
  */
 extern void pooler_wait_next_command(bool lost);
-
-/* Of a client that core has logged in: may it be in this database?  Else FATAL. */
-extern void pooler_check_enabled(void);
 
 /* In a PG_CATCH block: the error ends this process, and with it the client. */
 pg_noreturn extern void pooler_wait_raise_as_fatal(MemoryContext cxt);

@@ -17,19 +17,7 @@
 #include "backend/internal.h"
 
 #include "storage/ipc.h"
-#include "storage/pmsignal.h"
 #include "utils/wait_event.h"
-
-/* The pooler gave this login up, and the slot may be another's. */
-static bool
-is_given_up(void)
-{
-	uint64		w = pg_atomic_read_u64(&pooler_me.shared->word);
-
-	return pg_atomic_read_u32(&pooler_shared->epoch) != pooler_me.epoch ||
-		pooler_backend_word_state(w) != POOLER_BACKEND_STARTING ||
-		pooler_backend_word_gen(w) != (pooler_me.number & POOLER_GEN_MASK);
-}
 
 /* The slot is the pooler's as soon as it has read this. */
 static void
@@ -93,7 +81,7 @@ await_answer(void)
 static void
 leave_pooler(void)
 {
-	if (is_given_up())
+	if (pooler_birth_is_given_up())
 		proc_exit(0);
 	if (OidIsValid(MyDatabaseId))
 		pooler_check_enabled();
