@@ -255,6 +255,17 @@ my $ended = 'FATAL 57P01: terminating connection due to administrator command';
 	like($physical->ask('IDENTIFY_SYSTEM'), qr/^\d/, '... does not touch a standby');
 	sql(q(SELECT pooler.resume('d')));
 
+	# core would wait for ever until the last words are sent
+	my $start = sql('SELECT pg_switch_wal(); SELECT pg_current_wal_lsn()') =~ s/^.*\n//sr;
+	sql('CREATE TABLE big AS SELECT i, repeat(\'x\', 1000) FROM generate_series(1, 10000) i; DROP TABLE big');
+	my $silent = raw();
+	my $id = sql('SELECT max(id) FROM pooler.clients');
+	$silent->start("START_REPLICATION PHYSICAL $start");
+	becomes($node, q(SELECT count(*) FROM pg_stat_replication WHERE state <> 'startup' AND sent_lsn > ')
+		  . $start . q('), '1', 'a client that does not read what it gets');
+	sql("SELECT pooler.kill_client($id)");
+	is(sql("SELECT count(*) FROM pooler.clients WHERE id = $id"), '0', '... is ended all the same');
+
 	$logical = raw(replication => 'database', database => 'd');
 	my (undef, undef, $err) = $node->psql('postgres', 'DROP DATABASE d');
 	like($err, qr/database "d" is being accessed by other users/, 'DROP DATABASE fails as ever');
