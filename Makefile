@@ -27,8 +27,11 @@ OBJS = \
 	src/auth/report.o \
 	src/backend/analysis.o \
 	src/backend/attach.o \
+	src/backend/begin.o \
 	src/backend/birth.o \
+	src/backend/duties.o \
 	src/backend/ending.o \
+	src/backend/give_back.o \
 	src/backend/hash.o \
 	src/backend/holdings.o \
 	src/backend/notify.o \
@@ -45,8 +48,11 @@ OBJS = \
 	src/backend/startup_settings.o \
 	src/backend/statements.o \
 	src/backend/tally.o \
+	src/backend/take.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
+	src/backend/walsender.o \
+	src/backend/word.o \
 	src/console/set_setting.o \
 	src/import/parameters.o \
 	src/import/pgbouncer.o \
@@ -131,6 +137,7 @@ OBJS = \
 	src/worker/quit.o \
 	src/worker/report.o \
 	src/worker/tally.o \
+	src/worker/replication.o \
 	src/worker/requests.o \
 	src/worker/stall.o \
 	src/worker/tcp_progress.o \

@@ -337,11 +337,11 @@ COMMENT ON VIEW pooler.clients IS
 COMMENT ON COLUMN pooler.clients.id IS
 'Number of the client; none is given twice while the server runs';
 COMMENT ON COLUMN pooler.clients.pid IS
-'Process ID of the backend that is attached to the client, as in pg_stat_activity.pid; NULL if it has none';
+'Process ID of the backend that is attached to the client, or of its walsender, as in pg_stat_activity.pid; NULL if it has none';
 COMMENT ON COLUMN pooler.clients.protocol_pid IS
 'Process ID that the client was told at login, as drivers report it (PQbackendPID) and cancel requests name it; no process has it; NULL until the client has logged in';
 COMMENT ON COLUMN pooler.clients.state IS
-'login: has not logged in yet; idle: the client owes the next command (pid is set if its last backend still watches it); pinned: as idle, but its session keeps the backend, because of pin_reason; waiting: sent a command and waits for a backend; handover: is being handed to a backend; active: has a backend, with a command under way or a transaction open (pg_stat_activity.state of that pid tells which); lost: its backend has ended, which the pooler is about to settle; console: is on the admin console';
+'login: has not logged in yet; idle: the client owes the next command (pid is set if its last backend still watches it); pinned: as idle, but its session keeps the backend, because of pin_reason; waiting: sent a command and waits for a backend; handover: is being handed to a backend; active: has a backend, with a command under way or a transaction open (pg_stat_activity.state of that pid tells which); lost: its backend has ended, which the pooler is about to settle; console: is on the admin console; replication: has a walsender, which is pid, for as long as it is connected';
 COMMENT ON COLUMN pooler.clients.state_since IS
 'When the client was last handed over, gave its backend back, or began to wait; NULL if not known';
 COMMENT ON COLUMN pooler.clients.wait IS
@@ -351,7 +351,7 @@ COMMENT ON COLUMN pooler.clients.pin_reason IS
 COMMENT ON COLUMN pooler.clients.pinned_since IS
 'Since when something has kept the backend with this client; NULL if nothing does';
 COMMENT ON COLUMN pooler.clients.database IS
-'Database; NULL until the client has logged in';
+'Database; NULL until the client has logged in, and for physical replication';
 COMMENT ON COLUMN pooler.clients.role IS
 'Role that the client works as; NULL until it has logged in';
 COMMENT ON COLUMN pooler.clients.application_name IS
@@ -373,9 +373,9 @@ COMMENT ON COLUMN pooler.clients.login_role IS
 COMMENT ON COLUMN pooler.clients.alias IS
 'Name by which the client called the database, if that is one of pooler.aliases; NULL if not';
 COMMENT ON COLUMN pooler.clients.dbid IS
-'OID of the database; NULL until the client has logged in, and on the console';
+'OID of the database; NULL until the client has logged in, on the console and for replication';
 COMMENT ON COLUMN pooler.clients.roleid IS
-'OID of the role; NULL until the client has logged in, and on the console';
+'OID of the role; NULL until the client has logged in, on the console and for replication';
 
 CREATE VIEW pooler.backends AS
 SELECT b.pid,
@@ -1104,7 +1104,7 @@ FROM pooler.stats AS s
 	 ON t.level = 'pool' AND t.kind = 'login' AND t.dbid = s.dbid AND t.roleid = s.roleid;
 
 COMMENT ON VIEW pooler.logins IS
-'Logins and why they failed: a row for each pool. A login that failed counts for the database and the role that it named, if there is a pool of these, or else in the row without names. What did not get so far is in pooler.status: connections = logins + console_logins + failed_logins + abandoned_logins + cancel_requests';
+'Logins and why they failed: a row for each pool. A login that failed counts for the database and the role that it named, if there is a pool of these, or else in the row without names. What did not get so far is in pooler.status: connections = logins + console_logins + replication_logins + failed_logins + abandoned_logins + cancel_requests';
 COMMENT ON COLUMN pooler.logins.database IS
 'Database; NULL: none that a pool is for';
 COMMENT ON COLUMN pooler.logins.role IS

@@ -61,6 +61,10 @@ static enum
 	BATCH_OTHER
 }			batch = BATCH_OTHER;
 
+/* Of the client that core logs in; as long as keys can be. */
+static char client_key[POOLER_CANCEL_KEY_MAX];
+static int	client_key_len;
+
 static bool waiting;			/* between two commands */
 static bool begun;				/* the first ReadyForQuery was seen */
 
@@ -189,7 +193,7 @@ trust_pooler(void)
 				 errmsg("could not load the rule for pool backends")));
 }
 
-/* Blocks for the client's socket: nothing else can happen here yet. */
+/* Blocks for the client's socket and key: nothing else can happen here yet. */
 static int
 receive_client(void)
 {
@@ -207,8 +211,14 @@ receive_client(void)
 			case POOLER_CONTROL_AGAIN:
 				continue;
 			case POOLER_CONTROL_RECEIVED:
-				if (frame.type == POOLER_CONTROL_CLIENT && fd >= 0)
+				if (frame.type == POOLER_CONTROL_CLIENT && fd >= 0 &&
+					frame.payload <= sizeof(client_key))
+				{
+					memcpy(client_key, payload, frame.payload);
+					client_key_len = frame.payload;
+					explicit_bzero(payload, frame.payload);
 					return fd;
+				}
 				/* FALLTHROUGH */
 			case POOLER_CONTROL_CLOSED:
 				proc_exit(0);	/* the client has left */
@@ -263,16 +273,16 @@ become_pool_backend(int slot)
  *---------------------------------------------------------------------------
  */
 
-/* A client logged in by core gets the pooler's key, not this process's. */
-static int
-put_our_key(void)
+int
+pooler_put_key(void)
 {
-	int			client = pooler_me.shared->login_client;
-	uint32		body[2];
+	uint32		pid = pg_hton32(pooler_client_pid(pooler_me.shared->login_client));
+	char		body[sizeof(pid) + sizeof(client_key)];
 
-	body[0] = pg_hton32(pooler_client_pid(client));
-	body[1] = pg_hton32((uint32) pooler_clients[client].cancel_key);
-	return pooler_me.core->putmessage(PqMsg_BackendKeyData, (char *) body, sizeof(body));
+	memcpy(body, &pid, sizeof(pid));
+	memcpy(body + sizeof(pid), client_key, client_key_len);
+	return pooler_me.core->putmessage(PqMsg_BackendKeyData, body,
+									  sizeof(pid) + client_key_len);
 }
 
 /* As the pooler tells those that it logs in itself. */
@@ -423,7 +433,7 @@ pool_putmessage(char type, const char *s, size_t len)
 			break;
 		case PqMsg_BackendKeyData:
 			if (!begun && pooler_me.shared->delegated)
-				return put_our_key();
+				return pooler_put_key();
 			if (!begun)
 				pooler_forget_login_triggers(); /* nobody logs in */
 			break;
@@ -569,7 +579,8 @@ first_putmessage(char type, const char *s, size_t len)
 		return result;
 
 	become_pool_backend(slot);
-	PqCommMethods = &pool_methods;
+	PqCommMethods = pooler_me.shared->walsender ? &pooler_walsender_methods :
+		&pool_methods;
 	if (pooler_me.shared->delegated)
 		become_client();
 	else

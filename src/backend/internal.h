@@ -89,12 +89,39 @@ extern PoolerWaitPos pooler_socket_wait(bool with_client, uint32 wait_event);
 extern void pooler_socket_rearm(int client, uint32 gen);
 
 /*---------------------------------------------------------------------------
- * wait.c: between two commands
+ * birth.c: becoming a pool backend
  *---------------------------------------------------------------------------
  */
 
+/* A client that core logs in is told the pooler's key, not this process's. */
+extern int	pooler_put_key(void);
+
+/*---------------------------------------------------------------------------
+ * walsender.c: replication connections
+ *---------------------------------------------------------------------------
+ */
+
+/* The messages of a process that is going to be a walsender. */
+extern const PQcommMethods pooler_walsender_methods;
+
+/*---------------------------------------------------------------------------
+ * begin.c: what a new backend tells the pooler
+ *---------------------------------------------------------------------------
+ */
+
+/* Has the pooler given this birth up?  Then the slot may be another's. */
+extern bool pooler_birth_is_given_up(void);
+
+/* Of a client that core has logged in: may it be in this database?  Else FATAL. */
+extern void pooler_check_enabled(void);
+
 /* Called at the first ReadyForQuery, before it is sent. */
 extern void pooler_wait_begin(void);
+
+/*---------------------------------------------------------------------------
+ * wait.c: between two commands; more is in wait.h
+ *---------------------------------------------------------------------------
+ */
 
 /*
  * Called when ReadyForQuery with status 'I' has been sent (or could not be:

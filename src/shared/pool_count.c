@@ -22,6 +22,7 @@ count_client(PoolerPoolCount *count, const PoolerClientSnapshot *snap)
 	{
 		case POOLER_ACTIVITY_LOGIN:
 		case POOLER_ACTIVITY_CONSOLE:
+		case POOLER_ACTIVITY_REPLICATION:
 			break;				/* in no pool */
 		case POOLER_ACTIVITY_IDLE:
 		case POOLER_ACTIVITY_PINNED:

@@ -86,7 +86,7 @@ typedef struct PoolerClient
 	pg_atomic_uint32 cancel_serial;
 
 	int32		pool;			/* index of its pool, -1 before login */
-	int32		cancel_key;		/* with the slot's number: the key of 'K' */
+	int32		walsender;		/* its process, while the word is REPLICATION */
 
 	/* written by whoever owns the client, for the views only */
 	TimestampTz state_since;
@@ -158,6 +158,8 @@ typedef struct PoolerBackend
 	bool		delegated;		/* core logs in a client on it */
 	bool		only_login;		/* which then goes to another pool, and is
 								 * told by the pooler what it is told */
+	bool		walsender;		/* which wants a walsender: the slot is free
+								 * as soon as it is logged in */
 	int32		login_client;	/* that client, -1 */
 
 	/* backend, once, before its first ReadyForQuery */

@@ -275,6 +275,8 @@ client_activity(int32 slot, uint64 word, uint64 backend_word)
 			return POOLER_ACTIVITY_HANDOVER;
 		case POOLER_CLIENT_CONSOLE:
 			return POOLER_ACTIVITY_CONSOLE;
+		case POOLER_CLIENT_REPLICATION:
+			return POOLER_ACTIVITY_REPLICATION;
 		case POOLER_CLIENT_BACKEND:
 			/* core logs it in: it has no pool before that has succeeded */
 			if (pooler_clients[slot].pool < 0)
@@ -333,8 +335,11 @@ copy_client(const PoolerClient *client, PoolerClientState state,
 	snap->pool = client->pool;
 	if (snap->pool >= pooler_shared->npools)
 		snap->pool = -1;
-	if (snap->pool < 0 && state != POOLER_CLIENT_CONSOLE)
+	if (snap->pool < 0 && state != POOLER_CLIENT_CONSOLE &&
+		state != POOLER_CLIENT_REPLICATION)
 		return;					/* core is still carrying the login out */
+	if (state == POOLER_CLIENT_REPLICATION)
+		snap->backend_pid = client->walsender;
 	copy_pool_oids(snap->pool, &snap->dbid, &snap->roleid);
 	copy_string(snap->application_name, client->application_name,
 				sizeof(snap->application_name));

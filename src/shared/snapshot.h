@@ -33,17 +33,19 @@ typedef enum PoolerActivity
 	POOLER_ACTIVITY_ACTIVE,		/* has a backend that works for it */
 	POOLER_ACTIVITY_LOST,		/* its backend has ended; the pooler is about
 								 * to settle that */
-	POOLER_ACTIVITY_CONSOLE		/* an administrator on the console */
+	POOLER_ACTIVITY_CONSOLE,	/* an administrator on the console */
+	POOLER_ACTIVITY_REPLICATION /* has a walsender */
 } PoolerActivity;
 
 typedef struct PoolerClientSnapshot
 {
 	PoolerActivity activity;
 	uint64		id;
-	int32		pool;			/* -1: none yet, or the console */
+	int32		pool;			/* -1: none yet, the console, or replication */
 	Oid			dbid;			/* of the pool */
 	Oid			roleid;
-	int			backend_pid;	/* attached or about to be; 0: none */
+	int			backend_pid;	/* attached or about to be, or a walsender; 0:
+								 * none */
 	PoolerPin	pin;			/* why it keeps it */
 	TimestampTz pinned_since;
 	TimestampTz connected_at;
@@ -65,7 +67,8 @@ typedef struct PoolerClientSnapshot
 static inline bool
 pooler_snapshot_logged_in(const PoolerClientSnapshot *snap)
 {
-	return snap->pool >= 0 || snap->activity == POOLER_ACTIVITY_CONSOLE;
+	return snap->pool >= 0 || snap->activity == POOLER_ACTIVITY_CONSOLE ||
+		snap->activity == POOLER_ACTIVITY_REPLICATION;
 }
 
 typedef struct PoolerBackendSnapshot

@@ -141,6 +141,7 @@ const PoolerStat pooler_stats[] = {
 	WORKER_SUM(refused, "", "Connections refused because there were too many"),
 	WORKER_SUM(abandoned_logins, "", "Connections that ended before their login was complete, and without an error"),
 	WORKER_SUM(console_logins, "", "Logins to the admin console"),
+	WORKER_SUM(replication_logins, "", "Logins of replication connections"),
 	WORKER_SUM(bad_messages, "", "Clients ended because of an invalid message"),
 	WORKER_SUM(cancel_requests, "", "Cancel requests that were received"),
 };

@@ -103,6 +103,7 @@ typedef struct PoolerWorkerCounters
 	uint64		refused;
 	uint64		abandoned_logins;
 	uint64		console_logins;
+	uint64		replication_logins;
 	uint64		bad_messages;
 	uint64		cancel_requests;
 } PoolerWorkerCounters;

@@ -38,9 +38,10 @@ static const char *const activity_names[] = {
 	[POOLER_ACTIVITY_ACTIVE] = "active",
 	[POOLER_ACTIVITY_LOST] = "lost",
 	[POOLER_ACTIVITY_CONSOLE] = "console",
+	[POOLER_ACTIVITY_REPLICATION] = "replication",
 };
 
-StaticAssertDecl(lengthof(activity_names) == POOLER_ACTIVITY_CONSOLE + 1,
+StaticAssertDecl(lengthof(activity_names) == POOLER_ACTIVITY_REPLICATION + 1,
 				 "each activity of a client needs a name");
 
 static const char *const backend_state_names[] = {
@@ -81,7 +82,8 @@ add_pin(PoolerRow *row, PoolerPin pin, TimestampTz since)
 static void
 add_bytes(PoolerRow *row, const PoolerClientSnapshot *snap, uint64 bytes)
 {
-	if (snap->raddr.addr.ss_family == AF_UNIX || snap->pool < 0)
+	if (snap->raddr.addr.ss_family == AF_UNIX ||
+		(snap->pool < 0 && snap->activity != POOLER_ACTIVITY_REPLICATION))
 		pooler_put_null(row);
 	else
 		pooler_put_count(row, bytes);

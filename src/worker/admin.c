@@ -330,8 +330,11 @@ pooler_admin_abandon(const PoolerAdminCommand *command)
 static bool
 belongs_to(int client, Oid dbid)
 {
-	return pooler_worker_clients[client].fd >= 0 &&
-		pooler_clients[client].pool >= 0 &&
+	if (pooler_worker_clients[client].fd < 0)
+		return false;
+	if (pooler_worker_clients[client].replication != NULL)
+		return pooler_replication_in(client, dbid);
+	return pooler_clients[client].pool >= 0 &&
 		concerns(dbid, pooler_clients[client].pool);
 }
 
@@ -465,21 +468,25 @@ any_client(void)
 
 /*
  * Once draining is on, main.c ends clients that are idle and pools that have
- * nobody waiting, and timeout.c those that are pinned.
+ * nobody waiting, and timeout.c those that are pinned.  A walsender has no end
+ * that one could wait for, so it goes with the last backend.
  */
 static void
 go_on_shutting_down(void)
 {
 	PoolerShutdownMode mode = pooler_worker.shutdown_mode;
+	bool		released;
 
 	if (mode == POOLER_SHUTDOWN_WAIT_FOR_CLIENTS && any_client())
 		return;
 	pooler_worker.draining = pooler_shared->draining = true;
+	released = !any_backend(InvalidOid, false);
 	for (int i = 0; i < pooler_shared->nclients; i++)
 	{
 		if (pooler_worker_clients[i].fd >= 0 &&
 			(mode == POOLER_SHUTDOWN_NOW ||
-			 pooler_client_state(i) == POOLER_CLIENT_QUEUED))
+			 pooler_client_state(i) == POOLER_CLIENT_QUEUED ||
+			 (pooler_client_state(i) == POOLER_CLIENT_REPLICATION && released)))
 			pooler_end_client(i);
 	}
 }

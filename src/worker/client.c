@@ -371,7 +371,6 @@ forget_identity(PoolerClient *client)
 	explicit_bzero(client->database, sizeof(client->database));
 	explicit_bzero(client->login_role, sizeof(client->login_role));
 	explicit_bzero(client->alias, sizeof(client->alias));
-	explicit_bzero(&client->cancel_key, sizeof(client->cancel_key));
 }
 
 void
@@ -381,7 +380,9 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	WorkerClient *wc = &pooler_worker_clients[slot];
 	PoolerClient *client = &pooler_clients[slot];
 	uint64		w = pg_atomic_read_u64(&client->word);
-	bool		logged_in = client->pool >= 0 || wc->console != NULL;
+	bool		logged_in = client->pool >= 0 || wc->console != NULL ||
+		wc->replication != NULL;
+	bool		core_logs = wc->replication != NULL && Log_disconnections;
 
 	Assert(pooler_client_word_state(w) != POOLER_CLIENT_FREE);
 
@@ -392,7 +393,7 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 		discard_input(wc->fd);
 	}
 	pooler_end_forget(slot);
-	wc->hangup_armed = wc->lowat = wc->own_backend = false;
+	wc->hangup_armed = wc->lowat = wc->own_backend = wc->long_key = false;
 	wc->half_looks = 0;
 	wc->stray_left = 0;
 	wc->notified = 0;
@@ -409,13 +410,17 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 		pooler_login_free(slot);	/* and counts it, if nobody has */
 	else if (wc->console)
 		pooler_console_free(slot);
+	else if (wc->replication)
+		pooler_replication_free(slot);
 	else if (wc->node.next != NULL)
 		dlist_delete(&wc->node);	/* from half_sent */
 	wc->node.next = wc->node.prev = NULL;
-	if (logged_in && !wc->internal)
+	if (logged_in && !wc->internal && !core_logs)
 		log_disconnection(slot, reason);
 	pooler_session_free(client);
 	forget_identity(client);
+	explicit_bzero(wc->key, sizeof(wc->key));
+	wc->key_len = 0;
 	pooler_client_forget_settings(slot);
 	if (wc->skip)
 		pfree(wc->skip);
@@ -502,6 +507,8 @@ can_be_told(int slot)
 		case POOLER_CLIENT_BACKEND:
 			return pooler_backend_idle(backend, NULL) &&
 				pooler_backend_claim(backend);
+		case POOLER_CLIENT_REPLICATION:
+			return false;		/* it does not need us */
 	}
 	return false;
 }
@@ -786,6 +793,7 @@ pooler_client_event(int slot, uint32 gen, uint32 events)
 		case POOLER_CLIENT_FREE:
 		case POOLER_CLIENT_CLAIMED:
 		case POOLER_CLIENT_BACKEND:
+		case POOLER_CLIENT_REPLICATION:
 			break;				/* it is somebody else's by now */
 	}
 }

@@ -112,9 +112,18 @@ client_state_name(PoolerActivity activity)
 		case POOLER_ACTIVITY_ACTIVE:
 		case POOLER_ACTIVITY_LOST:
 		case POOLER_ACTIVITY_CONSOLE:
+		case POOLER_ACTIVITY_REPLICATION:
 			break;
 	}
 	return "active";
+}
+
+static const char *
+replication_name(const PoolerClientSnapshot *snap)
+{
+	if (snap->activity != POOLER_ACTIVITY_REPLICATION)
+		return "none";
+	return snap->database[0] ? "logical" : "physical";
 }
 
 /* A client on whose return its backend only hopes is not linked to it. */
@@ -142,7 +151,7 @@ client_row(ConsoleRow *row, int slot, const PoolerClientSnapshot *snap,
 	pooler_row_text(row, "C");
 	pooler_row_text(row, known ? client->role : "(nouser)");
 	pooler_row_text(row, known ? client->database : "(nodb)");
-	pooler_row_text(row, "none");
+	pooler_row_text(row, replication_name(snap));
 	pooler_row_text(row, psprintf("%s%s", prefix, client_state_name(snap->activity)));
 	add_address(row, &client->raddr, pooler_shared->port);
 	add_address(row, &client->laddr, pooler_shared->port);

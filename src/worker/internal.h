@@ -37,6 +37,11 @@
 typedef struct WorkerLogin WorkerLogin; /* login.c */
 typedef struct WorkerBirth WorkerBirth; /* birth.c */
 typedef struct WorkerConsole WorkerConsole; /* console.c */
+typedef struct WorkerReplication WorkerReplication; /* replication.c */
+
+/* Cancel keys, in bytes: since protocol 3.2 (core: MAX_CANCEL_KEY_LENGTH), before. */
+#define POOLER_LONG_KEY		32
+#define POOLER_SHORT_KEY	4
 
 /*---------------------------------------------------------------------------
  * main.c: the loop
@@ -50,7 +55,9 @@ typedef enum WorkerEventKind
 	WORKER_EVENT_CLIENT = POOLER_EVENT_CLIENT,	/* index: slot, with its
 												 * generation */
 	WORKER_EVENT_BACKEND,		/* index: slot, with the birth's number */
-	WORKER_EVENT_PROBE			/* index: slot of the request, with its number */
+	WORKER_EVENT_PROBE,			/* index: slot of the request, with its number */
+	WORKER_EVENT_WALSENDER		/* index: the client's slot, with its
+								 * generation */
 } WorkerEventKind;
 
 static inline uint64
@@ -110,6 +117,8 @@ typedef struct WorkerClient
 	WorkerLogin *login;			/* while its word is LOGIN, or core carries
 								 * the login out; else NULL */
 	WorkerConsole *console;		/* while its word is CONSOLE; else NULL */
+	WorkerReplication *replication; /* while its word is REPLICATION; else
+									 * NULL */
 	char	   *settings;		/* startup settings: pairs of strings, for
 								 * backends; NULL if there are none */
 	uint16		settings_len;
@@ -120,6 +129,9 @@ typedef struct WorkerClient
 	PoolerSkip *skip;			/* a cancelled command is being thrown away;
 								 * else NULL */
 	bool		own_backend;	/* has settings for a starting backend only */
+	bool		long_key;		/* its protocol has cancel keys of any length */
+	uint8		key_len;		/* of the key: 0 until there is one */
+	uint8		key[POOLER_LONG_KEY];	/* that it was told, for cancel requests */
 	bool		counted;		/* against max_client_conn */
 	bool		internal;		/* no client, but one end of a probe */
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
@@ -132,7 +144,8 @@ typedef struct WorkerClient
 	TimestampTz notified;		/* queued_at of the wait that it was told of */
 	TimestampTz cancel_until;	/* a cancel request is in force for its
 								 * hand-over; 0: none */
-	dlist_node	node;			/* free, logging in, or half-sent */
+	dlist_node	node;			/* free, logging in, half-sent, or with a
+								 * walsender */
 } WorkerClient;
 
 extern WorkerClient *pooler_worker_clients;
@@ -223,6 +236,12 @@ extern void pooler_login_handed_over(int slot, int backend);
  */
 extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 										const char *settings, size_t len);
+
+/* Does it want a walsender, and of which kind? */
+extern PoolerReplication pooler_login_replication(int slot);
+
+/* It has one. */
+extern void pooler_login_replication_done(int slot);
 
 /* Is core to authenticate it only, since it works as another role? */
 extern bool pooler_login_wants_other_role(int slot);
@@ -362,6 +381,11 @@ extern void pooler_limits_shed(int pool);
 extern bool pooler_limits_refuse_client(int pool, int more,
 										PoolerErrorFields *error);
 
+/* The same for a client with a walsender, which is in no pool. */
+extern bool pooler_limits_refuse_walsender(const PoolerWalsender *walsender,
+										   const char *database, const char *role,
+										   PoolerErrorFields *error);
+
 /*---------------------------------------------------------------------------
  * birth.c: how a backend is made
  *---------------------------------------------------------------------------
@@ -452,6 +476,12 @@ extern void pooler_backend_release(int backend);
 extern void pooler_backend_detach(int backend);	/* gives its client back */
 extern void pooler_backend_exit(int backend, PoolerBackendEnd why);
 
+/*
+ * It is a walsender by now, and no pool backend any more: its slot is free, and
+ * the control socket is the caller's.
+ */
+extern int	pooler_backend_let_go(int backend);
+
 /* Puts a newly born backend to work in its pool. */
 extern void pooler_backend_welcome(int backend);
 
@@ -538,6 +568,12 @@ extern void pooler_dispatch_feed(int pool);
  */
 extern void pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len);
 
+/*
+ * Gives a client that logs in its key, of the length that its protocol has.
+ * False if there is no randomness to be had.
+ */
+extern bool pooler_cancel_make_key(int slot);
+
 /* A backend gave the client back unread because it was asked to cancel. */
 extern void pooler_cancel_unread(int client);
 
@@ -568,6 +604,32 @@ extern bool pooler_console_at_border(int slot);
 
 /* Looks after commands that wait. */
 extern void pooler_console_tick(void);
+
+/*---------------------------------------------------------------------------
+ * replication.c: clients with a walsender
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Core has logged a client in that wants a walsender.  Lets it go on, or refuses
+ * it: then the client is gone.
+ */
+extern void pooler_replication_begin(int backend, const PoolerWalsender *walsender);
+
+/* Something has happened to its control socket: it has ended. */
+extern void pooler_replication_event(int slot, uint32 gen);
+
+/* SIGTERM ends it, SIGINT cancels its command; nothing if it has ended. */
+extern void pooler_replication_signal(int slot, int sig);
+
+/* Is it a session in this database, or (InvalidOid) a client with a walsender? */
+extern bool pooler_replication_in(int slot, Oid dbid);
+
+/* How many there are in a database, of a role, or (InvalidOid) of all. */
+extern int	pooler_replication_count(Oid dbid, Oid roleid);
+
+/* The client is being closed. */
+extern void pooler_replication_free(int slot);
 
 /*---------------------------------------------------------------------------
  * averages.c: what was counted some time ago

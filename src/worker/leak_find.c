@@ -81,6 +81,7 @@ pooler_leak_see(int slot, LeakClient *who)
 		case POOLER_CLIENT_FREE:
 		case POOLER_CLIENT_LOGIN:
 		case POOLER_CLIENT_CONSOLE:
+		case POOLER_CLIENT_REPLICATION:
 			return LEAK_GONE;
 		case POOLER_CLIENT_IDLE:
 		case POOLER_CLIENT_QUEUED:

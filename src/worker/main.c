@@ -266,6 +266,9 @@ handle_event(const struct epoll_event *ev)
 		case WORKER_EVENT_PROBE:
 			pooler_probe_event((int) index, gen);
 			break;
+		case WORKER_EVENT_WALSENDER:
+			pooler_replication_event((int) index, gen);
+			break;
 	}
 }
 
