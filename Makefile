@@ -55,6 +55,7 @@ OBJS = \
 	src/proto/frame.o \
 	src/proto/password.o \
 	src/proto/startup.o \
+	src/shared/address.o \
 	src/shared/area.o \
 	src/shared/control.o \
 	src/shared/debug_point.o \

@@ -234,8 +234,8 @@ become_client(void)
 		ereport(FATAL, (errmsg("could not attach to the client's socket: %m")));
 	close(fd);
 	pooler_socket_take_over();
-	MyProcPort->raddr = client->raddr;
-	MyProcPort->laddr = client->laddr;
+	pooler_address_expand(&MyProcPort->raddr, &client->raddr);
+	pooler_address_expand(&MyProcPort->laddr, &client->laddr);
 	MyProcPort->remote_host = client->host;
 	MyProcPort->remote_port = client->port;
 	MyProcPort->remote_hostname = NULL;

@@ -18,8 +18,8 @@
 
 #include "datatype/timestamp.h"
 #include "lib/dshash.h"
-#include "libpq/pqcomm.h"
 #include "port/atomics.h"
+#include "shared/address.h"
 #include "shared/ending.h"
 #include "shared/guc.h"
 #include "shared/leak.h"
@@ -92,8 +92,8 @@ typedef struct PoolerClient
 
 	TimestampTz connected_at;
 	uint64		id;				/* never used twice while the server runs */
-	SockAddr	raddr;
-	SockAddr	laddr;
+	PoolerAddress raddr;
+	PoolerAddress laddr;
 	char		host[NI_MAXHOST > 64 ? 64 : NI_MAXHOST];	/* numeric */
 	char		port[8];
 	char		application_name[POOLER_APPNAME_LEN];	/* later by the owner,

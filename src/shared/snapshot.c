@@ -320,7 +320,7 @@ copy_client(const PoolerClient *client, PoolerClientState state,
 	snap->id = client->id;
 	snap->connected_at = client->connected_at;
 	snap->state_since = client->state_since;
-	snap->raddr = client->raddr;
+	pooler_address_expand(&snap->raddr, &client->raddr);
 	snap->transactions = client->transactions;
 	snap->bytes_received = client->bytes_received;
 	snap->bytes_sent = client->bytes_sent;

@@ -172,13 +172,12 @@ static void
 fill_slot(int slot, int fd, const SockAddr *raddr)
 {
 	PoolerClient *client = &pooler_clients[slot];
+	SockAddr	laddr = {.salen = sizeof(laddr.addr)};
 
-	client->raddr = *raddr;
-	memset(&client->laddr, 0, sizeof(client->laddr));
-	client->laddr.salen = sizeof(client->laddr.addr);
-	if (getsockname(fd, (struct sockaddr *) &client->laddr.addr,
-					&client->laddr.salen) < 0)
-		client->laddr.salen = 0;
+	if (getsockname(fd, (struct sockaddr *) &laddr.addr, &laddr.salen) < 0)
+		memset(&laddr, 0, sizeof(laddr));
+	pooler_address_pack(&client->raddr, raddr);
+	pooler_address_pack(&client->laddr, &laddr);
 	client->host[0] = client->port[0] = '\0';
 	(void) pg_getnameinfo_all(&raddr->addr, raddr->salen,
 							  client->host, sizeof(client->host),
@@ -249,8 +248,8 @@ pooler_client_log_begin(int slot)
 
 	memset(&log_port, 0, sizeof(log_port));
 	log_port.sock = PGINVALID_SOCKET;
-	log_port.raddr = client->raddr;
-	log_port.laddr = client->laddr;
+	pooler_address_expand(&log_port.raddr, &client->raddr);
+	pooler_address_expand(&log_port.laddr, &client->laddr);
 	log_port.remote_host = client->host;
 	log_port.remote_port = client->port;
 	log_port.user_name = client->role[0] ? client->role : NULL;
@@ -558,7 +557,7 @@ await_rest(int slot, uint32 need)
 {
 	WorkerClient *wc = &pooler_worker_clients[slot];
 
-	if (pooler_clients[slot].raddr.addr.ss_family != AF_UNIX)
+	if (!pooler_address_is_unix(&pooler_clients[slot].raddr))
 	{
 		set_lowat(wc, need);
 		pooler_client_arm(slot);
@@ -582,7 +581,7 @@ await_rest(int slot, uint32 need)
 static bool
 sender_may_be_stopped(int slot, ssize_t sent)
 {
-	return pooler_clients[slot].raddr.addr.ss_family == AF_UNIX &&
+	return pooler_address_is_unix(&pooler_clients[slot].raddr) &&
 		sent >= STOPPED_AFTER &&
 		pooler_worker_clients[slot].half_looks >= MAX_HALF_LOOKS;
 }

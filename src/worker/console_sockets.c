@@ -49,17 +49,20 @@ static const ConsoleColumn fds_columns[] = {
 
 /* Of a Unix socket, PgBouncer says "unix" and the port in its name. */
 static void
-add_address(ConsoleRow *row, const SockAddr *addr, int unix_port)
+add_address(ConsoleRow *row, const PoolerAddress *address, int unix_port)
 {
+	bool		is_unix = pooler_address_is_unix(address);
 	char		host[NI_MAXHOST] = "";
 	char		port[NI_MAXSERV] = "";
+	SockAddr	addr;
 
-	if (addr->addr.ss_family != AF_UNIX)
-		(void) pg_getnameinfo_all(&addr->addr, addr->salen, host, sizeof(host),
+	pooler_address_expand(&addr, address);
+	if (!is_unix)
+		(void) pg_getnameinfo_all(&addr.addr, addr.salen, host, sizeof(host),
 								  port, sizeof(port),
 								  NI_NUMERICHOST | NI_NUMERICSERV);
-	pooler_row_text(row, addr->addr.ss_family == AF_UNIX ? "unix" : pstrdup(host));
-	pooler_row_number(row, addr->addr.ss_family == AF_UNIX ? unix_port : atoi(port));
+	pooler_row_text(row, is_unix ? "unix" : pstrdup(host));
+	pooler_row_number(row, is_unix ? unix_port : atoi(port));
 }
 
 /* Nothing is to be learned from these but which are the same. */
@@ -81,7 +84,7 @@ peer_pid(int slot)
 	struct ucred peer;
 	socklen_t	len = sizeof(peer);
 
-	if (pooler_clients[slot].raddr.addr.ss_family != AF_UNIX ||
+	if (!pooler_address_is_unix(&pooler_clients[slot].raddr) ||
 		getsockopt(pooler_worker_clients[slot].fd, SOL_SOCKET, SO_PEERCRED,
 				   &peer, &len) != 0)
 		return 0;

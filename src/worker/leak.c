@@ -137,7 +137,7 @@ set_who(PoolerLeak *leak, const LeakClient *who)
 	strlcpy(leak->database, client->database, NAMEDATALEN);
 	strlcpy(leak->role, client->role, NAMEDATALEN);
 	strlcpy(leak->application_name, client->application_name, NAMEDATALEN);
-	leak->raddr = client->raddr;
+	pooler_address_expand(&leak->raddr, &client->raddr);
 }
 
 static int

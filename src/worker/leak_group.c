@@ -41,18 +41,18 @@ static void
 set_key(LeakGroupKey *key, int slot, int pool)
 {
 	PoolerClient *client = &pooler_clients[slot];
-	const struct sockaddr_storage *addr = &client->raddr.addr;
+	const PoolerAddress *addr = &client->raddr;
 
 	memset(key, 0, sizeof(*key));
 	key->dbid = pooler_pools[pool].dbid;
 	key->roleid = pooler_pools[pool].roleid;
 	strlcpy(key->application_name, client->application_name,
 			sizeof(key->application_name));
-	key->family = addr->ss_family;
-	if (addr->ss_family == AF_INET)
-		memcpy(key->address, &((const struct sockaddr_in *) addr)->sin_addr, 4);
-	else if (addr->ss_family == AF_INET6)
-		memcpy(key->address, &((const struct sockaddr_in6 *) addr)->sin6_addr, 16);
+	key->family = addr->any.sa_family;
+	if (key->family == AF_INET)
+		memcpy(key->address, &addr->in4.sin_addr, 4);
+	else if (key->family == AF_INET6)
+		memcpy(key->address, &addr->in6.sin6_addr, 16);
 }
 
 LeakGroup *

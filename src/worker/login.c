@@ -77,8 +77,8 @@ pooler_login_begin(int slot)
 	login->step = LOGIN_STARTUP;
 	set_deadline(login);
 	login->port.sock = PGINVALID_SOCKET;
-	login->port.raddr = client->raddr;
-	login->port.laddr = client->laddr;
+	pooler_address_expand(&login->port.raddr, &client->raddr);
+	pooler_address_expand(&login->port.laddr, &client->laddr);
 	login->port.remote_host = client->host;
 	login->port.remote_port = client->port;
 	initStringInfo(&login->in);

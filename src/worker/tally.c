@@ -325,7 +325,7 @@ pooler_tally_bytes(int client)
 	uint64_t	received;
 	uint64_t	sent;
 
-	if (c->pool < 0 || c->raddr.addr.ss_family == AF_UNIX || wc->fd < 0)
+	if (c->pool < 0 || pooler_address_is_unix(&c->raddr) || wc->fd < 0)
 		return;
 	wc->looked_at = c->transactions;
 	if (!pooler_tcp_bytes(wc->fd, &received, &sent))
