@@ -170,6 +170,8 @@ still_true(const PoolerBackend *shared, PoolerEndReason reason)
 		case POOLER_END_TRANSACTION_TIMEOUT:
 			return demand->since == shared->state_since;
 		case POOLER_END_IDLE_TRANSACTION_TIMEOUT:
+			return demand->since == shared->idle_since &&
+				still_idle_in_transaction(shared);
 		case POOLER_END_LEAK_CANCEL:
 			return demand->since == shared->state_since &&
 				demand->command == pg_atomic_read_u32((pg_atomic_uint32 *) &shared->command);

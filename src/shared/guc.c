@@ -441,7 +441,7 @@ static const PoolerIntSetting int_settings[] = {
 		.short_desc = "Number of temporary objects by which a session may grow without it counting as a leak.",
 		.long_desc = "0 means never.",
 		.variable = &leak_temp_objects,
-		.boot = 1000, .min = 0, .max = 1000,
+		.boot = 1000, .min = 0, .max = 5000,
 		.context = PGC_SUSET
 	},
 	{

@@ -498,8 +498,8 @@ look_at_clients(uint32 kinds)
 		{
 			LeakMark   *mark = pooler_leak_mark(i, who.gen);
 
-			if (mark->group == NULL)
-				mark->group = pooler_leak_group_of(&who);
+			mark->group = mark->group == NULL ? pooler_leak_group_of(&who) :
+				pooler_leak_group_again(mark->group, &who);
 			pooler_leak_group_look(mark->group, &who);
 		}
 	}

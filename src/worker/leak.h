@@ -100,6 +100,9 @@ extern void pooler_leak_group_startup(void);
 /* The group of a client that is seen; made if need be. */
 extern LeakGroup *pooler_leak_group_of(const LeakClient *who);
 
+/* Some drivers tell their name only once they are connected. */
+extern LeakGroup *pooler_leak_group_again(LeakGroup *group, const LeakClient *who);
+
 /* Before and after a look at all clients, and at each. */
 extern void pooler_leak_group_begin_look(void);
 extern void pooler_leak_group_look(LeakGroup *group, const LeakClient *who);

@@ -56,6 +56,16 @@ set_key(LeakGroupKey *key, int slot, int pool)
 }
 
 LeakGroup *
+pooler_leak_group_again(LeakGroup *group, const LeakClient *who)
+{
+	if (strcmp(group->key.application_name,
+			   pooler_clients[who->client].application_name) == 0)
+		return group;
+	group->members--;			/* an empty one goes after the look */
+	return pooler_leak_group_of(who);
+}
+
+LeakGroup *
 pooler_leak_group_of(const LeakClient *who)
 {
 	LeakGroupKey key;

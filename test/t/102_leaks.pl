@@ -168,7 +168,7 @@ sub waiting
 	waiting($role, '2');
 	is_leak($role, 'clients_waiting', '2', 'how many clients wait');
 
-	my $console = WireClient->new($node, role => $ENV{PGUSER} // scalar getpwuid($<), database => 'pgbouncer');
+	my $console = WireClient->new($node, database => 'pgbouncer');
 	like($console->query('SHOW LEAKS'),
 		qr/^\d+\|idle_in_transaction\|warning\|$id\|\d+\|postgres\|forgets\|app of forgets\|127\.0\.0\.1\|\d+\|\d+\|2\|SELECT 11 AS eleven, SHOW, I$/,
 		'SHOW LEAKS');
