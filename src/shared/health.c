@@ -34,7 +34,7 @@ typedef struct Report
 	StringInfoData messages;	/* elements of the arrays */
 	StringInfoData details;
 
-	int			clients[POOLER_ACTIVITY_CONSOLE + 1];
+	int			clients[POOLER_NACTIVITIES];
 	int			nclients;
 	int			backends[POOLER_BACKEND_DEAD + 1];
 	int			nbackends;		/* of pools */
@@ -245,6 +245,7 @@ add_clients(StringInfo to, const Report *report)
 			n[POOLER_ACTIVITY_LOST]);
 	add_int(to, "pinned", n[POOLER_ACTIVITY_PINNED]);
 	add_int(to, "console", n[POOLER_ACTIVITY_CONSOLE]);
+	add_int(to, "replication", n[POOLER_ACTIVITY_REPLICATION]);
 	appendStringInfoChar(to, '}');
 }
 

@@ -37,6 +37,8 @@ typedef enum PoolerActivity
 	POOLER_ACTIVITY_REPLICATION /* has a walsender */
 } PoolerActivity;
 
+#define POOLER_NACTIVITIES	(POOLER_ACTIVITY_REPLICATION + 1)
+
 typedef struct PoolerClientSnapshot
 {
 	PoolerActivity activity;

@@ -41,7 +41,7 @@ static const char *const activity_names[] = {
 	[POOLER_ACTIVITY_REPLICATION] = "replication",
 };
 
-StaticAssertDecl(lengthof(activity_names) == POOLER_ACTIVITY_REPLICATION + 1,
+StaticAssertDecl(lengthof(activity_names) == POOLER_NACTIVITIES,
 				 "each activity of a client needs a name");
 
 static const char *const backend_state_names[] = {
