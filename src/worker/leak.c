@@ -112,6 +112,13 @@ severity_of(int pool, const PoolerLeak *leak)
 	return POOLER_LEAK_INFO;
 }
 
+static void
+set_backend(PoolerLeak *leak, const LeakClient *who)
+{
+	leak->backend = who->backend;
+	leak->pid = who->backend >= 0 ? pooler_backends[who->backend].pid : 0;
+}
+
 /* Who it is; of a group what its members have in common. */
 static void
 set_who(PoolerLeak *leak, const LeakClient *who)
@@ -121,8 +128,7 @@ set_who(PoolerLeak *leak, const LeakClient *who)
 	leak->client = who->client;
 	leak->gen = who->gen;
 	leak->client_id = who->id;
-	leak->backend = who->backend;
-	leak->pid = who->backend >= 0 ? pooler_backends[who->backend].pid : 0;
+	set_backend(leak, who);
 	leak->dbid = leak->roleid = InvalidOid;
 	if (who->pool >= 0)
 	{
@@ -256,17 +262,23 @@ end_by_client(int i)
 	return POOLER_LEAK_GIVEN_BACK;
 }
 
-/* What changes while it lasts. */
+/*
+ * What changes while it lasts.  who: who has the client now, of a leak that
+ * goes with it from backend to backend; NULL: of one that does not.
+ */
 static void
-refresh(int i, uint32 amount, uint32 limit)
+refresh(int i, const LeakClient *who, uint32 amount, uint32 limit)
 {
 	PoolerLeakPlace *place = &pooler_leaks->current[i];
 	PoolerLeak *leak = &place->leak;
 	int			pool = live[i].pool;
 	PoolerLeakAction action = pooler_leak_action_for(pool, leak->kind);
-	int			waiting = waiting_for(pool, leak);
+	int			waiting;
 
 	pooler_leak_begin_write(&place->changes);
+	if (who != NULL)
+		set_backend(leak, who);
+	waiting = waiting_for(pool, leak);
 	leak->action = action;
 	leak->amount = amount;
 	leak->limit = limit;
@@ -313,7 +325,7 @@ look_after_client(int i)
 		return;
 	limit = pooler_leak_limit_of(who.pool, leak->kind);
 	if (still_holds(leak, &who, limit, &amount))
-		refresh(i, amount, limit);
+		refresh(i, &who, amount, limit);
 	else if (limit != leak->limit && still_holds(leak, &who, leak->limit, &amount))
 		close_leak(i, POOLER_LEAK_ALLOWED);
 	else
@@ -352,7 +364,7 @@ look_after_pool(int i)
 		close_leak(i, POOLER_LEAK_LEFT);	/* of an earlier worker */
 		return;
 	}
-	if (limit == 0 || !pooler_leak_pool_held(pool, limit, &since, &holder))
+	if (limit == 0 || !pooler_leak_pool_held(pool, limit, true, &since, &holder))
 	{
 		close_leak(i, limit == 0 ? POOLER_LEAK_ALLOWED : end_by_client(i));
 		return;
@@ -364,7 +376,7 @@ look_after_pool(int i)
 		pooler_backends[holder.backend].idle_since :
 		pooler_backends[holder.backend].state_since;
 	pooler_leak_end_write(&place->changes);
-	refresh(i, 0, limit);
+	refresh(i, NULL, 0, limit);
 }
 
 /* Its numbers are those of the last look at all clients. */
@@ -380,7 +392,7 @@ look_after_group(int i)
 	else if (group->members == 0)
 		close_leak(i, end_by_client(i));
 	else if (limit > 0 && group->unused >= (int) limit)
-		refresh(i, (uint32) group->unused, limit);
+		refresh(i, NULL, (uint32) group->unused, limit);
 	else if (limit != leak->limit && group->unused >= (int) leak->limit)
 		close_leak(i, POOLER_LEAK_ALLOWED);
 	else
@@ -552,7 +564,7 @@ look_at_pools(void)
 		LeakClient	holder;
 
 		if (limit == 0 || held_pools[i] || free_place() < 0 ||
-			!pooler_leak_pool_held(i, limit, &since, &holder))
+			!pooler_leak_pool_held(i, limit, false, &since, &holder))
 			continue;
 		memset(&leak, 0, sizeof(leak));
 		leak.kind = POOLER_LEAK_POOL_HELD;

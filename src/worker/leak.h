@@ -54,11 +54,12 @@ extern bool pooler_leak_idle(const LeakClient *who, TimestampTz *since);
 
 /*
  * Do clients wait while no backend of the pool has run a command for so long?
+ * Not those that have come just now, unless it is a leak already (known).
  * since: when the last one ended; holder: the client that has been idle there
  * longest.
  */
-extern bool pooler_leak_pool_held(int pool, uint32 limit, TimestampTz *since,
-								  LeakClient *holder);
+extern bool pooler_leak_pool_held(int pool, uint32 limit, bool known,
+								  TimestampTz *since, LeakClient *holder);
 
 /* The threshold of a pool; -1: the server's. */
 extern uint32 pooler_leak_limit_of(int pool, PoolerLeakKind kind);

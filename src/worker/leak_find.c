@@ -11,6 +11,14 @@
  */
 #include "worker/leak.h"
 
+#include <sys/socket.h>
+
+/*
+ * Who has come just now may be about to be given a new backend, or one whose
+ * client is leaving.
+ */
+#define WAITED_MS	500
+
 uint32
 pooler_leak_limit_of(int pool, PoolerLeakKind kind)
 {
@@ -112,15 +120,47 @@ pooler_leak_idle(const LeakClient *who, TimestampTz *since)
 	return who->backend < 0 ? !who->queued : who->state != POOLER_BACKEND_BUSY;
 }
 
+/*
+ * What the client has sent may lie there for seconds before its backend is
+ * given the processor, on a machine that has much else to do: that is not the
+ * client's fault.  A system call, so only for who seems to be a leak.
+ */
 static bool
-is_idle_in_transaction(PoolerBackend *b, uint32 limit, TimestampTz *since)
+has_sent(int slot)
 {
-	if (pg_atomic_read_u32(&b->in_transaction) == 0)
+	int			fd = pooler_worker_clients[slot].fd;
+	char		byte;
+
+	return fd >= 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static bool
+is_idle_in_transaction(const LeakClient *who, uint32 limit, TimestampTz *since)
+{
+	PoolerBackend *b = &pooler_backends[who->backend];
+
+	if (who->state != POOLER_BACKEND_BUSY ||
+		pg_atomic_read_u32(&b->in_transaction) == 0)
 		return false;
 	pg_read_barrier();
 	*since = b->idle_since;
-	/* it says so until it answers, also while it works again */
-	return exceeds(*since, limit) && !pooler_backend_runs_command(b);
+	/*
+	 * It says so until it answers, also while it works again: what the client
+	 * has sent is in the socket or, later, with the backend.
+	 */
+	return exceeds(*since, limit) && !has_sent(who->client) &&
+		!pooler_backend_runs_command(b);
+}
+
+/* Has somebody waited for so long that the pool must have nothing for him? */
+static bool
+is_waited_for(PoolerPool *pool, uint32 limit)
+{
+	TimestampTz queued_at;
+
+	return pg_atomic_read_u32(&pool->nwaiting) > 0 && pool->nstarting == 0 &&
+		pooler_queue_first(pool, &queued_at) >= 0 &&
+		exceeds(queued_at, Min(limit, WAITED_MS));
 }
 
 /*
@@ -133,10 +173,11 @@ is_pinned_idle(const LeakClient *who, uint32 limit, bool known, TimestampTz *sin
 	PoolerBackend *b = &pooler_backends[who->backend];
 
 	*since = b->state_since;
-	if (who->state != POOLER_BACKEND_PINNED || !exceeds(*since, limit))
+	if (who->state != POOLER_BACKEND_PINNED || !exceeds(*since, limit) ||
+		has_sent(who->client))
 		return false;
 	return known || pg_atomic_read_u32(&b->pin) != POOLER_PIN_MODE ||
-		(who->pool >= 0 && pg_atomic_read_u32(&pooler_pools[who->pool].nwaiting) > 0);
+		(who->pool >= 0 && is_waited_for(&pooler_pools[who->pool], limit));
 }
 
 /* Numbers that have only grown; single words, so that no copy is needed. */
@@ -177,7 +218,7 @@ holds_at_backend(const LeakClient *who, PoolerLeakKind kind, uint32 limit,
 	switch (kind)
 	{
 		case POOLER_LEAK_IDLE_IN_TRANSACTION:
-			return busy && is_idle_in_transaction(b, limit, since);
+			return is_idle_in_transaction(who, limit, since);
 		case POOLER_LEAK_TRANSACTION:
 			*since = b->state_since;
 			return busy && exceeds(*since, limit);
@@ -236,13 +277,16 @@ is_held(int backend, uint32 limit, TimestampTz *since, LeakClient *who)
 		pooler_leak_see((int) client, who) != LEAK_SEEN || who->backend != backend)
 		return false;
 	if (who->state == POOLER_BACKEND_BUSY)
-		return is_idle_in_transaction(b, limit, since);
+		return is_idle_in_transaction(who, limit, since);
 	*since = b->state_since;
-	return who->state == POOLER_BACKEND_PINNED && exceeds(*since, limit);
+	return who->state == POOLER_BACKEND_PINNED && exceeds(*since, limit) &&
+		!has_sent((int) client);
 }
 
+/* known: then it is enough that anybody waits. */
 bool
-pooler_leak_pool_held(int index, uint32 limit, TimestampTz *since, LeakClient *holder)
+pooler_leak_pool_held(int index, uint32 limit, bool known, TimestampTz *since,
+					  LeakClient *holder)
 {
 	PoolerPool *pool = &pooler_pools[index];
 	TimestampTz first = 0;
@@ -250,6 +294,7 @@ pooler_leak_pool_held(int index, uint32 limit, TimestampTz *since, LeakClient *h
 
 	*since = 0;
 	if (!pool->in_use || pg_atomic_read_u32(&pool->nwaiting) == 0 ||
+		(!known && !is_waited_for(pool, limit)) ||
 		(pool->flags & POOLER_POOL_PAUSED) != 0 ||
 		pool->nbackends == 0 || pool->nstarting > 0)
 		return false;
