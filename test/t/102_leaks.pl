@@ -224,6 +224,28 @@ sub waiting
 	$client->quit;
 }
 
+# Backends that do not get the processor: their clients have done their part.
+{
+	my @roles = map { role("starves_$_", 'pooler.leak_idle_in_transaction' => '1s',
+			'pooler.leak_pinned_idle' => '1s') } qw(block pinned no);
+	my ($block, $pinned, $idle) = map { client($_) } @roles;
+	my @pids;
+
+	$block->query('BEGIN');
+	push @pids, $block->value('SELECT pg_backend_pid()');
+	$pinned->query('LISTEN x');
+	push @pids, $pinned->value('SELECT pg_backend_pid()');
+	kill 'STOP', @pids;
+	$_->put(m_query('SELECT 1')) for $block, $pinned;
+	$idle->query('BEGIN');
+	is_leak($roles[2], 'kind', 'idle_in_transaction', 'who has sent nothing is idle');
+	looked();
+	no_leak_of($_, "not who has sent a command ($_)") for @roles[0, 1];
+	kill 'CONT', @pids;
+	$_->reply for $block, $pinned;
+	$_->quit for $block, $pinned, $idle;
+}
+
 #----------------------------------------------------------------------------
 # sessions and connections
 #----------------------------------------------------------------------------
@@ -254,15 +276,17 @@ sub waiting
 	$other->quit;
 
 	# pool_mode = session lets it
-	$role = role('keeps', 'pooler.leak_pinned_idle' => '300ms', 'pooler.pool_mode' => 'session',
+	$role = role('keeps', 'pooler.leak_pinned_idle' => '700ms', 'pooler.pool_mode' => 'session',
 		'pooler.default_pool_size' => 1);
 	$client = client($role);
 	$client->query('SELECT 1');
 	looked();
 	no_leak_of($role, 'pool_mode = session is no leak');
 	$other = client($role);
+	my $asked = time;
 	$other->put(m_query('SELECT 6'));
 	is_leak($role, 'kind', 'pinned_idle', 'unless somebody waits');
+	is(leak($role, "extract(epoch FROM found_at) - $asked >= 0.5"), 't', 'and not only for a moment');
 	$client->quit;
 	is($other->reply, '6, SELECT 1, I', 'who gets the backend then');
 	$other->quit;
@@ -301,9 +325,12 @@ my $grown_at = time;
 	looked();
 	is(leak($role, "count(*)", "kind = 'pool_held'"), '0', 'all are held, but nobody waits');
 	my @waiting = map { client($role) } 1 .. 2;
+	my $asked = time;
 	$_->put(m_query('SELECT 7')) for @waiting;
 	is_leak($role, "severity || ' ' || clients_waiting || ' ' || client_id || ' ' || last_query",
 		"critical 2 $id SELECT 1 AS oldest", 'a pool that is held', "kind = 'pool_held'");
+	is(leak($role, "extract(epoch FROM found_at) - $asked >= 0.5", "kind = 'pool_held'"), 't',
+		'as soon as it is clear that there is no backend to come');
 	is_leak($role, "string_agg(DISTINCT severity, ',')", 'critical',
 		'who holds it is critical, too', "kind = 'idle_in_transaction'");
 	$clients[2]->query('COMMIT');
@@ -362,6 +389,28 @@ my $grown_at = time;
 	$client->query('DEALLOCATE ALL');
 	has_ended($role, 'given back', 'deallocated');
 	$client->quit;
+
+	# without the backend on which it was found it keeps nobody waiting
+	$role = role('moves_on', 'pooler.leak_prepared_statements' => 5, 'pooler.default_pool_size' => 1);
+	$client = client($role);
+	my ($other, $waits) = map { client($role) } 1 .. 2;
+	$client->query('BEGIN');
+	$client->query("PREPARE s$_ AS SELECT $_") for 1 .. 6;
+	$client->query('COMMIT');
+	$client->query('BEGIN');
+	$client->query('SELECT 1');
+	is_leak($role, "kind || ' ' || (pid IS NOT NULL)", 'prepared_statements true', 'with a backend');
+	$other->put(m_query('BEGIN'));
+	is_leak($role, "severity || ' ' || clients_waiting", 'warning 1', 'for which others wait');
+	$client->query('COMMIT');
+	$other->reply;
+	$waits->put(m_query('SELECT 1'));
+	waiting($role, 1);
+	is_leak($role, "severity || ' ' || clients_waiting || ' ' || (pid IS NULL)", 'info 0 true',
+		'and without it');
+	$other->query('COMMIT');
+	$waits->reply;
+	$_->quit for $client, $other, $waits;
 }
 
 #----------------------------------------------------------------------------
