@@ -65,6 +65,9 @@ static enum
 static char client_key[POOLER_CANCEL_KEY_MAX];
 static int	client_key_len;
 
+/* Of the transaction block that it was answered in last; 0: none since it came. */
+static LocalTransactionId block_seen = InvalidLocalTransactionId;
+
 static bool waiting;			/* between two commands */
 static bool begun;				/* the first ReadyForQuery was seen */
 
@@ -312,6 +315,23 @@ is_told_by_pooler(char type)
 		(type == PqMsg_ParameterStatus || type == PqMsg_BackendKeyData);
 }
 
+/*
+ * A transaction block may follow another while the client keeps us, by COMMIT
+ * AND CHAIN, say: the new one has not been open for as long as both.  One that
+ * has failed has no number any more.
+ */
+static void
+see_block(PoolerBackend *shared)
+{
+	LocalTransactionId now = pooler_my_lxid();
+
+	if (likely(now == block_seen) || now == InvalidLocalTransactionId)
+		return;
+	if (block_seen != InvalidLocalTransactionId)
+		shared->state_since = GetCurrentTransactionStartTimestamp();
+	block_seen = now;
+}
+
 static void
 see_ready_for_query(char status)
 {
@@ -330,12 +350,14 @@ see_ready_for_query(char status)
 	pooler_unnamed_see_ready();
 	if (status == 'I')
 	{
+		block_seen = InvalidLocalTransactionId;
 		if (pooler_pin_limit < 100 && pooler_me.client >= 0)
 			pooler_pins_limit();
 		after_flush = FLUSH_THEN_WAIT;
 	}
 	else
 	{
+		see_block(shared);
 		pooler_holdings_in_block(status == 'E');
 		shared->idle_since = GetCurrentTimestamp();
 		pooler_tally_idle_begin(shared->idle_since);

@@ -127,6 +127,8 @@ sub waiting
 	my $role = role('forgets', 'pooler.leak_idle_in_transaction' => '700ms');
 	my $log = log_size($node);
 	my $client = client($role);
+	# the pooler may still be about to say that it has logged the client in
+	$admin->until("SELECT count(*) FROM pooler.clients WHERE role = '$role'", 1);
 	my $id = $admin->value("SELECT id FROM pooler.clients WHERE role = '$role'");
 
 	$client->query('BEGIN');
@@ -221,6 +223,33 @@ sub waiting
 	$client->query('COMMIT');
 	looked();
 	is(stat_of($role, 'leaks_idle_in_transaction'), '0', 'neither in a block');
+	$client->quit;
+}
+
+# A transaction that follows another without a break is one of its own.
+{
+	my $role = role('chains', 'pooler.leak_transaction' => '3s');
+	my $client = client($role);
+
+	for my $end ('COMMIT', 'ROLLBACK', 'failed')
+	{
+		$client->query('BEGIN');
+		my $later = $admin->value('SELECT clock_timestamp()');
+		$client->query('SELECT 1 / 0') if $end eq 'failed';
+		$client->query($end eq 'failed' ? 'ROLLBACK AND CHAIN' : "$end AND CHAIN");
+		is($admin->value("SELECT state, state_since > '$later' FROM pooler.backends WHERE role = '$role'"),
+			'busy|t', "$end AND CHAIN");
+		$client->query('COMMIT');
+	}
+	# but one that goes on is one
+	$client->query('BEGIN');
+	my $later = $admin->value('SELECT clock_timestamp()');
+	$client->query('SAVEPOINT a');
+	$client->query('SELECT 1 / 0');
+	$client->query('ROLLBACK TO a');
+	is($admin->value("SELECT state, state_since > '$later' FROM pooler.backends WHERE role = '$role'"),
+		'busy|f', 'ROLLBACK TO SAVEPOINT');
+	is_leak($role, 'kind', 'transaction', 'it is found');
 	$client->quit;
 }
 
