@@ -15,8 +15,11 @@
 #include "backend/internal.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 
 #include "access/xact.h"
+#include "libpq/libpq-be.h"
+#include "miscadmin.h"
 #include "shared/guc.h"
 #include "shared/pin.h"
 #include "utils/timestamp.h"
@@ -118,12 +121,23 @@ pooler_end_attached(PoolerEndReason reason)
  *---------------------------------------------------------------------------
  */
 
+/* Something may have come that we have had no time to read. */
+static bool
+client_has_sent(void)
+{
+	char		byte;
+
+	return MyProcPort != NULL &&
+		recv(MyProcPort->sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* No command has come since we became idle in this transaction. */
 static bool
 still_idle_in_transaction(const PoolerBackend *shared)
 {
 	return pg_atomic_read_u32((pg_atomic_uint32 *) &shared->in_transaction) != 0 &&
-		GetCurrentStatementStartTimestamp() <= shared->idle_since;
+		GetCurrentStatementStartTimestamp() <= shared->idle_since &&
+		!client_has_sent();
 }
 
 /* Of a leak: is it still one?  Of what only grows: are there still as many? */
@@ -223,7 +237,7 @@ signal_myself(int sig)
 		(void) kill(MyProcPid, sig);
 }
 
-/* SIGUSR2.  Runs anywhere: a few loads and stores, a clock, a signal. */
+/* SIGUSR2.  Runs anywhere: a few loads and stores, a clock, a look, a signal. */
 static void
 demand_handler(SIGNAL_ARGS)
 {

@@ -531,6 +531,24 @@ for my $kind (sort keys %does)
 	$_->quit for $second, $third;
 }
 
+# The client commits after it has been decided that its end is demanded, and
+# before its backend, which does not get the processor, has heard of either.
+for my $how ('pooler.leak_idle_in_transaction', 'pooler.idle_transaction_timeout')
+{
+	my $role = role($how =~ s/.*\./late_/r, $how => '600ms',
+		'pooler.leak_action' => 'idle_in_transaction = terminate');
+	my $client = client($role);
+
+	$client->query('BEGIN');
+	my $pid = $client->value('SELECT pg_backend_pid()');
+	kill 'STOP', $pid;
+	looked();
+	$client->put(m_query('COMMIT'));
+	kill 'CONT', $pid;
+	is($client->reply, 'COMMIT, I', "$how: who has sent its command in time is not ended");
+	$client->quit;
+}
+
 # The client commits just when its end is decided: it is not hit, and neither
 # is what it does next.
 for my $next ('COMMIT', 'SELECT 12')
