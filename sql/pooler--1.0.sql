@@ -1206,7 +1206,9 @@ SELECT l.id,
 		   ''::text) AS holds,
 	   coalesce(l.live_xmin_age, l.xmin_age) AS xmin_age,
 	   l.first_query,
-	   coalesce(l.live_query, l.last_query) AS last_query,
+	   /* pg_stat_activity has it in the encoding of that database */
+	   coalesce(CASE WHEN d.encoding = pg_catalog.pg_char_to_encoding(pg_catalog.getdatabaseencoding())
+					 THEN l.live_query END, l.last_query) AS last_query,
 	   l.query_id,
 	   l.threshold,
 	   l.action,
@@ -1215,8 +1217,13 @@ SELECT l.id,
 	   l.roleid
 FROM held AS l
 	 LEFT JOIN lock AS k ON k.pid = l.live_pid
-	 LEFT JOIN LATERAL (SELECT pg_catalog.array_agg(DISTINCT waiter.pid ORDER BY waiter.pid) AS blocked_pids
-						FROM waiter WHERE l.pid = ANY (waiter.blockers)) AS w ON true
+	 LEFT JOIN LATERAL (WITH RECURSIVE blocked AS (
+							SELECT waiter.pid FROM waiter WHERE l.pid = ANY (waiter.blockers)
+							UNION
+							SELECT waiter.pid
+							FROM blocked JOIN waiter ON blocked.pid = ANY (waiter.blockers))
+						SELECT pg_catalog.array_agg(blocked.pid ORDER BY blocked.pid) AS blocked_pids
+						FROM blocked WHERE blocked.pid <> l.pid) AS w ON true
 	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = l.dbid
 	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = l.roleid;
 
@@ -1251,7 +1258,7 @@ COMMENT ON COLUMN pooler.leaks.found_at IS
 COMMENT ON COLUMN pooler.leaks.clients_waiting IS
 'Clients of the same pool that wait for a backend';
 COMMENT ON COLUMN pooler.leaks.blocked_pids IS
-'Processes that wait for a lock which it holds, whether they are of a pool or not; NULL if there are none';
+'Processes that wait for a lock which it holds, or behind one that does, whether they are of a pool or not; NULL if there are none';
 COMMENT ON COLUMN pooler.leaks.holds IS
 'What it holds: why its session keeps the backend, locks (relations by name, those of other databases by OID), cursors with the names of the first, temporary objects with their size, connections, prepared statements; NULL if nothing of these';
 COMMENT ON COLUMN pooler.leaks.xmin_age IS

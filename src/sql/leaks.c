@@ -96,7 +96,7 @@ put_held(PoolerRow *row, const PoolerLeak *leak)
 {
 	put_word(row, pooler_pin_name(leak->pin));
 	pooler_put_int_or_null(row, (int32) leak->held.cursors);
-	put_query(row, leak->held.cursor_names);
+	pooler_put_text(row, leak->held.cursor_names);	/* whole names */
 	pooler_put_int_or_null(row, (int32) leak->held.locks);
 	pooler_put_int_or_null(row, (int32) leak->held.temp_objects);
 	put_id(row, leak->held.temp_bytes);

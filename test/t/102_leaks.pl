@@ -165,6 +165,11 @@ sub waiting
 	my $pid = $blocked->value('SELECT pg_backend_pid()');
 	$blocked->put(m_query('UPDATE things SET n = n WHERE n = 1'));
 	is_leak($role, 'blocked_pids', "{$pid}", 'who waits for its lock');
+	# who comes next waits for the first one, and so because of the leak
+	my $next = WireClient->new($node, port => $node->port);
+	my $pids = join(',', sort { $a <=> $b } $pid, $next->value('SELECT pg_backend_pid()'));
+	$next->put(m_query('UPDATE things SET n = n WHERE n = 1'));
+	is_leak($role, 'blocked_pids', "{$pids}", 'and who waits behind it');
 	my @others = map { client($role) } 1 .. 4;
 	$_->put(m_query('SELECT pg_sleep(1000)')) for @others;
 	waiting($role, '2');
@@ -187,7 +192,7 @@ sub waiting
 
 	is($client->query('COMMIT'), 'COMMIT, I', 'the client commits');
 	has_ended($role, 'given back', 'the leak has ended');
-	like($blocked->reply, qr/UPDATE 1/, 'who was blocked goes on');
+	like($_->reply, qr/UPDATE 1/, 'who was blocked goes on') for $blocked, $next;
 	is($admin->value("SELECT count(*) FROM pooler.leaks WHERE role = '$role'"), '0', 'it is gone');
 	is($admin->value("SELECT max_clients_waiting FROM pooler.leak_history WHERE role = '$role'"),
 		'2', 'the history knows who waited');
@@ -197,7 +202,7 @@ sub waiting
 		'1 app of forgets SELECT 11 AS eleven', 'counted by application and query');
 	$_->cancel for @others[0 .. 1];
 	$_->close for @others;
-	$_->quit for $client, $blocked;
+	$_->quit for $client, $blocked, $next;
 }
 
 # Works all the time, in a transaction that is not over: no kind but the one.
@@ -223,6 +228,20 @@ sub waiting
 	$client->query('COMMIT');
 	looked();
 	is(stat_of($role, 'leaks_idle_in_transaction'), '0', 'neither in a block');
+	$client->quit;
+}
+
+# Text of a database with another encoding is valid where it is shown.
+{
+	my $role = role('latin', 'pooler.leak_idle_in_transaction' => '500ms');
+
+	$admin->query("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+	my $client = client($role, database => 'latin');
+	$client->query('BEGIN');
+	$client->query(qq{DECLARE "c\xfcrs" CURSOR FOR SELECT 1});
+	is_leak($role, q{concat_ws(' ', kind, first_query, last_query)},
+		join(' ', 'idle_in_transaction', ('DECLARE "c?rs" CURSOR FOR SELECT 1') x 2), 'other encodings');
+	like(leak($role, 'holds'), qr/1 cursors: c\?rs/, 'in what it holds, too');
 	$client->quit;
 }
 
