@@ -25,6 +25,7 @@ char	   *pooler_unix_socket_directories;
 
 int			pooler_max_client_conn;
 int			pooler_max_backends;
+int			pooler_tls_workers;
 char	   *pooler_prefork;
 
 double		pooler_server_connect_timeout;
@@ -263,6 +264,14 @@ static const PoolerIntSetting int_settings[] = {
 		.short_desc = "Maximum number of clients connected to the pooler.",
 		.variable = &pooler_max_client_conn,
 		.boot = 1000, .min = 1, .max = 400000,
+		.context = PGC_POSTMASTER
+	},
+	{
+		.name = "pooler.tls_workers",
+		.short_desc = "Number of processes that encrypt and decrypt for clients.",
+		.long_desc = "0 means half as many as processors, at least one and at most four.",
+		.variable = &pooler_tls_workers,
+		.boot = 0, .min = 0, .max = POOLER_MAX_TLS_WORKERS,
 		.context = PGC_POSTMASTER
 	},
 	{

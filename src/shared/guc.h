@@ -22,6 +22,7 @@ extern char *pooler_unix_socket_directories;	/* NULL: the server's */
 extern int	pooler_max_client_conn;
 extern int	pooler_max_backends;	/* 0: four fifths of max_connections */
 extern char *pooler_prefork;	/* see lists.h */
+extern int	pooler_tls_workers; /* 0: see pooler_tls_workers_in_force() */
 
 /*
  * What a pool may have of its own, by ALTER ROLE or ALTER DATABASE ... SET.
