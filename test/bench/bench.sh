@@ -10,6 +10,7 @@
 #   CLIENTS="1 8 64 500 2000"
 #   MODES="simple extended prepared connect switch"
 #		connect: -M simple -C, a new connection per transaction, 8 clients
+#		tls-simple, tls-prepared, tls-connect and so on: the same by TLS
 #		switch: what it costs to change between two clients, in the pooler only
 #   PGBOUNCER=pgbouncer		the program
 
