@@ -19,6 +19,7 @@
 
 #include <openssl/err.h>
 
+#include "postmaster/postmaster.h"
 #include "utils/elog.h"
 #include "utils/guc.h"
 
