@@ -211,15 +211,34 @@ run_step(int slot, void (*step) (int slot))
  *---------------------------------------------------------------------------
  */
 
+/* What backends show as SYSTEM_USER. */
 static void
-after_auth(WorkerLogin *login, PoolerAuthResult result)
+keep_auth_identity(int slot)
 {
+	UserAuth	method;
+	const char *id = pooler_auth_identity(login_of(slot)->auth, &method);
+	StringInfoData buf;
+
+	if (id == NULL || !POOLER_HAVE_SYSTEM_USER)
+		return;
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%s%c%d%c%s%c%s%c", POOLER_FACT_AUTH_METHOD, '\0',
+					 (int) method, '\0', POOLER_FACT_AUTH_ID, '\0', id, '\0');
+	pooler_client_add_facts(slot, buf.data, buf.len);
+}
+
+static void
+after_auth(int slot, PoolerAuthResult result)
+{
+	WorkerLogin *login = login_of(slot);
+
 	switch (result)
 	{
 		case POOLER_AUTH_CONTINUE:
 			login->step = LOGIN_PASSWORD;
 			break;
 		case POOLER_AUTH_DONE:
+			keep_auth_identity(slot);
 			login->step = LOGIN_AUTHORIZE;
 			break;
 		case POOLER_AUTH_DELEGATE:
@@ -253,9 +272,9 @@ check_rules(int slot)
 		login->step = LOGIN_DELEGATE;
 		return;
 	}
-	after_auth(login, pooler_auth_begin(&login->auth, login->cxt, &login->port,
-										login->startup.replication,
-										pooler_worker.rules, &login->out));
+	after_auth(slot, pooler_auth_begin(&login->auth, login->cxt, &login->port,
+									   login->startup.replication,
+									   pooler_worker.rules, &login->out));
 	if (login->console && login->step == LOGIN_DELEGATE)
 		pooler_login_refuse_delegation();
 	if (login->step == LOGIN_AUTHORIZE)
@@ -267,10 +286,10 @@ continue_auth(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 
-	after_auth(login, pooler_auth_continue(login->auth,
-										   login->in.data + POOLER_FRAME_HEADER,
-										   login->in.len - POOLER_FRAME_HEADER,
-										   &login->out));
+	after_auth(slot, pooler_auth_continue(login->auth,
+										  login->in.data + POOLER_FRAME_HEADER,
+										  login->in.len - POOLER_FRAME_HEADER,
+										  &login->out));
 	if (login->step == LOGIN_AUTHORIZE)
 		authorize(slot);
 }
