@@ -162,6 +162,7 @@ link_down(int relay)
 {
 	close(links[relay].sock);
 	links[relay].sock = -1;
+	seen_at = pooler_worker.now;
 	set_certificate(&links[relay], NULL, 0);
 	for (int i = 0; i < pooler_shared->nclients; i++)
 	{
