@@ -103,8 +103,8 @@ pooler_tls_log_begin(const TlsConnection *conn)
 	port.remote_port = "";
 	if (pooler_client_gen(client) == conn->gen)
 	{
-		port.raddr = client->raddr;
-		port.laddr = client->laddr;
+		pooler_address_expand(&port.raddr, &client->raddr);
+		pooler_address_expand(&port.laddr, &client->laddr);
 		port.remote_host = client->host;
 		port.remote_port = client->port;
 	}
