@@ -14,6 +14,7 @@
 #define POOLER_WORKER_LOGIN_INTERNAL_H
 
 #include "worker/internal.h"
+#include "worker/tls.h"
 
 typedef enum LoginStep
 {
@@ -39,6 +40,7 @@ struct WorkerLogin
 	StringInfoData out;			/* not sent yet: from out.cursor on */
 	bool		ssl_done;		/* SSLRequest was answered */
 	bool		gss_done;
+	PoolerTlsFacts *tls;		/* NULL: not by TLS, or not done yet; see tls.h */
 
 	PoolerStartup startup;		/* points into packet */
 	char	   *packet;
