@@ -20,8 +20,10 @@ OBJS = \
 	src/auth/auth.o \
 	src/auth/authorize.o \
 	src/auth/catalog.o \
+	src/auth/certificate.o \
 	src/auth/hba_match.o \
 	src/auth/hba_rules.o \
+	src/auth/ident.o \
 	src/auth/report.o \
 	src/backend/analysis.o \
 	src/backend/attach.o \

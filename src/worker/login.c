@@ -108,6 +108,8 @@ pooler_login_free(int slot)
 		pooler_shared->counters.abandoned_logins++;
 	dlist_delete(&wc->node);
 	wc->node.next = wc->node.prev = NULL;
+	if (wc->login->auth)
+		pooler_auth_forget(wc->login->auth);
 	explicit_bzero(wc->login->in.data, wc->login->in.maxlen);
 	if (wc->login->packet)
 		explicit_bzero(wc->login->packet, wc->login->packet_len);
@@ -162,6 +164,7 @@ fail_caught(int slot, ErrorData *edata)
 	error.hint = edata->hint;
 	pooler_tally_login_failed(slot, error.sqlstate);
 	pooler_login_say_authenticated(slot);
+	(void) pooler_login_flush(slot);	/* what was said before the error */
 	pooler_client_close(slot, &error, NULL);
 }
 
@@ -249,7 +252,9 @@ check_rules(int slot)
 	}
 	after_auth(login, pooler_auth_begin(&login->auth, login->cxt, &login->port,
 										login->startup.replication,
-										pooler_worker.rules, &login->out));
+										pooler_worker.rules,
+										login->tls != NULL && login->tls->ca_loaded,
+										&login->out));
 	if (login->console && login->step == LOGIN_DELEGATE)
 		pooler_login_refuse_delegation();
 	if (login->step == LOGIN_AUTHORIZE)
