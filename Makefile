@@ -28,6 +28,7 @@ OBJS = \
 	src/backend/analysis.o \
 	src/backend/attach.o \
 	src/backend/birth.o \
+	src/backend/delegated.o \
 	src/backend/ending.o \
 	src/backend/hash.o \
 	src/backend/notify.o \
@@ -106,6 +107,7 @@ OBJS = \
 	src/worker/login.o \
 	src/worker/login_alias.o \
 	src/worker/login_console.o \
+	src/worker/login_guard.o \
 	src/worker/login_io.o \
 	src/worker/login_startup.o \
 	src/worker/main.o \

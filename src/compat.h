@@ -49,6 +49,7 @@
 #define PqMsg_ParameterStatus 'S'
 #define PqMsg_NegotiateProtocolVersion 'v'
 #define PqMsg_ErrorResponse 'E'
+#define PqMsg_AuthenticationRequest 'R'
 #define PqMsg_CommandComplete 'C'
 #define PqMsg_EmptyQueryResponse 'I'
 #define PqMsg_PortalSuspended 's'

@@ -53,6 +53,7 @@ struct PoolerAuth
 	Port	   *port;
 	PoolerAuthRule rule;
 	AuthStep	step;
+	bool		failed;			/* the client has not proved who it is */
 	PoolerCertificate certificate;	/* what the rule asks of it */
 	char	   *secret;			/* NULL: doomed, whatever the client says */
 	const char *logdetail;		/* why it is doomed */
@@ -89,6 +90,7 @@ pg_noreturn static void
 fail(PoolerAuth *auth)
 {
 	auth->step = AUTH_FINISHED;
+	auth->failed = true;
 	forget_secret(auth);
 	pooler_report_failure(&auth->rule, auth->port, auth->logdetail);
 }
@@ -398,6 +400,12 @@ void
 pooler_auth_forget(PoolerAuth *auth)
 {
 	forget_secret(auth);
+}
+
+bool
+pooler_auth_has_failed(const PoolerAuth *auth)
+{
+	return auth->failed;
 }
 
 int

@@ -107,6 +107,12 @@ extern PoolerAuthResult pooler_auth_continue(PoolerAuth *auth,
 extern void pooler_auth_forget(PoolerAuth *auth);
 
 /*
+ * Has the client failed to prove who it is?  Then that was the error; else it
+ * was another one.
+ */
+extern bool pooler_auth_has_failed(const PoolerAuth *auth);
+
+/*
  * The longest body that the awaited 'p' message may have: 4 less than the
  * limit for pooler_password_inspect(), which counts the length word.
  */

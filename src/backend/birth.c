@@ -26,6 +26,7 @@
 
 #include "access/xact.h"
 #include "backend/birth.h"
+#include "backend/delegated.h"
 #include "libpq/hba.h"
 #include "pgstat.h"
 #include "port/pg_bswap.h"
@@ -189,12 +190,14 @@ trust_pooler(void)
 				 errmsg("could not load the rule for pool backends")));
 }
 
-/* Blocks for the client's socket: nothing else can happen here yet. */
+/*
+ * Blocks for the client's socket, and what comes with it: nothing else can
+ * happen here yet.
+ */
 static int
-receive_client(void)
+receive_client(char *payload, int *len)
 {
 	PoolerControl frame;
-	static char payload[POOLER_MAX_PAYLOAD];
 	int			fd = -1;
 
 	for (;;)
@@ -207,6 +210,7 @@ receive_client(void)
 			case POOLER_CONTROL_AGAIN:
 				continue;
 			case POOLER_CONTROL_RECEIVED:
+				*len = frame.payload;
 				if (frame.type == POOLER_CONTROL_CLIENT && fd >= 0)
 					return fd;
 				/* FALLTHROUGH */
@@ -224,12 +228,14 @@ static void
 become_client(void)
 {
 	PoolerClient *client = &pooler_clients[pooler_me.shared->login_client];
+	static char facts[POOLER_MAX_PAYLOAD];
+	int			len;
 	int			fd;
 
 	pooler_tally_begin();
 	if (pooler_me.core->flush() != 0)
 		proc_exit(0);
-	fd = receive_client();
+	fd = receive_client(facts, &len);
 	if (dup3(fd, MyProcPort->sock, O_CLOEXEC) < 0)
 		ereport(FATAL, (errmsg("could not attach to the client's socket: %m")));
 	close(fd);
@@ -242,6 +248,7 @@ become_client(void)
 	MyProcPort->remote_hostname_resolv = 0;
 	MyProcPort->remote_hostname_errcode = 0;
 	pooler_port_forget_local_host(MyProcPort);
+	pooler_delegated_begin(facts, len);
 }
 
 static void
@@ -403,6 +410,9 @@ pool_putmessage(char type, const char *s, size_t len)
 			after_flush = FLUSH_THEN_WAIT;
 		return 0;
 	}
+	if (!begun && pooler_me.shared->delegated &&
+		pooler_delegated_see(type, &s, &len))
+		return 0;
 	if (is_told_by_pooler(type))
 		return 0;
 	see_batch(type);

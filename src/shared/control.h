@@ -21,7 +21,9 @@ typedef enum PoolerControlType
 	POOLER_CONTROL_WELCOME = 1,	/* descriptor: the pooler's epoll */
 	POOLER_CONTROL_ATTACH,		/* work for this client; descriptor and
 								 * payload unless POOLER_CONTROL_CACHED */
-	POOLER_CONTROL_CLIENT,		/* answer to NEED: descriptor and payload */
+	POOLER_CONTROL_CLIENT,		/* answer to NEED: descriptor and payload; or a
+								 * login to be carried out: the payload is what
+								 * is known of its TLS connection */
 	POOLER_CONTROL_GONE,			/* answer to NEED: no such client any more */
 	POOLER_CONTROL_DETACH,		/* claim: give back whoever you linger on */
 	POOLER_CONTROL_RELEASE,		/* claim undone: be what you were */
@@ -31,6 +33,8 @@ typedef enum PoolerControlType
 	POOLER_CONTROL_LOGGED_IN,		/* delegated login has succeeded; payload: the
 								 * client's startup settings */
 	POOLER_CONTROL_CANCELLED,		/* given back unread: it asked to cancel */
+	POOLER_CONTROL_LOGIN_FAILED,	/* delegated login has failed, and the client
+								 * was not told; payload: the ErrorResponse */
 	POOLER_CONTROL_FAILED			/* given back unread: session can't be set up;
 								 * payload: the ErrorResponse to send */
 } PoolerControlType;

@@ -281,6 +281,24 @@ delegated_login_done(int backend, const char *settings, size_t len)
 		pooler_backend_exit(backend, POOLER_ENDED_UNNEEDED);
 }
 
+/*
+ * Core has refused a client, and leaves it to us to say so.  The backend is on
+ * its way out.
+ */
+static void
+delegated_login_failed(int backend, const char *message, size_t len)
+{
+	WorkerBirth *birth = pooler_worker_backends[backend].birth;
+	int			client = birth->client;
+
+	if (len == 0 || birth->refused ||
+		pooler_client_gen(&pooler_clients[client]) != birth->client_gen)
+		return;
+	birth->refused = true;
+	pooler_tally_login_core(client, backend);
+	pooler_login_core_refused(client, message, len);
+}
+
 static void
 client_needed(int backend, const PoolerControl *request)
 {
@@ -335,6 +353,10 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 				delegated_login_only(backend);
 			else
 				delegated_login_done(backend, payload, frame->payload);
+			break;
+		case POOLER_CONTROL_LOGIN_FAILED:
+			if (pooler_worker_backends[backend].birth != NULL)
+				delegated_login_failed(backend, payload, frame->payload);
 			break;
 		case POOLER_CONTROL_CANCELLED:
 			if (take_over(backend, frame))

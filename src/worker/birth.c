@@ -409,6 +409,7 @@ hand_over_login(int backend)
 	WorkerBackend *wb = &pooler_worker_backends[backend];
 	WorkerBirth *birth = wb->birth;
 	PoolerControl frame = {.type = POOLER_CONTROL_CLIENT};
+	StringInfoData facts;
 
 	if (birth->client < 0 ||
 		pooler_client_gen(&pooler_clients[birth->client]) != birth->client_gen)
@@ -418,7 +419,10 @@ hand_over_login(int backend)
 	}
 	frame.client = birth->client;
 	frame.gen = birth->client_gen;
-	if (!pooler_control_send(wb->sock, &frame, NULL,
+	initStringInfo(&facts);
+	pooler_login_facts(birth->client, &facts);
+	frame.payload = facts.len;
+	if (!pooler_control_send(wb->sock, &frame, facts.data,
 							 pooler_worker_clients[birth->client].fd))
 	{
 		pooler_backend_gone(backend);
@@ -510,8 +514,9 @@ pooler_birth_ended(int backend)
 
 	if (birth->client_sent)
 	{
-		/* core has told the client why */
-		if (pooler_client_gen(&pooler_clients[birth->client]) == birth->client_gen)
+		/* core has told the client why, or the pooler does */
+		if (!birth->refused &&
+			pooler_client_gen(&pooler_clients[birth->client]) == birth->client_gen)
 		{
 			pooler_tally_login_core(birth->client, backend);
 			pooler_client_close(birth->client, NULL, NULL);

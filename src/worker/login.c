@@ -17,6 +17,9 @@
  *	                              |                 |
  *	                              +-----------------+
  *
+ * From CHECK_RULES, PASSWORD and CORE a client that has not proved who it is
+ * may come to DELAYED (login_guard.c), which ends in FREE.
+ *
  * In CORE core does the dialogue.  FORCE_ROLE is for clients whose alias names
  * another role than the one that logs in; mostly AUTHORIZE does it in passing.
  * From PARAMETERS it comes if only a backend could tell whether the one that
@@ -41,8 +44,7 @@
 #include "worker/parameters.h"
 #include "worker/tally.h"
 
-/* Clients in LOGIN, oldest first. */
-static dlist_head logins = DLIST_STATIC_INIT(logins);
+dlist_head	pooler_logins = DLIST_STATIC_INIT(pooler_logins);
 static int	ncounted;			/* clients that count against the limit */
 
 static void login_continue(int slot);
@@ -85,7 +87,8 @@ pooler_login_begin(int slot)
 	initStringInfo(&login->out);
 	MemoryContextSwitchTo(old);
 	wc->login = login;
-	dlist_push_tail(&logins, &wc->node);
+	dlist_push_tail(&pooler_logins, &wc->node);
+	pooler_guard_begin(login);
 	pooler_worker_tick_within(1000);
 
 	if (pooler_logs(pooler_log_connections, pooler_log_connection_received()))
@@ -108,6 +111,7 @@ pooler_login_free(int slot)
 		pooler_shared->counters.abandoned_logins++;
 	dlist_delete(&wc->node);
 	wc->node.next = wc->node.prev = NULL;
+	pooler_guard_left(wc->login);
 	if (wc->login->auth)
 		pooler_auth_forget(wc->login->auth);
 	explicit_bzero(wc->login->in.data, wc->login->in.maxlen);
@@ -138,7 +142,7 @@ pooler_login_admit(int slot)
 	}
 	if (ncounted >= pooler_shared->max_clients +
 		(pooler_login_console_name(pooler_clients[slot].database) ?
-		 POOLER_EXTRA_CONSOLES : 0))
+		 POOLER_EXTRA_CONSOLES : 0) && !pooler_guard_make_room(slot))
 	{
 		pooler_shared->counters.refused++;
 		pooler_login_fail(slot, "53300", _("sorry, too many clients already"), NULL);
@@ -157,6 +161,9 @@ static void
 fail_caught(int slot, ErrorData *edata)
 {
 	PoolerErrorFields error = {.severity = "FATAL"};
+	PoolerAuth *auth = login_of(slot)->auth;
+	uint8_t		buf[8192];
+	PoolerWriter w = pooler_writer(buf, sizeof(buf));
 
 	error.sqlstate = unpack_sql_state(edata->sqlerrcode);
 	error.message = edata->message ? edata->message : _("missing error text");
@@ -165,12 +172,18 @@ fail_caught(int slot, ErrorData *edata)
 	pooler_tally_login_failed(slot, error.sqlstate);
 	pooler_login_say_authenticated(slot);
 	(void) pooler_login_flush(slot);	/* what was said before the error */
-	pooler_client_close(slot, &error, NULL);
+	pooler_build_error(&w, &error);
+	if (!pooler_writer_fits(&w))
+		w.len = 0;
+	if (auth != NULL && pooler_auth_has_failed(auth) &&
+		pooler_guard_delay(slot, buf, w.len))
+		return;
+	pooler_client_close_raw(slot, buf, w.len, NULL);
 }
 
 /*
  * Runs a step of the login in a transaction.  False if it failed; then the
- * client is gone.
+ * client is gone, or DELAYED.
  */
 static bool
 run_step(int slot, void (*step) (int slot))
@@ -217,6 +230,7 @@ after_auth(WorkerLogin *login, PoolerAuthResult result)
 			login->step = LOGIN_PASSWORD;
 			break;
 		case POOLER_AUTH_DONE:
+			pooler_guard_proven(login);
 			login->step = LOGIN_AUTHORIZE;
 			break;
 		case POOLER_AUTH_DELEGATE:
@@ -638,7 +652,7 @@ pooler_login_parameters_known(WorkerBirth *birth)
 
 	pooler_parameters_store(birth->key, birth->key_len,
 							birth->parameters.data, birth->parameters.len);
-	dlist_foreach_modify(iter, &logins)
+	dlist_foreach_modify(iter, &pooler_logins)
 	{
 		WorkerClient *wc = dlist_container(WorkerClient, node, iter.cur);
 
@@ -654,7 +668,7 @@ pooler_login_parameters_failed(WorkerBirth *birth, const void *message, size_t l
 {
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &logins)
+	dlist_foreach_modify(iter, &pooler_logins)
 	{
 		WorkerClient *wc = dlist_container(WorkerClient, node, iter.cur);
 
@@ -747,11 +761,42 @@ pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 {
 	PoolerClient *client = &pooler_clients[slot];
 
+	pooler_guard_proven(login_of(slot));
 	keep_payload(slot, settings, len);
 	enter_pool(slot, dbid, roleid, client->database, client->role);
 	if (!pooler_log_connection_authorized())
 		log_authorized(slot);
 	pooler_login_free(slot);
+}
+
+static void
+add_fact(StringInfo pairs, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	appendBinaryStringInfo(pairs, name, strlen(name) + 1);
+	appendBinaryStringInfo(pairs, value, strlen(value) + 1);
+}
+
+void
+pooler_login_facts(int slot, StringInfo pairs)
+{
+	Port	   *port = &login_of(slot)->port;
+
+	if (!port->ssl_in_use)
+		return;
+	add_fact(pairs, "tls", "");
+	add_fact(pairs, "cert_valid", port->peer_cert_valid ? "" : NULL);
+	add_fact(pairs, "cn", port->peer_cn);
+	add_fact(pairs, "dn", port->peer_dn);
+}
+
+void
+pooler_login_core_refused(int slot, const void *message, size_t len)
+{
+	pooler_client_set_state(slot, POOLER_CLIENT_LOGIN, 0);
+	if (!pooler_guard_delay(slot, message, len))
+		pooler_client_close_raw(slot, message, len, NULL);
 }
 
 bool
@@ -765,6 +810,7 @@ pooler_login_delegated_go_on(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 
+	pooler_guard_proven(login);
 	pooler_client_set_state(slot, POOLER_CLIENT_LOGIN, 0);
 	login->told_ok = true;
 	login->step = LOGIN_FORCE_ROLE;
@@ -783,7 +829,7 @@ waits_for_others(LoginStep step)
 {
 	return step == LOGIN_CHECK_RULES || step == LOGIN_AUTHORIZE ||
 		step == LOGIN_FORCE_ROLE || step == LOGIN_PARAMETERS ||
-		step == LOGIN_DELEGATE;
+		step == LOGIN_DELEGATE || step == LOGIN_DELAYED;
 }
 
 /*
@@ -838,6 +884,9 @@ login_continue(int slot)
 			case LOGIN_WELCOME:
 				finish(slot);
 				return;
+			case LOGIN_DELAYED:
+				pooler_guard_answer(slot);
+				break;
 		}
 		/* gone, or nothing more to do for now? */
 		if (pooler_client_gen(&pooler_clients[slot]) != gen ||
@@ -879,12 +928,14 @@ pooler_login_tick(void)
 {
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &logins)
+	dlist_foreach_modify(iter, &pooler_logins)
 	{
 		WorkerClient *wc = dlist_container(WorkerClient, node, iter.cur);
 		int			slot = wc - pooler_worker_clients;
 
-		if (wc->login->deadline != 0 && wc->login->deadline <= pooler_worker.now)
+		if (wc->login->step == LOGIN_DELAYED)
+			pooler_guard_answer(slot);
+		else if (wc->login->deadline != 0 && wc->login->deadline <= pooler_worker.now)
 			login_timed_out(slot);
 		else if (waits_for_others(wc->login->step))
 		{

@@ -26,7 +26,8 @@ typedef enum LoginStep
 	LOGIN_PARAMETERS,			/* waits for a backend to report parameters */
 	LOGIN_DELEGATE,				/* waits for a backend to be authenticated by */
 	LOGIN_CORE,					/* core has the socket */
-	LOGIN_WELCOME				/* the last messages are on their way */
+	LOGIN_WELCOME,				/* the last messages are on their way */
+	LOGIN_DELAYED				/* has failed, but is not told yet */
 } LoginStep;
 
 struct WorkerLogin
@@ -54,6 +55,12 @@ struct WorkerLogin
 	size_t		key_len;
 	bool		counted;		/* as failed, or as no login at all */
 
+	bool		unproven;		/* the client has not proved yet who it is:
+								 * login_guard.c counts it */
+	char	   *answer;			/* DELAYED: the ErrorResponse */
+	size_t		answer_len;
+	TimestampTz answer_at;
+
 	bool		console;		/* to the console, not to a database */
 	bool		admin;			/* there: may do everything */
 };
@@ -67,6 +74,9 @@ login_of(int slot)
 /*
  * login.c
  */
+
+/* Clients in LOGIN, oldest first, linked by WorkerClient.node. */
+extern dlist_head pooler_logins;
 
 /*
  * Counts the client against max_client_conn.  False if it is one too many, or
@@ -122,6 +132,25 @@ extern void pooler_login_resolve_alias(int slot);
 
 /* Is this startup parameter to have no effect? */
 extern bool pooler_login_ignores(const char *parameter);
+
+/*
+ * login_guard.c
+ */
+
+/* A login begins, has proved who its client is, or ends before that. */
+extern void pooler_guard_begin(WorkerLogin *login);
+extern void pooler_guard_proven(WorkerLogin *login);
+extern void pooler_guard_left(WorkerLogin *login);
+
+/*
+ * The client has not proved who it is, and this is to be its answer: keeps it
+ * back for as long as pooler.auth_delay and earlier failures say.  False if
+ * that is no time at all.
+ */
+extern bool pooler_guard_delay(int slot, const void *answer, size_t len);
+
+/* Sends the answer, if it is time.  The client may be gone after. */
+extern void pooler_guard_answer(int slot);
 
 /*
  * login_io.c
