@@ -226,11 +226,12 @@ extern void pooler_login_core_refused(int slot, const void *message,
 									  size_t len);
 
 /*
- * Client slots are short: ends a login that waits for its client, if there are
- * more of those than pooler.max_unauthenticated; not this one (or -1).  False
- * if there is none to be ended.
+ * Client slots are short: ends a login, if there are more of those than
+ * pooler.max_unauthenticated.  For the sake of a newcomer (or -1, if it has
+ * not even a slot yet) one that counts against max_client_conn.  False if there
+ * is none to be ended.
  */
-extern bool pooler_guard_make_room(int except);
+extern bool pooler_guard_make_room(int newcomer);
 
 /* Is core to authenticate it only, since it works as another role? */
 extern bool pooler_login_wants_other_role(int slot);

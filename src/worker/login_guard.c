@@ -205,7 +205,7 @@ send_away(int slot)
 }
 
 bool
-pooler_guard_make_room(int except)
+pooler_guard_make_room(int newcomer)
 {
 	dlist_iter	iter;
 	int			looked_at = 0;
@@ -220,7 +220,8 @@ pooler_guard_make_room(int except)
 		int			slot = wc - pooler_worker_clients;
 		int			n;
 
-		if (slot == except || !can_go(wc->login))
+		if (slot == newcomer || !can_go(wc->login) ||
+			(newcomer >= 0 && !wc->counted))
 			continue;
 		n = address_of(wc->login)->nunproven;
 		if (n > most)
