@@ -76,6 +76,7 @@ OBJS = \
 	src/shared/shmem.o \
 	src/shared/snapshot.o \
 	src/shared/stats.o \
+	src/shared/tls.o \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
@@ -86,6 +87,13 @@ OBJS = \
 	src/sql/import_rows.o \
 	src/sql/stats.o \
 	src/sql/views.o \
+	src/tls/connection.o \
+	src/tls/context.o \
+	src/tls/handshake.o \
+	src/tls/link.o \
+	src/tls/main.o \
+	src/tls/relay.o \
+	src/tls/wire.o \
 	src/worker/admin.o \
 	src/worker/averages.o \
 	src/worker/backend.o \
@@ -110,6 +118,7 @@ OBJS = \
 	src/worker/login_guard.o \
 	src/worker/login_io.o \
 	src/worker/login_startup.o \
+	src/worker/login_tls.o \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
@@ -120,7 +129,8 @@ OBJS = \
 	src/worker/requests.o \
 	src/worker/stall.o \
 	src/worker/tcp_progress.o \
-	src/worker/timeout.o
+	src/worker/timeout.o \
+	src/worker/tls.o
 
 # Programs of unit tests and libFuzzer harnesses, without the .c
 UNIT_TESTS = \
@@ -155,6 +165,9 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
 # Servers before 16 build modules without -fvisibility=hidden, so the linker
 # has to restrict what is exported.  Calls inside the library stay direct.
 SHLIB_LINK = -Wl,--version-script=$(srcdir)/src/pooler.map -Wl,-Bsymbolic-functions
+
+# What the server itself is linked with for TLS, if it is.
+SHLIB_LINK += $(filter -lssl -lcrypto,$(LIBS))
 
 # No code of ours could be inlined into a query's: spare us clang's bitcode.
 override with_llvm = no

@@ -407,4 +407,12 @@ pooler_auth_file_free(PoolerAuthFile *f)
 #define POOLER_DB_USER_NAMESPACE Db_user_namespace
 #endif
 
+/*
+ * TLS.  ALPN came with 17; a refused certificate is named in the log since 16.
+ * Since 18 OpenSSL hears of an end of file, and so has other words for it.
+ */
+#define POOLER_HAVE_ALPN (PG_VERSION_NUM >= 170000)
+#define POOLER_TLS_TELLS_CERTIFICATE (PG_VERSION_NUM >= 160000)
+#define POOLER_TLS_BIO_TELLS_EOF (PG_VERSION_NUM >= 180000)
+
 #endif							/* POOLER_COMPAT_H */

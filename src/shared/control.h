@@ -62,7 +62,15 @@ typedef struct PoolerControl
  * login; both as (name, value) pairs of strings.  Startup settings are not
  * much longer than a startup packet, which core limits to 10000 bytes.
  */
-#define POOLER_MAX_PAYLOAD	24000
+#define POOLER_MAX_SETTINGS_PAYLOAD	24000
+
+/*
+ * With the descriptor come, before all that, the facts of the connection that
+ * a backend has to know: pairs as well, with names of shared/tls.h, and an
+ * empty name behind them.
+ */
+#define POOLER_MAX_FACTS	2048
+#define POOLER_MAX_PAYLOAD	(POOLER_MAX_SETTINGS_PAYLOAD + POOLER_MAX_FACTS + 1)
 
 /*
  * Name of a pair that comes before all others if some of the settings can only

@@ -26,6 +26,7 @@ char	   *pooler_unix_socket_directories;
 int			pooler_max_client_conn;
 int			pooler_max_unauthenticated;
 int			pooler_max_backends;
+int			pooler_tls_workers;
 char	   *pooler_prefork;
 
 double		pooler_server_connect_timeout;
@@ -274,6 +275,14 @@ static const PoolerIntSetting int_settings[] = {
 		.variable = &pooler_max_unauthenticated,
 		.boot = 0, .min = 0, .max = 400000,
 		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.tls_workers",
+		.short_desc = "Number of processes that encrypt and decrypt for clients.",
+		.long_desc = "0 means half as many as processors, at least one and at most four.",
+		.variable = &pooler_tls_workers,
+		.boot = 0, .min = 0, .max = POOLER_MAX_TLS_WORKERS,
+		.context = PGC_POSTMASTER
 	},
 	{
 		.name = "pooler.max_backends",

@@ -23,6 +23,7 @@ extern int	pooler_max_client_conn;
 extern int	pooler_max_unauthenticated;
 extern int	pooler_max_backends;	/* 0: four fifths of max_connections */
 extern char *pooler_prefork;	/* see lists.h */
+extern int	pooler_tls_workers; /* 0: see pooler_tls_workers_in_force() */
 
 /*
  * What a pool may have of its own, by ALTER ROLE or ALTER DATABASE ... SET.

@@ -161,6 +161,21 @@ send_frame(int backend, PoolerControl *frame, const void *payload, int fd)
 		(void) kill(pid, SIGTERM);
 }
 
+/* What comes with a client's descriptor; see control.h. */
+static uint16
+fill_payload(const WorkerClient *wc, char *payload)
+{
+	char	   *p = payload;
+
+	if (wc->facts_len > 0)
+		memcpy(p, wc->facts, wc->facts_len);
+	p += wc->facts_len;
+	*p++ = '\0';
+	if (wc->payload_len > 0)
+		memcpy(p, wc->settings, wc->payload_len);
+	return p + wc->payload_len - payload;
+}
+
 /* A frame about a client; with its descriptor unless the backend has it. */
 static void
 send_client(int backend, int client, PoolerControlType type)
@@ -179,8 +194,11 @@ send_client(int backend, int client, PoolerControlType type)
 		send_frame(backend, &frame, NULL, -1);
 	else
 	{
-		frame.payload = wc->payload_len;
-		send_frame(backend, &frame, wc->settings, wc->fd);
+		static char payload[POOLER_MAX_PAYLOAD];
+
+		frame.payload = fill_payload(wc, payload);
+		send_frame(backend, &frame, payload, wc->fd);
+		explicit_bzero(payload, frame.payload);
 		wb->sent[client] = gen + 1;
 	}
 }

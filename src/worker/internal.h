@@ -49,7 +49,9 @@ typedef enum WorkerEventKind
 	WORKER_EVENT_LISTENER = 1,	/* index: which listener */
 	WORKER_EVENT_CLIENT = POOLER_EVENT_CLIENT,	/* index: slot, with its
 												 * generation */
-	WORKER_EVENT_BACKEND		/* index: slot, with the birth's number */
+	WORKER_EVENT_BACKEND,		/* index: slot, with the birth's number */
+	WORKER_EVENT_TLS			/* index: 0 for the listening socket, or relay
+								 * plus one */
 } WorkerEventKind;
 
 static inline uint64
@@ -114,6 +116,10 @@ typedef struct WorkerClient
 	uint16		settings_len;
 	uint16		payload_len;	/* with what it was told at login, behind an
 								 * empty name */
+	uint8		tls_relay;		/* that has its TCP socket, plus one; 0: the
+								 * descriptor is the client's own */
+	char	   *facts;			/* pairs of strings, for backends; NULL: none */
+	uint16		facts_len;
 	uint32		stray_left;		/* bytes to drop of a message that belongs to
 								 * a COPY that is over */
 	PoolerSkip *skip;			/* a cancelled command is being thrown away;
@@ -164,6 +170,19 @@ extern void pooler_client_close_raw(int slot, const void *message, size_t len,
 
 /* What it had asked for when it connected may be secret. */
 extern void pooler_client_forget_settings(int slot);
+
+/*
+ * What a backend has to know of the client besides its settings: pairs with
+ * the names of shared/tls.h.  They come with its descriptor, so it must not
+ * have been sent yet.  At most POOLER_MAX_FACTS bytes, the rest is dropped.
+ */
+extern void pooler_client_add_facts(int slot, const char *pairs, size_t len);
+
+/*
+ * Is the descriptor a Unix socket, the client's own or one end of a pair?  Then
+ * the kernel keeps no counts and knows no SO_RCVLOWAT.
+ */
+extern bool pooler_client_is_unix_socket(int slot);
 
 /* Watches a client for its next command, or only for leaving. */
 extern void pooler_client_arm(int slot);

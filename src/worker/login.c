@@ -8,6 +8,9 @@
  * read.  Every step that can raise runs in a transaction and under PG_TRY:
  * an error ends this client only.
  *
+ *	TLS_OFFER, TLS_SEND, TLS_HANDSHAKE: see login_tls.c
+ *	   ^ |
+ *	   | v
  *	STARTUP ---> CHECK_RULES ---> PASSWORD --+--> AUTHORIZE --+--> PARAMETERS
  *	                 |    |           ^ |    |                |       | |
  *	                 |    |           +-+    |   FORCE_ROLE --+       | v
@@ -118,6 +121,9 @@ pooler_login_free(int slot)
 	if (wc->login->packet)
 		explicit_bzero(wc->login->packet, wc->login->packet_len);
 	explicit_bzero(wc->login->out.data, wc->login->out.maxlen);
+#ifdef USE_OPENSSL
+	SSL_free(wc->login->port.ssl);
+#endif
 	MemoryContextDelete(wc->login->cxt);
 	wc->login = NULL;
 }
@@ -490,10 +496,14 @@ log_authorized(int slot)
 		return;
 	MyProcPort = &login->port;
 	ereport(LOG,
-			(errmsg_internal("connection authorized: user=%s database=%s%s%s",
+			(errmsg_internal("connection authorized: user=%s database=%s%s%s%s",
 							 client->login_role, client->database,
 							 client->application_name[0] ? " application_name=" : "",
-							 client->application_name)));
+							 client->application_name,
+							 login->tls == NULL ? "" :
+							 psprintf(" SSL enabled (protocol=%s, cipher=%s, bits=%d)",
+									  login->tls->version, login->tls->cipher,
+									  login->tls->bits))));
 	MyProcPort = NULL;
 }
 
@@ -566,7 +576,7 @@ keep_understood(int slot, const char *pairs, size_t len,
 		appendBinaryStringInfo(&buf, "application_name", sizeof("application_name"));
 		appendBinaryStringInfo(&buf, application_name, strlen(application_name) + 1);
 	}
-	if (buf.len + 1 + told->len <= POOLER_MAX_PAYLOAD)
+	if (buf.len + 1 + told->len <= POOLER_MAX_SETTINGS_PAYLOAD)
 	{
 		appendStringInfoChar(&buf, '\0');
 		appendBinaryStringInfo(&buf, told->data, told->len);
@@ -827,7 +837,8 @@ pooler_login_delegated_go_on(int slot)
 static bool
 waits_for_others(LoginStep step)
 {
-	return step == LOGIN_CHECK_RULES || step == LOGIN_AUTHORIZE ||
+	return step == LOGIN_TLS_OFFER || step == LOGIN_TLS_SEND ||
+		step == LOGIN_CHECK_RULES || step == LOGIN_AUTHORIZE ||
 		step == LOGIN_FORCE_ROLE || step == LOGIN_PARAMETERS ||
 		step == LOGIN_DELEGATE || step == LOGIN_DELAYED;
 }
@@ -861,6 +872,14 @@ login_continue(int slot)
 			case LOGIN_STARTUP:
 				pooler_login_step_startup(slot);
 				break;
+			case LOGIN_TLS_OFFER:
+				pooler_login_step_tls_offer(slot);
+				break;
+			case LOGIN_TLS_SEND:
+				pooler_login_step_tls_send(slot);
+				break;
+			case LOGIN_TLS_HANDSHAKE:
+				return;
 			case LOGIN_CHECK_RULES:
 				(void) run_step(slot, check_rules);
 				break;
@@ -903,10 +922,21 @@ login_continue(int slot)
 }
 
 void
+pooler_login_go_on(int slot)
+{
+	login_continue(slot);
+}
+
+void
 pooler_login_event(int slot, uint32 events)
 {
 	WorkerLogin *login = login_of(slot);
 
+	if (login->step == LOGIN_TLS_HANDSHAKE)
+	{
+		pooler_login_tls_hangup(slot);
+		return;
+	}
 	if (waits_for_others(login->step) && login->out.cursor == login->out.len)
 	{
 		if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))

@@ -29,6 +29,7 @@
 
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "worker/tally.h"
 
 #define MAX_OFFENDERS	4096
 
@@ -193,11 +194,21 @@ send_away(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 
-	if (login->step == LOGIN_DELAYED)
+	switch (login->step)
 	{
-		login->answer_at = pooler_worker.now;
-		pooler_guard_answer(slot);
-		return;
+		case LOGIN_DELAYED:
+			login->answer_at = pooler_worker.now;
+			pooler_guard_answer(slot);
+			return;
+		case LOGIN_TLS_OFFER:
+		case LOGIN_TLS_SEND:
+		case LOGIN_TLS_HANDSHAKE:
+			/* it can't be told anything before there is TLS */
+			pooler_tally_login_failed(slot, "53300");
+			pooler_client_close(slot, NULL, NULL);
+			return;
+		default:
+			break;
 	}
 	pooler_login_fail(slot, "53300", _("too many connections are logging in"),
 					  psprintf(_("All client slots are taken, and pooler.max_unauthenticated is %d."),

@@ -19,6 +19,9 @@
 typedef enum LoginStep
 {
 	LOGIN_STARTUP,				/* reads packets up to the parameters */
+	LOGIN_TLS_OFFER,			/* wants TLS; is there a relay? */
+	LOGIN_TLS_SEND,				/* was told so; its socket goes there */
+	LOGIN_TLS_HANDSHAKE,		/* the relay has it */
 	LOGIN_CHECK_RULES,			/* looks for the rule of pg_hba.conf */
 	LOGIN_PASSWORD,				/* waits for a 'p' message */
 	LOGIN_AUTHORIZE,			/* is who he says; may he connect? */
@@ -41,6 +44,7 @@ struct WorkerLogin
 	StringInfoData out;			/* not sent yet: from out.cursor on */
 	bool		ssl_done;		/* SSLRequest was answered */
 	bool		gss_done;
+	bool		direct_tls;		/* began TLS without SSLRequest */
 	PoolerTlsFacts *tls;		/* NULL: not by TLS, or not done yet; see tls.h */
 
 	PoolerStartup startup;		/* points into packet */
@@ -83,6 +87,18 @@ extern dlist_head pooler_logins;
  * the server shuts down: then the client is gone.
  */
 extern bool pooler_login_admit(int slot);
+
+/* Goes on after something else than the client was waited for. */
+extern void pooler_login_go_on(int slot);
+
+/*
+ * login_tls.c: the steps, which set the next one; the client may be gone
+ * afterwards.
+ */
+extern void pooler_login_begin_tls(int slot, bool direct);
+extern void pooler_login_step_tls_offer(int slot);
+extern void pooler_login_step_tls_send(int slot);
+extern void pooler_login_tls_hangup(int slot);
 
 /*
  * login_console.c

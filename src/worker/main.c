@@ -39,6 +39,7 @@
 #include "worker/admin.h"
 #include "worker/parameters.h"
 #include "worker/tally.h"
+#include "worker/tls.h"
 #include "worker/worker.h"
 
 /* Ticks come at least this often, in ms, and more often while draining. */
@@ -198,6 +199,7 @@ worker_exit(int code, Datum arg)
 	pg_memory_barrier();
 	pooler_client_shutdown_all();
 	pooler_listener_stop();
+	pooler_tls_worker_exit();
 	pooler_shared->worker_pid = 0;
 	SpinLockAcquire(&pooler_shared->evict_mutex);
 	pooler_shared->worker_latch = NULL;
@@ -225,6 +227,7 @@ worker_startup(void)
 	pooler_stall_startup();
 	pooler_report_startup();
 	pooler_quit_startup();
+	pooler_tls_worker_startup();
 
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
@@ -263,6 +266,9 @@ handle_event(const struct epoll_event *ev)
 			break;
 		case WORKER_EVENT_BACKEND:
 			pooler_backend_event((int) index, gen, ev->events);
+			break;
+		case WORKER_EVENT_TLS:
+			pooler_tls_worker_event(index);
 			break;
 	}
 }

@@ -328,7 +328,12 @@ pooler_tally_bytes(int client)
 	if (c->pool < 0 || c->raddr.addr.ss_family == AF_UNIX || wc->fd < 0)
 		return;
 	wc->looked_at = c->transactions;
-	if (!pooler_tcp_bytes(wc->fd, &received, &sent))
+	if (wc->tls_relay > 0)
+	{
+		received = c->tls_received;
+		sent = c->tls_sent;
+	}
+	else if (!pooler_tcp_bytes(wc->fd, &received, &sent))
 		return;
 	counters = pooler_pool_counters(&pooler_pools[c->pool]);
 	counters->bytes_received += Max(received, c->bytes_received) - c->bytes_received;

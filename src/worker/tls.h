@@ -48,4 +48,64 @@ typedef struct PoolerTlsFacts
 	const char *issuer_dn;
 } PoolerTlsFacts;
 
+/*
+ * tls.c: the relays as the pooler sees them
+ */
+typedef enum WorkerTlsOffer
+{
+	WORKER_TLS_NO,				/* ssl is off, or could not be turned on */
+	WORKER_TLS_YES,
+	WORKER_TLS_SOON				/* ask again: relays are being started */
+} WorkerTlsOffer;
+
+extern void pooler_tls_worker_startup(void);
+extern void pooler_tls_worker_exit(void);
+extern WorkerTlsOffer pooler_tls_offer(void);
+
+/*
+ * Sends a client's socket to a relay, with bytes that were read from it; the
+ * client's descriptor is one end of a pair from then on, and is not watched.
+ * False if no relay takes it now.
+ */
+extern bool pooler_tls_hand_over(int slot, bool direct, const void *bytes,
+								 size_t len);
+
+/* An event of the listening socket (0) or of a relay's connection. */
+extern void pooler_tls_worker_event(uint32 index);
+
+/* Reads what the client's relay has said meanwhile. */
+extern void pooler_tls_worker_listen_to(int slot);
+
+/* The client has gone. */
+extern void pooler_tls_client_left(int slot);
+
+/*
+ * A number for the name of a version or cipher in PoolerShared.tls_names, plus
+ * one; 0 if there are too many.
+ */
+extern uint8 pooler_tls_name_number(const char *name);
+
+#ifdef USE_OPENSSL
+/*
+ * An SSL that has nothing but the certificate of the client's relay; the
+ * caller frees it.  NULL: not known.
+ */
+extern SSL *pooler_tls_stand_in(int slot);
+#endif
+
+/*
+ * login_tls.c: the handshake as a step of the login
+ */
+
+/* The relay has said how it went; pairs as in shared/tls.h. */
+extern void pooler_login_tls_done(int slot, bool ca_loaded, const char *pairs,
+								  size_t len);
+extern void pooler_login_tls_failed(int slot, const char *pairs, size_t len);
+
+/* The relay has ended. */
+extern void pooler_login_tls_lost(int slot);
+
+/* Does a relay do its handshake? */
+extern bool pooler_login_tls_under_way(int slot);
+
 #endif							/* POOLER_WORKER_TLS_H */
