@@ -29,6 +29,9 @@
  */
 #include "backend/internal.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "backend/delegated.h"
 #include "libpq/auth.h"
 #include "libpq/scram.h"
@@ -36,6 +39,9 @@
 #include "proto/frame.h"
 #include "shared/guc.h"
 #include "utils/memutils.h"
+
+/* PQ_RECV_BUFFER_SIZE of pqcomm.c */
+#define RECEIVE_BUFFER	8192
 
 static bool client_tls;
 static bool failed;				/* core will say so with its next message */
@@ -53,9 +59,32 @@ pretend_tls(bool on)
 #endif
 }
 
+/*
+ * Core has had the password, and copies of it, in chunks that it has freed
+ * when it comes to the hook.  Who asks for chunks of these sizes gets those
+ * first that were freed last.
+ */
+static void
+scrub_heap(void)
+{
+	for (size_t size = 16; size <= RECEIVE_BUFFER; size *= 2)
+	{
+		char	   *chunks[8];
+
+		for (int i = 0; i < (int) lengthof(chunks); i++)
+		{
+			chunks[i] = palloc(size);
+			explicit_bzero(chunks[i], size);
+		}
+		for (int i = 0; i < (int) lengthof(chunks); i++)
+			pfree(chunks[i]);
+	}
+}
+
 static void
 see_status(Port *port, int status)
 {
+	scrub_heap();
 	failed = status != STATUS_OK && status != STATUS_EOF;
 	if (chained_hook == NULL)
 		return;
@@ -152,4 +181,30 @@ pooler_delegated_see(char type, const char **s, size_t *len)
 			offer_no_binding(s, len);
 	}
 	return false;
+}
+
+/*
+ * libpq's receive buffer can't be reached but by having it filled: this process
+ * is going to work for others.
+ */
+void
+pooler_delegated_end(void)
+{
+	pgsocket	sock = MyProcPort->sock;
+	char		zeros[RECEIVE_BUFFER] = {0};
+	int			pair[2];
+
+	if (pooler_recv_buffer_has_data() ||
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return;
+	if (send(pair[0], zeros, sizeof(zeros), MSG_DONTWAIT) == (ssize_t) sizeof(zeros))
+	{
+		MyProcPort->sock = pair[1];
+		pq_startmsgread();
+		(void) pq_getbytes(zeros, sizeof(zeros));
+		pq_endmsgread();
+		MyProcPort->sock = sock;
+	}
+	close(pair[0]);
+	close(pair[1]);
 }

@@ -25,4 +25,7 @@ extern void pooler_delegated_begin(const char *facts, int len);
  */
 extern bool pooler_delegated_see(char type, const char **s, size_t *len);
 
+/* The client has logged in: forgets the password that it has sent. */
+extern void pooler_delegated_end(void);
+
 #endif							/* POOLER_BACKEND_DELEGATED_H */

@@ -27,6 +27,7 @@
  *-------------------------------------------------------------------------
  */
 #include "backend/internal.h"
+#include "backend/delegated.h"
 #include "backend/settings.h"
 
 #include <signal.h>
@@ -1055,6 +1056,8 @@ after_birth(void)
 	StringInfoData settings;
 
 	whereToSendOutput = DestNone;
+	if (pooler_me.shared->delegated)
+		pooler_delegated_end();
 	pooler_socket_detach();
 	if (!pooler_me.shared->delegated)
 		return NEXT_FREE;

@@ -18,6 +18,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Socket qw(:DEFAULT getaddrinfo getnameinfo);
 use Test::More;
+use TlsTest;
 
 my $files = dirname(__FILE__) . '/../hba';
 my $user = getpwuid($<);
@@ -38,12 +39,38 @@ sub has_localhost
 	return grep { (unpack_sockaddr_in($_->{addr}))[1] eq INADDR_LOOPBACK } @found;
 }
 
-my %machine = (ipv6 => has_ipv6(), localhost => has_localhost());
+my %machine = (
+	ipv6 => has_ipv6(),
+	localhost => has_localhost(),
+	tls => TlsTest::possible() && eval { require IO::Socket::SSL });
+my ($ca, $stranger, $tls_conf) = (undef, undef, '');
+
+if ($machine{tls})
+{
+	$ca = TlsTest->new;
+	$stranger = TlsTest->new('somebody else');
+	$ca->certificate('server', subject => '/CN=localhost', names => 'DNS:localhost,IP:127.0.0.1');
+	$ca->certificate($_) for qw(alice eve);
+	$ca->certificate('bob', subject => '/O=Pool/OU=Sales/CN=bob');
+	$ca->certificate('dotted', subject => '/CN=alice.dept');
+	$ca->certificate('nameless', subject => '/O=Pool');
+	$ca->certificate('expired', subject => '/CN=alice', days_ago => 1);
+	$ca->certificate('revoked', subject => '/CN=alice');
+	$ca->revoke('revoked');
+	$stranger->certificate('stranger', subject => '/CN=alice');
+	$tls_conf = qq(
+ssl = on
+ssl_cert_file = '@{[ $ca->file('server.crt') ]}'
+ssl_key_file = '@{[ $ca->file('server.key') ]}'
+ssl_ca_file = '@{[ $ca->file('ca.crt') ]}'
+ssl_crl_file = '@{[ $ca->file('ca.crl') ]}'
+);
+}
 
 my $node = new_node(
 	'parity',
 	listen => $machine{ipv6} ? '127.0.0.1, ::1' : '127.0.0.1',
-	conf => q(
+	conf => $tls_conf . q(
 log_connections = on
 log_line_prefix = '%m %e %u@%d '
 wal_level = replica
@@ -84,10 +111,27 @@ $node->safe_psql('postgres', qq(CREATE DATABASE "$_"))
   for qw(app shop alice staff dept company all), 'two words';
 my ($major) = $node->safe_psql('postgres', 'SHOW server_version_num') =~ /^(\d\d)/;
 
+# For IO::Socket::SSL.
+sub tls_options
+{
+	my ($version, $cert) = @_;
+	my %options = $version eq 'any' ? () : (SSL_version => $version);
+
+	return \%options unless defined $cert;
+	my $from = $cert eq 'stranger' ? $stranger : $ca;
+	return {
+		%options,
+		SSL_cert_file => $from->file("$cert.crt"),
+		SSL_key_file => $from->file("$cert.key")
+	};
+}
+
 sub answer
 {
 	my ($port, %row) = @_;
 	my @seen;
+
+	$row{tls} = tls_options(delete @row{qw(tls cert)}) if $row{tls};
 	my $answer = login_answer(delete $row{from}, $node->host, $ports{$port}, %row, seen => \@seen);
 
 	return join ', ', @seen, $answer;
@@ -152,6 +196,9 @@ for my $set (read_sets("$files/parity.txt"))
 		{
 			my $offset = log_size($node);
 			$answer{$port} = answer($port, %$row);
+			# a handshake that fails is logged after the client has been told
+			wait_until('the reason is logged', sub { reasons($offset) ne '' })
+			  if $answer{$port} =~ /^TLS: /;
 			$log{$port} = reasons($offset);
 		}
 		is($answer{pooler}, $answer{server}, "$name => $answer{server}");

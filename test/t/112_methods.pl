@@ -12,6 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Services qw(find_program kerberos ldap radius);
 use Test::More;
+use TlsTest;
 
 my $pam_service = 'pooler-test';
 my $pam_password = 'from pam';	# as in test/tools/test.sh
@@ -23,14 +24,26 @@ plan skip_all => "not installed: @missing" if @missing;
 plan skip_all => "there is no PAM service $pam_service (test/tools/test.sh makes one)"
   unless -e "/etc/pam.d/$pam_service";
 
-my %people = (alice => 'from somewhere', bob => 'of bob');
+# a password that is found wherever it is left
+my %people = (alice => 'marker ' . join('', map { ('a' .. 'z')[rand 26] } 1 .. 20), bob => 'of bob');
 my ($ldap_port, $searcher, $searching) = ldap(%people);
 my $radius_port = radius('shared_secret', %people);
 my $keytab = kerberos(%people);
 
+my $ca = TlsTest->new;
+
+$ca->certificate('server', subject => '/CN=localhost', names => 'DNS:localhost,IP:127.0.0.1');
+$ca->certificate('alice');
+
+my $tls = qq(
+ssl = on
+ssl_cert_file = '@{[ $ca->file('server.crt') ]}'
+ssl_key_file = '@{[ $ca->file('server.key') ]}'
+ssl_ca_file = '@{[ $ca->file('ca.crt') ]}'
+);
 my $node = PostgreSQL::Test::Cluster->new('methods');
 $node->init;
-configure($node, conf => qq(
+configure($node, conf => $tls . qq(
 krb_server_keyfile = '$keytab'
 log_connections = on
 log_line_prefix = ''
@@ -60,9 +73,9 @@ $node->start;
 wait_for_pooler($node);
 $node->safe_psql('postgres', q(
 	CREATE EXTENSION pooler;
-	CREATE ROLE alice LOGIN PASSWORD 'from somewhere';
 	CREATE ROLE bob LOGIN;
-	CREATE ROLE carol LOGIN));
+	CREATE ROLE carol LOGIN;)
+	. "CREATE ROLE alice LOGIN PASSWORD '$people{alice}'");
 
 my %ports = (server => $node->port, pooler => pooler_port($node));
 my $begin = log_size($node);	# so far it has the passwords, from CREATE ROLE
@@ -97,14 +110,18 @@ sub both
 	  if $answer{server} =~ /^(ok|in as)|FATAL/;
 }
 
+# Without TLS and with it: what core does is the same.
 sub by_password
 {
 	my ($from, $role, $password, $expected, $name) = @_;
 
-	both($expected, $name, sub {
-		login_answer($from, $node->host, $_[0], role => $role,
-			database => 'postgres', password => $password);
-	});
+	for my $tls (undef, {})
+	{
+		both($expected, $tls ? "$name, by TLS" : $name, sub {
+			login_answer($from, $node->host, $_[0], role => $role,
+				database => 'postgres', password => $password, tls => $tls);
+		});
+	}
 }
 
 my %name = (
@@ -154,11 +171,12 @@ sub rule_for_psql
 
 sub by_psql
 {
-	my ($role, $expected, $name) = @_;
+	my ($role, $expected, $name, $sslmode) = @_;
 
-	both($expected, $name, sub {
+	$sslmode //= 'disable';
+	both($expected, "$name, sslmode=$sslmode", sub {
 		my ($rc, $out, $err) = $node->psql('postgres', 'SELECT current_user, inet_client_addr()',
-			connstr => "host=localhost hostaddr=127.0.0.1 port=$_[0] dbname=postgres user=$role gssencmode=disable application_name=psql");
+			connstr => "host=localhost hostaddr=127.0.0.1 port=$_[0] dbname=postgres user=$role gssencmode=disable application_name=psql sslmode=$sslmode");
 		return $rc == 0 ? "in as $out" : $err =~ s/port \d+/port/r;
 	});
 }
@@ -170,8 +188,11 @@ print $kinit "$people{alice}\n";
 close $kinit;
 is($?, 0, 'a ticket for alice');
 by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'gss, with a ticket');
+by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'gss, with a ticket', 'require');
 by_psql('bob', qr/FATAL:  GSSAPI authentication failed for user "bob"/,
 	'gss, with the ticket of another');
+by_psql('bob', qr/FATAL:  GSSAPI authentication failed for user "bob"/,
+	'gss, with the ticket of another', 'require');
 rule_for_psql('gss map=realm');
 by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'gss, with a map');
 by_psql('bob', qr/FATAL:  GSSAPI authentication failed for user "bob"/,
@@ -181,8 +202,9 @@ by_psql('bob', qr/FATAL:  GSSAPI authentication failed for user "bob"/,
 	local $ENV{PGPASSWORD} = $people{alice};
 	rule_for_psql($rule{'127.0.1.1'});
 	by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'ldap, by psql');
+	by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'ldap, by psql', 'require');
 }
-is($node->safe_psql('postgres', 'SELECT delegated_logins FROM pooler.status'),  8 + ($major < 19),
+is($node->safe_psql('postgres', 'SELECT delegated_logins FROM pooler.status'),  15 + 2 * ($major < 19),
 	'all these logins were carried out by backends');
 becomes($node, q(SELECT count(*) FROM pooler.clients), 0, 'all clients have left');
 
@@ -197,5 +219,103 @@ unlike($log, qr/\Q$_\E/, "the log does not know \"$_\"")
 my @quoting = grep { /\Q$searching\E|shared_secret/ && !/Connection matched|^\tldap|ereport/ } split /\n/, $log;
 is("@quoting", '', 'nor what is secret in a rule, but for the rule itself');
 
+#
+# Nor in memory, once the client is served
+#
+
+# Does it stand anywhere in the writable memory of a process?
+sub in_memory
+{
+	my ($pid, $text) = @_;
+	open(my $maps, '<', "/proc/$pid/maps") or die "maps of $pid: $!";
+	open(my $mem, '<:raw', "/proc/$pid/mem") or die "mem of $pid: $!";
+
+	while (my $line = <$maps>)
+	{
+		my ($from, $to) = $line =~ /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
+		($from, $to) = (hex $from, hex $to);
+		for (my $at = $from; $at < $to; $at += 1 << 20)
+		{
+			sysseek($mem, $at, 0);
+			my $len = $to - $at < 1 << 20 ? $to - $at : 1 << 20;
+			my $bytes = '';
+			sysread($mem, $bytes, $len);
+			return 1 if index($bytes, $text) >= 0;
+		}
+	}
+	return 0;
+}
+
+# The pooler, and the relays of TLS, which are in no view of activity.
+sub processes
+{
+	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+
+	return grep {
+		my $stat = eval { slurp_file("/proc/$_/stat") } // '';
+		my $command = eval { slurp_file("/proc/$_/cmdline") } // '';
+		$stat =~ /^\d+ \(.*\) \S $postmaster / && $command =~ /^postgres: .*pooler/
+	} map { m{/proc/(\d+)$} } glob '/proc/[0-9]*';
+}
+
+SKIP:
+{
+	skip 'memory of other processes can not be read here', 1
+	  unless open(my $mem, '<', '/proc/' . (processes())[0] . '/mem');
+	cmp_ok(scalar(processes()), '>', 1, 'there is a pooler, and relays of TLS');
+	is_deeply([ grep { in_memory($_, $people{alice}) } processes() ], [],
+		'none of them remembers the password');
+	my @backends = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pooler.backends');
+	cmp_ok(scalar(@backends), '>', 0, 'there are pool backends');
+	is_deeply([ grep { in_memory($_, $people{alice}) } @backends ], [],
+		'none of them remembers it either');
+}
 $node->stop;
+
+#
+# With a library that looks at every login, password methods are core's, too.
+# Channel binding can't be had then: who needs it is not let in.
+#
+
+my ($libdir) = PostgreSQL::Test::Utils::run_command([ 'pg_config', '--pkglibdir' ]);
+SKIP:
+{
+	skip 'auth_delay of contrib is not installed', 1 unless -e "$libdir/auth_delay.so";
+	my $hooked = PoolerTest::new_node('hooked', libraries => 'auth_delay,pooler', conf => $tls, hba => q(
+local	all	all	trust
+hostssl	all	all	127.0.0.1/32	scram-sha-256
+hostssl	all	all	127.0.0.2/32	md5
+hostssl	all	all	127.0.0.3/32	cert
+hostssl	all	all	127.0.0.4/32	scram-sha-256 clientcert=verify-full
+));
+	$hooked->start;
+	wait_for_pooler($hooked);
+	$hooked->safe_psql('postgres', q(CREATE EXTENSION pooler; CREATE ROLE alice LOGIN PASSWORD 'x'));
+	my $answer = sub {
+		my ($from, $cert, %options) = @_;
+		my @seen;
+		my $answer = login_answer($from, $hooked->host, pooler_port($hooked), role => 'alice',
+			database => 'postgres', password => 'x', seen => \@seen, %options,
+			tls => $cert ? { SSL_cert_file => $ca->file('alice.crt'), SSL_key_file => $ca->file('alice.key') } : {});
+		return join ', ', @seen, $answer;
+	};
+	for my $from ('127.0.0.1', '127.0.0.2')
+	{
+		is($answer->($from, 0), 'R10 SCRAM-SHA-256 , ok', "$from: a hook, and TLS");
+		is($answer->($from, 0, password => 'wrong'),
+			'R10 SCRAM-SHA-256 , FATAL 28P01: password authentication failed for user "alice"', "$from: a wrong password");
+		is($answer->($from, 0, binding => 'require'), 'R10 SCRAM-SHA-256 , client: channel binding is not offered',
+			"$from: a client that needs channel binding gives up");
+		like($answer->($from, 0, binding => 'forged'),
+			qr/FATAL 08P01: client selected an invalid SASL authentication mechanism/, "$from: and it can't be had");
+	}
+	is($answer->('127.0.0.3', 1), 'ok', 'a certificate');
+	is($answer->('127.0.0.3', 1, role => 'postgres_nosuch'),
+		'FATAL 28000: certificate authentication failed for user "postgres_nosuch"', 'that of another');
+	is($answer->('127.0.0.3', 0), 'FATAL 28000: connection requires a valid client certificate', 'no certificate');
+	is($answer->('127.0.0.4', 1), 'R10 SCRAM-SHA-256 , ok', 'a certificate and a password');
+	is($hooked->safe_psql('postgres', 'SELECT delegated_logins FROM pooler.status'), 4, 'all went through core');
+	$hooked->stop;
+}
+
 done_testing();

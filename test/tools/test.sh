@@ -150,7 +150,7 @@ make_pam_service()
 
 	# the hash of "from pam"
 	as_root sh -c "echo '"'alice:$6$pooler$8PhFavdwcYLVG6z1dIqYDSlHI52DoqGtW1d8myiq69chaimZncdX.BDTc9sIy1tJdQAwycqSYkSGly7Y4QMlR.'"' >$dir/$name.passwd.$$
-		printf 'auth required pam_pwdfile.so pwdfile $dir/$name.passwd\naccount required pam_permit.so\n' >$dir/$name.$$
+		printf 'auth required pam_pwdfile.so pwdfile $dir/$name.passwd nodelay\naccount required pam_permit.so\n' >$dir/$name.$$
 		mv $dir/$name.passwd.$$ $dir/$name.passwd
 		mv $dir/$name.$$ $dir/$name"
 }
