@@ -147,7 +147,8 @@ sub reasons
 	return join "\n",
 	  grep { /(FATAL|LOG):  |^(DETAIL|\t)/ }
 	  map { s/^.*? [A-Z0-9]{5} \S* (?=\w+:)//r }
-	  grep { !/connection (received|authorized)|disconnection|could not send data/ }
+	  # the last of these is a pool backend's own login
+	  grep { !/connection (received|authorized)|disconnection|could not send data|\/proc\/self\/fd/ }
 	  split /\n/, log_after($node, $offset);
 }
 

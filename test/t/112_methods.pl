@@ -86,7 +86,8 @@ sub reasons
 	my ($offset) = @_;
 	return join "\n",
 	  grep { /^(FATAL|LOG|DETAIL|\t)/ }
-	  grep { !/connection (received|authorized)|disconnection|could not send data/ }
+	  # the last of these is a pool backend's own login
+	  grep { !/connection (received|authorized)|disconnection|could not send data|\/proc\/self\/fd/ }
 	  split /\n/, log_after($node, $offset);
 }
 
