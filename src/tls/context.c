@@ -19,6 +19,7 @@
 
 #include <openssl/err.h>
 
+#include "postmaster/postmaster.h"
 #include "utils/elog.h"
 #include "utils/guc.h"
 
@@ -74,6 +75,9 @@ use(SSL_CTX *new_context)
 		return;
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS |
 					 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+#ifdef SSL_OP_CLEANSE_PLAINTEXT
+	SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
+#endif
 	pooler_tls_handshake_prepare(context);
 }
 

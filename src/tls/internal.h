@@ -17,6 +17,8 @@
 
 #include "compat.h"
 
+#ifdef USE_OPENSSL
+
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
 
@@ -244,5 +246,7 @@ tls_left(const TlsLeftover *left)
 {
 	return left->end - left->start;
 }
+
+#endif							/* USE_OPENSSL */
 
 #endif							/* POOLER_TLS_INTERNAL_H */

@@ -40,12 +40,20 @@ pooler_login_begin_tls(int slot, bool direct)
 	login->step = LOGIN_TLS_OFFER;
 }
 
-/* Core has no words for a client that begins TLS where there is none. */
+/*
+ * Core has no words for a client that begins TLS at once where there is none;
+ * before it knew such clients, it took their first bytes for a length.
+ */
 static void
 decline(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 
+	if (login->direct_tls && !POOLER_HAVE_ALPN)
+	{
+		pooler_login_fail_proto(slot, POOLER_PROTO_STARTUP_LENGTH, NULL);
+		return;
+	}
 	if (login->direct_tls)
 	{
 		pooler_client_close(slot, NULL, NULL);

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "postmaster/postmaster.h"
 #include "shared/tls.h"
 #include "utils/memutils.h"
 
@@ -317,7 +318,7 @@ replace_socket(int slot, int relay, int end)
 
 	(void) pooler_worker_watch(EPOLL_CTL_DEL, wc->fd, 0, 0);
 	if (dup3(end, wc->fd, O_CLOEXEC) < 0)
-		ereport(ERROR, (errmsg("pooler could not keep a socket: %m")));
+		ereport(LOG, (errmsg("pooler could not keep a new connection: %m")));
 	links[relay].clients++;
 	wc->tls_relay = relay + 1;
 	(void) pooler_worker_watch(EPOLL_CTL_ADD, wc->fd, EPOLLRDHUP | EPOLLONESHOT,

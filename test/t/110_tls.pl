@@ -298,15 +298,15 @@ $node->safe_psql('postgres', q{ALTER SYSTEM SET pooler.client_login_timeout = '1
 $node->reload;
 is($node->safe_psql('postgres', 'SELECT 1'), '1');
 my @stalled = map { RawClient->open($node) } 1 .. 30;
-$_->send_raw(SSL_REQUEST) for @stalled;
-# a whole head of a record, and a part of what it announces
-$_->send_raw("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") for @stalled[0 .. 14];
-is(tls_psql('SELECT 1'), '1', 'handshakes that stall disturb nobody');
 for (@stalled)
 {
+	$_->send_raw(SSL_REQUEST);
 	$_->fill(1);
 	$_->{in} = '';
 }
+# a whole head of a record, and a part of what it announces
+$_->send_raw("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") for @stalled[0 .. 14];
+is(tls_psql('SELECT 1'), '1', 'handshakes that stall disturb nobody');
 is(scalar(grep { $_->at_end } @stalled), 30, 'and end by client_login_timeout');
 $node->safe_psql('postgres', q{ALTER SYSTEM RESET pooler.client_login_timeout});
 $node->reload;
@@ -400,7 +400,7 @@ my $script = $ca->file('idle.sql');
 append_to_file($script, "SELECT 1;\n\\sleep 600 s\n");
 my $port = pooler_port($node);
 {
-	local %ENV = (%ENV, PGSSLMODE => 'require');
+	local %ENV = (%ENV, PGSSLMODE => 'require', PGAPPNAME => 'pgbench');
 	my ($in, $output) = ('', '');
 	my $bench = IPC::Run::start([ 'pgbench', '-n', '-h', '127.0.0.1', '-p', $port, '-U', 'app',
 			'-c', 500, '-j', 2, '-t', 1, '-f', $script, 'postgres' ],
