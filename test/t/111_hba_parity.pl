@@ -42,7 +42,9 @@ sub has_localhost
 my %machine = (
 	ipv6 => has_ipv6(),
 	localhost => has_localhost(),
-	tls => TlsTest::possible() && eval { require IO::Socket::SSL });
+	tls => TlsTest::possible() && eval { require IO::Socket::SSL },
+	# what the server was built with
+	map { $_ => scalar(`pg_config --configure` =~ /--with-$_\b/) } qw(ldap pam));
 my ($ca, $stranger, $tls_conf) = (undef, undef, '');
 
 if ($machine{tls})
@@ -138,15 +140,15 @@ sub answer
 }
 
 # What the log says of reasons: it was written before the client was told.
-# What is different for certain is left out: when, by which process, the words
-# that only the server writes for a failure in a step that it logs itself.
+# Left out is what differs for certain: the time, and what a pool backend says
+# of its own login.
 sub reasons
 {
 	my ($offset) = @_;
 
 	return join "\n",
 	  grep { /(FATAL|LOG):  |^(DETAIL|\t)/ }
-	  map { s/^.*? [A-Z0-9]{5} \S* (?=\w+:)//r }
+	  map { s/^\d+-.*? [A-Z0-9]{5} .*?(?=[A-Z]+:  )//r }
 	  # the last of these is a pool backend's own login
 	  grep { !/connection (received|authorized)|disconnection|could not send data|\/proc\/self\/fd/ }
 	  split /\n/, log_after($node, $offset);
