@@ -117,6 +117,7 @@ OBJS = \
 	src/worker/login_console.o \
 	src/worker/login_guard.o \
 	src/worker/login_io.o \
+	src/worker/login_settings.o \
 	src/worker/login_startup.o \
 	src/worker/login_tls.o \
 	src/worker/main.o \

@@ -101,6 +101,21 @@ extern void pooler_login_step_tls_send(int slot);
 extern void pooler_login_tls_hangup(int slot);
 
 /*
+ * login_settings.c
+ */
+
+/* This comes with the client's descriptor from now on; see control.h. */
+extern void pooler_login_keep_payload(int slot, const char *payload, int len);
+
+/*
+ * The same, put together: what a backend has made of the settings that the
+ * client wrote, its own application_name (or NULL), and what it was told.
+ */
+extern void pooler_login_keep_settings(int slot, const char *pairs, size_t len,
+									   const char *application_name,
+									   const StringInfoData *told);
+
+/*
  * login_console.c
  */
 
