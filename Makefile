@@ -44,6 +44,7 @@ OBJS = \
 	src/backend/socket.o \
 	src/backend/startup_settings.o \
 	src/backend/statements.o \
+	src/backend/system_user.o \
 	src/backend/tally.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \

@@ -113,6 +113,7 @@ CREATE FUNCTION pooler.get_tls_workers(
 	OUT number integer,
 	OUT pid integer,
 	OUT state text,
+	OUT loaded_at timestamptz,
 	OUT connections integer,
 	OUT max_connections integer,
 	OUT handshakes bigint,
@@ -329,6 +330,8 @@ COMMENT ON COLUMN pooler.tls_workers.pid IS
 'Process ID; NULL if it is not running';
 COMMENT ON COLUMN pooler.tls_workers.state IS
 'ready: has a certificate and takes clients; off: ssl is off, or could not be turned on; starting: is being started, or ends';
+COMMENT ON COLUMN pooler.tls_workers.loaded_at IS
+'When certificate, key and settings were loaded; NULL if they are not';
 COMMENT ON COLUMN pooler.tls_workers.connections IS
 'Connections that it has';
 COMMENT ON COLUMN pooler.tls_workers.max_connections IS

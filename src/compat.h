@@ -411,6 +411,7 @@ pooler_auth_file_free(PoolerAuthFile *f)
  * TLS.  ALPN came with 17; a refused certificate is named in the log since 16.
  * Since 18 OpenSSL hears of an end of file, and so has other words for it.
  */
+#define POOLER_HAVE_SYSTEM_USER (PG_VERSION_NUM >= 160000)
 #define POOLER_HAVE_ALPN (PG_VERSION_NUM >= 170000)
 #define POOLER_TLS_TELLS_CERTIFICATE (PG_VERSION_NUM >= 160000)
 #define POOLER_TLS_BIO_TELLS_EOF (PG_VERSION_NUM >= 180000)

@@ -431,3 +431,12 @@ pooler_auth_fail_type(const PoolerAuth *auth, int type)
 						   POOLER_PROTO_PASSWORD_TYPE :
 						   POOLER_PROTO_SASL_TYPE, type);
 }
+
+const char *
+pooler_auth_identity(const PoolerAuth *auth, UserAuth *method)
+{
+	*method = auth->rule.method;
+	if (auth->rule.method == uaTrust)
+		return NULL;
+	return auth->rule.method == uaCert ? auth->port->peer_dn : auth->port->user_name;
+}

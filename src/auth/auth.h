@@ -91,6 +91,13 @@ extern PoolerAuthResult pooler_auth_begin(PoolerAuth **auth,
 extern const char *pooler_auth_delegated_for(void);
 
 /*
+ * After DONE: as whom the client has proved itself, and by what (what core
+ * calls authn_id, and shows as SYSTEM_USER); NULL if it did not have to.  Lives
+ * as long as the port.
+ */
+extern const char *pooler_auth_identity(const PoolerAuth *auth, UserAuth *method);
+
+/*
  * Take one 'p' message: len bytes of body, type and length word left out.
  * The body needs no terminator, and is not kept.
  *

@@ -167,9 +167,9 @@ set_port(PoolerClient *client)
 	pooler_port_forget_local_host(port);
 }
 
-/* The client of this process, as far as pg_stat_ssl is concerned. */
-static char *shown_facts;		/* NULL: one without TLS */
-static int	shown_facts_len;
+/* What is shown of the client's connection. */
+static char *shown_facts;		/* NULL: nothing */
+static int	shown_facts_len = -1; /* not known yet */
 
 #ifdef USE_OPENSSL
 static void
@@ -216,11 +216,11 @@ show_ssl_status(const Payload *p)
 #endif
 
 /*
- * The row of pg_stat_ssl.  Written only if it changes: many clients of an
- * application are equal in this, or have no TLS at all.
+ * pg_stat_ssl and SYSTEM_USER.  Only if they change: many clients of an
+ * application are equal in this.
  */
 static void
-set_ssl_status(int client)
+set_facts(int client)
 {
 	Payload    *p = payloads && client >= 0 ? &payloads[client] : NULL;
 	int			len = p ? p->facts_len : 0;
@@ -239,6 +239,7 @@ set_ssl_status(int client)
 		memcpy(shown_facts, p->facts, len);
 	}
 	show_ssl_status(len > 0 ? p : NULL);
+	pooler_system_user_show(shown_facts, shown_facts_len);
 }
 
 /*
@@ -294,7 +295,7 @@ pooler_attach_session(int client)
 {
 	set_port(&pooler_clients[client]);
 	set_activity(&pooler_clients[client].raddr);
-	set_ssl_status(client);
+	set_facts(client);
 	pooler_session_restore(client);
 	set_socket_options(client);
 	if (nobody)
@@ -310,7 +311,7 @@ pooler_attach_nobody(void)
 	MyProcPort->remote_host = "[local]";
 	MyProcPort->remote_port = "";
 	set_activity(NULL);
-	set_ssl_status(-1);
+	set_facts(-1);
 	pgstat_report_appname("");
 	nobody = true;
 }

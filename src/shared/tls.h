@@ -45,6 +45,8 @@ typedef struct PoolerTlsRelay
 	pg_atomic_uint32 connections;	/* that it has; relay */
 	pg_atomic_uint64 handshakes;	/* that were completed */
 	pg_atomic_uint64 failures;	/* that were not */
+	pg_atomic_uint64 loaded_at; /* a TimestampTz: when certificate, key and
+								 * settings were; 0: never */
 } PoolerTlsRelay;
 
 typedef enum PoolerTlsFrameType

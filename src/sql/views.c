@@ -379,6 +379,7 @@ pooler_get_tls_workers(PG_FUNCTION_ARGS)
 		pooler_put_int(&row, i + 1);
 		pooler_put_int_or_null(&row, (int32) pg_atomic_read_u32(&relay->pid));
 		pooler_put_text(&row, tls_state_name(pg_atomic_read_u32(&relay->state)));
+		pooler_put_time(&row, (TimestampTz) pg_atomic_read_u64(&relay->loaded_at));
 		pooler_put_int(&row, (int32) pg_atomic_read_u32(&relay->connections));
 		pooler_put_int(&row, (int32) pg_atomic_read_u32(&relay->capacity));
 		pooler_put_count(&row, pg_atomic_read_u64(&relay->handshakes));

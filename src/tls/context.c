@@ -22,6 +22,7 @@
 #include "postmaster/postmaster.h"
 #include "utils/elog.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 static openssl_tls_init_hook_typ prev_init_hook;
 static SSL_CTX *loaded_at_start;	/* by the postmaster */
@@ -144,6 +145,8 @@ pooler_tls_context_load(bool start)
 		}
 	}
 	use(new_context);
+	pg_atomic_write_u64(&pooler_tls_me.shared->loaded_at,
+						context ? GetCurrentTimestamp() : 0);
 	pg_atomic_write_u32(&pooler_tls_me.shared->state,
 						context ? POOLER_TLS_READY : POOLER_TLS_OFF);
 	pooler_tls_link_certificate();

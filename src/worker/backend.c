@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "shared/debug_point.h"
+#include "shared/session.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "worker/tally.h"
@@ -167,6 +168,8 @@ fill_payload(const WorkerClient *wc, char *payload)
 {
 	char	   *p = payload;
 
+	Assert(wc->facts_len <= POOLER_MAX_FACTS &&
+		   wc->payload_len <= POOLER_MAX_SETTINGS_PAYLOAD);
 	if (wc->facts_len > 0)
 		memcpy(p, wc->facts, wc->facts_len);
 	p += wc->facts_len;
@@ -317,6 +320,20 @@ delegated_login_failed(int backend, const char *message, size_t len)
 	pooler_login_core_refused(client, message, len);
 }
 
+/* The facts come first, as in what is sent with a descriptor. */
+static void
+logged_in(int backend, const char *payload, size_t len)
+{
+	int			client = pooler_worker_backends[backend].birth->client;
+	size_t		facts_len = pooler_startup_length(payload, len);
+
+	pooler_client_add_facts(client, payload, facts_len);
+	if (pooler_backends[backend].only_login)
+		delegated_login_only(backend);
+	else
+		delegated_login_done(backend, payload + facts_len + 1, len - facts_len - 1);
+}
+
 static void
 client_needed(int backend, const PoolerControl *request)
 {
@@ -367,10 +384,7 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 		case POOLER_CONTROL_LOGGED_IN:
 			if (pooler_worker_backends[backend].birth == NULL)
 				break;
-			if (pooler_backends[backend].only_login)
-				delegated_login_only(backend);
-			else
-				delegated_login_done(backend, payload, frame->payload);
+			logged_in(backend, payload, frame->payload);
 			break;
 		case POOLER_CONTROL_LOGIN_FAILED:
 			if (pooler_worker_backends[backend].birth != NULL)

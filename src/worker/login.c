@@ -228,8 +228,10 @@ run_step(int slot, void (*step) (int slot))
  */
 
 static void
-after_auth(WorkerLogin *login, PoolerAuthResult result)
+after_auth(int slot, PoolerAuthResult result)
 {
+	WorkerLogin *login = login_of(slot);
+
 	switch (result)
 	{
 		case POOLER_AUTH_CONTINUE:
@@ -237,6 +239,7 @@ after_auth(WorkerLogin *login, PoolerAuthResult result)
 			break;
 		case POOLER_AUTH_DONE:
 			pooler_guard_proven(login);
+			pooler_login_keep_identity(slot);
 			login->step = LOGIN_AUTHORIZE;
 			break;
 		case POOLER_AUTH_DELEGATE:
@@ -270,11 +273,11 @@ check_rules(int slot)
 		login->step = LOGIN_DELEGATE;
 		return;
 	}
-	after_auth(login, pooler_auth_begin(&login->auth, login->cxt, &login->port,
-										login->startup.replication,
-										pooler_worker.rules,
-										login->tls != NULL && login->tls->ca_loaded,
-										&login->out));
+	after_auth(slot, pooler_auth_begin(&login->auth, login->cxt, &login->port,
+									   login->startup.replication,
+									   pooler_worker.rules,
+									   login->tls != NULL && login->tls->ca_loaded,
+									   &login->out));
 	if (login->console && login->step == LOGIN_DELEGATE)
 		pooler_login_refuse_delegation();
 	if (login->step == LOGIN_AUTHORIZE)
@@ -286,10 +289,10 @@ continue_auth(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 
-	after_auth(login, pooler_auth_continue(login->auth,
-										   login->in.data + POOLER_FRAME_HEADER,
-										   login->in.len - POOLER_FRAME_HEADER,
-										   &login->out));
+	after_auth(slot, pooler_auth_continue(login->auth,
+										  login->in.data + POOLER_FRAME_HEADER,
+										  login->in.len - POOLER_FRAME_HEADER,
+										  &login->out));
 	if (login->step == LOGIN_AUTHORIZE)
 		authorize(slot);
 }

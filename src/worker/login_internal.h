@@ -115,6 +115,9 @@ extern void pooler_login_keep_settings(int slot, const char *pairs, size_t len,
 									   const char *application_name,
 									   const StringInfoData *told);
 
+/* The client is authenticated: what backends show as SYSTEM_USER. */
+extern void pooler_login_keep_identity(int slot);
+
 /*
  * login_console.c
  */

@@ -87,6 +87,21 @@ pooler_login_keep_settings(int slot, const char *pairs, size_t len,
 	pfree(buf.data);
 }
 
+void
+pooler_login_keep_identity(int slot)
+{
+	UserAuth	method;
+	const char *id = pooler_auth_identity(login_of(slot)->auth, &method);
+	StringInfoData buf;
+
+	if (id == NULL || !POOLER_HAVE_SYSTEM_USER)
+		return;
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%s%c%d%c%s%c%s%c", POOLER_FACT_AUTH_METHOD, '\0',
+					 (int) method, '\0', POOLER_FACT_AUTH_ID, '\0', id, '\0');
+	pooler_client_add_facts(slot, buf.data, buf.len);
+}
+
 static void
 add_fact(StringInfo pairs, const char *name, const char *value)
 {
