@@ -8,6 +8,7 @@
 #   make run	start a throw-away cluster with the pooler and put load on it
 #   make stop	end and remove it
 #   make test	build and run every test (TESTS="t/001_x.pl ..." for some)
+#   make test-matrix	the same on the other servers that are supported
 #   make bench	compare with a direct connection and with PgBouncer
 
 PG_CONFIG ?= pg_config
@@ -15,6 +16,7 @@ PG_CONFIG ?= pg_config
 MODULE_big = pooler
 EXTENSION = pooler
 DATA = sql/pooler--1.0.sql
+DOCS = src/metrics/alerts.yml src/metrics/grafana-dashboard.json
 
 OBJS = \
 	src/auth/auth.o \
@@ -27,10 +29,14 @@ OBJS = \
 	src/auth/report.o \
 	src/backend/analysis.o \
 	src/backend/attach.o \
+	src/backend/begin.o \
 	src/backend/birth.o \
 	src/backend/delegated.o \
+	src/backend/duties.o \
 	src/backend/ending.o \
+	src/backend/give_back.o \
 	src/backend/hash.o \
+	src/backend/holdings.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
 	src/backend/placeholders.o \
@@ -46,8 +52,11 @@ OBJS = \
 	src/backend/statements.o \
 	src/backend/system_user.o \
 	src/backend/tally.o \
+	src/backend/take.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
+	src/backend/walsender.o \
+	src/backend/word.o \
 	src/console/set_setting.o \
 	src/import/parameters.o \
 	src/import/pgbouncer.o \
@@ -58,18 +67,23 @@ OBJS = \
 	src/proto/frame.o \
 	src/proto/password.o \
 	src/proto/startup.o \
+	src/shared/address.o \
 	src/shared/area.o \
 	src/shared/control.o \
 	src/shared/debug_point.o \
 	src/shared/ending.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/health.o \
+	src/shared/health_rules.o \
 	src/shared/histogram.o \
 	src/shared/hold.o \
+	src/shared/leak.o \
 	src/shared/lists.o \
 	src/shared/pin.o \
 	src/shared/pool_count.o \
 	src/shared/queue.o \
+	src/shared/recent.o \
 	src/shared/registry.o \
 	src/shared/request.o \
 	src/shared/session.o \
@@ -81,11 +95,14 @@ OBJS = \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
+	src/sql/holdings.o \
+	src/sql/leaks.o \
 	src/sql/rows.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \
 	src/sql/import_parameters.o \
 	src/sql/import_rows.o \
+	src/sql/health.o \
 	src/sql/stats.o \
 	src/sql/views.o \
 	src/tls/connection.o \
@@ -103,6 +120,7 @@ OBJS = \
 	src/worker/client.o \
 	src/worker/console.o \
 	src/worker/console_commands.o \
+	src/worker/console_leaks.o \
 	src/worker/console_messages.o \
 	src/worker/console_rows.o \
 	src/worker/console_set.o \
@@ -111,6 +129,11 @@ OBJS = \
 	src/worker/console_stats.o \
 	src/worker/dispatch.o \
 	src/worker/ending.o \
+	src/worker/leak.o \
+	src/worker/leak_end.o \
+	src/worker/leak_find.o \
+	src/worker/leak_group.o \
+	src/worker/leak_report.o \
 	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \
@@ -124,34 +147,55 @@ OBJS = \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
+	src/worker/probe.o \
 	src/worker/overrun.o \
 	src/worker/quit.o \
 	src/worker/report.o \
 	src/worker/tally.o \
+	src/worker/replication.o \
 	src/worker/requests.o \
 	src/worker/stall.o \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o \
 	src/worker/tls.o
 
+# HTTP needs libmicrohttpd; NO_HTTP=1 does without also where it is installed.
+HTTP_OBJS = \
+	src/metrics/collect.o \
+	src/metrics/http.o \
+	src/metrics/listen.o \
+	src/metrics/main.o \
+	src/metrics/page.o \
+	src/metrics/prometheus.o \
+	src/metrics/series.o \
+	src/metrics/status.o
+NO_HTTP_OBJS = src/metrics/absent.o
+have_http := $(if $(NO_HTTP),,$(shell printf '\043include <microhttpd.h>\n' | \
+	$(or $(CC),cc) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes))
+OBJS += $(if $(have_http),$(HTTP_OBJS),$(NO_HTTP_OBJS))
+
 # Programs of unit tests and libFuzzer harnesses, without the .c
 UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_console \
 	test/unit/test_frame \
+	test/unit/test_health \
 	test/unit/test_histogram \
 	test/unit/test_import \
 	test/unit/test_password \
+	test/unit/test_recent \
 	test/unit/test_startup
 FUZZERS = \
 	test/fuzz/fuzz_console \
 	test/fuzz/fuzz_frame \
 	test/fuzz/fuzz_import \
+	test/fuzz/fuzz_password \
 	test/fuzz/fuzz_startup
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/import/% src/proto/% src/shared/histogram.%,$(OBJS))
+	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
+	src/shared/recent.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
@@ -161,12 +205,13 @@ PROVE_TESTS = test/t/*.pl
 PROVE_FLAGS += -I test/t
 
 # -MMD: Debian's PGXS does not track which headers an object was made from.
-PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
+PG_CPPFLAGS = -I$(srcdir)/src -I.build/include -MMD -MP
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
 
 # Servers before 16 build modules without -fvisibility=hidden, so the linker
 # has to restrict what is exported.  Calls inside the library stay direct.
-SHLIB_LINK = -Wl,--version-script=$(srcdir)/src/pooler.map -Wl,-Bsymbolic-functions
+SHLIB_LINK = $(if $(have_http),-lmicrohttpd) \
+	-Wl,--version-script=$(srcdir)/src/pooler.map -Wl,-Bsymbolic-functions
 
 # What the server itself is linked with for TLS, if it is.
 SHLIB_LINK += $(filter -lssl -lcrypto,$(LIBS))
@@ -174,7 +219,7 @@ SHLIB_LINK += $(filter -lssl -lcrypto,$(LIBS))
 # No code of ours could be inlined into a query's: spare us clang's bitcode.
 override with_llvm = no
 
-EXTRA_CLEAN = .build $(OBJS:.o=.d)
+EXTRA_CLEAN = .build $(OBJS:.o=.d) $(HTTP_OBJS) $(NO_HTTP_OBJS)
 
 all:
 
@@ -184,7 +229,7 @@ ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 
 $(shlib): $(srcdir)/src/pooler.map
-$(OBJS): $(srcdir)/Makefile
+$(OBJS) $(NO_HTTP_OBJS): $(srcdir)/Makefile
 # for a build in another directory (make -f .../Makefile VPATH=...)
 $(shell $(MKDIR_P) $(sort $(dir $(OBJS))))
 
@@ -204,7 +249,7 @@ unit_objs = $(addprefix .build/unit/,$(UNIT_TESTS:=.o) $(PURE_OBJS))
 fuzz_programs = $(FUZZERS:%=.build/fuzz/%)
 fuzz_objs = $(addprefix .build/fuzz/,$(FUZZERS:=.o) $(PURE_OBJS))
 strict_objs = $(foreach dir,gcc clang, \
-	$(addprefix .build/$(dir)/,$(OBJS) $(UNIT_TESTS:=.o) $(FUZZERS:=.o)))
+	$(addprefix .build/$(dir)/,$(sort $(OBJS) $(NO_HTTP_OBJS)) $(UNIT_TESTS:=.o) $(FUZZERS:=.o)))
 
 # $(call compile,directory,compiler and flags)
 define compile
@@ -218,6 +263,25 @@ $(eval $(call compile,fuzz,$(CLANG) $(own_cflags) $(sanitize) -fsanitize=fuzzer-
 $(eval $(call compile,gcc,gcc $(own_cflags) -Werror))
 # Headers configured for gcc have a printf attribute that clang does not know.
 $(eval $(call compile,clang,$(CLANG) $(own_cflags) -Werror -Wno-ignored-attributes))
+
+# The page as arrays of bytes, without what only we need: indentation, comments,
+# and blanks in styles.
+page_files = $(addprefix $(srcdir)/src/metrics/,page.html page.js page.css)
+shorten = sed -e '/^\/\*.*\*\/$$/d' -e '/^\/\*/,/\*\//d' -e 's/^[[:blank:]]*//' \
+	-e 's/\(^\|[[:blank:]]\{1,\}\)\/\/ .*//' -e '/^$$/d'
+shorten_css = sed -e 's/: /:/g' -e 's/, /,/g' -e 's/; /;/g' -e 's/ *\([{}]\) */\1/g' -e 's/;}/}/g' | tr -d '\n'
+.build/include/page_files.h: $(page_files) $(srcdir)/Makefile
+	@$(MKDIR_P) $(@D)
+	for file in $(page_files); do \
+		name=$${file##*/} && \
+		echo "static const unsigned char $${name%.*}_$${name##*.}[] = {" && \
+		$(shorten) $$file | \
+			case $$name in *.css) $(shorten_css) ;; *) cat ;; esac | \
+			od -An -v -tu1 | sed -e 's/  */,/g' -e 's/^,//' -e 's/$$/,/' && \
+		echo '};' || exit 1; \
+	done >$@.new
+	mv $@.new $@
+$(filter %src/metrics/page.o,$(OBJS) $(strict_objs)): .build/include/page_files.h
 
 # Archives, so that a program gets only what it uses.
 .build/%/pure.a: $(addprefix .build/%/,$(PURE_OBJS))
@@ -236,19 +300,34 @@ check-unit: $(unit_programs)
 list-unit-tests:
 	@echo $(UNIT_TESTS)
 
-# Not a part of make test: every fuzzer runs for FUZZ_SECONDS.  What it finds
-# is kept below .build; test/fuzz/x, if it exists, is what fuzz_x starts from.
+# Every fuzzer runs for FUZZ_SECONDS, a few in make test.  What it finds is kept
+# below .build; test/fuzz/x is what fuzz_x starts from.
 FUZZ_SECONDS = 60
 check-fuzz: $(fuzz_programs)
 	for fuzzer in $(fuzz_programs); do \
 		$(MKDIR_P) $${fuzzer}_found && \
-		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
 			-artifact_prefix=.build/fuzz/ $${fuzzer}_found \
 			$$(find $(srcdir)/test/fuzz/$${fuzzer##*/fuzz_} -maxdepth 0 2>/dev/null) || \
 			exit 1; \
 	done
 
 check-warnings: $(strict_objs)
+
+# .clang-tidy says what is looked for.  cppcheck sees no headers of the server,
+# and so not what its macros do.
+check-analysis: $(OBJS:%.o=.build/tidy/%)
+	cppcheck -q --enable=warning,performance,portability --std=c99 \
+		--inline-suppr --error-exitcode=1 -I$(srcdir)/src $(srcdir)/src
+
+.build/tidy/%: %.c $(srcdir)/.clang-tidy
+	@$(MKDIR_P) $(@D)
+	clang-tidy --quiet --config-file=$(srcdir)/.clang-tidy $< -- $(own_cflags) $(CPPFLAGS) -w 2>$@.log || \
+		{ cat $@.log; false; }
+	@touch $@
+
+check-format:
+	$(srcdir)/test/tools/check_format.sh
 
 check-model:
 	$(srcdir)/test/tools/check_model.sh
@@ -261,9 +340,16 @@ check-symbols: all
 			{ print "not ours to define: " $$3; bad = 1 } \
 		END { exit bad || !seen["_PG_init"] || !seen["Pg_magic_func"] }'
 
+# As NO_HTTP=1 would link it: nothing may be missing.
+check-no-http: all $(NO_HTTP_OBJS)
+	$(MKDIR_P) .build
+	$(CC) -shared -o .build/no_http.so $(sort $(filter-out $(HTTP_OBJS),$(OBJS)) $(NO_HTTP_OBJS))
+	! nm -D --undefined-only .build/no_http.so | grep -E ' (pooler|MHD)_'
+
 -include $(patsubst %.o,%.d,$(OBJS) $(strict_objs) $(unit_objs) $(fuzz_objs))
 
-.PHONY: check-unit list-unit-tests check-fuzz check-warnings check-model check-symbols
+.PHONY: check-unit list-unit-tests check-fuzz check-warnings check-analysis \
+	check-format check-model check-no-http check-symbols
 .SECONDARY: $(unit_objs) $(fuzz_objs)
 
 else
@@ -280,7 +366,9 @@ stop:
 	@test/tools/run.sh stop
 test:
 	@test/tools/test.sh
+test-matrix:
+	@test/tools/matrix.sh
 bench:
 	@test/bench/bench.sh
 
-.PHONY: all run stop test bench
+.PHONY: all run stop test test-matrix bench

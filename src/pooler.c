@@ -12,6 +12,7 @@
 
 #include "backend/birth.h"
 #include "fmgr.h"
+#include "metrics/metrics.h"
 #include "shared/guc.h"
 #include "shared/shmem.h"
 #include "sql/ddl.h"
@@ -38,4 +39,5 @@ _PG_init(void)
 	pooler_ddl_init();
 	pooler_worker_register();
 	pooler_tls_init();
+	pooler_http_register();
 }

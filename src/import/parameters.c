@@ -562,7 +562,7 @@ parse_pool_mode(PoolerText text, PoolerValue *value)
 			i++;
 		if (i == text.len && modes[m][i] == '\0')
 		{
-			strcpy(value->text, modes[m]);
+			snprintf(value->text, sizeof(value->text), "%s", modes[m]);
 			return true;
 		}
 	}
@@ -587,7 +587,7 @@ pooler_parameter_value(PoolerValueType type, PoolerText text, PoolerValue *value
 	value->zero = number == 0;
 	value->literal = !value->zero && type == POOLER_VALUE_MILLISECONDS;
 	if (type == POOLER_VALUE_BOOLEAN)
-		strcpy(value->text, value->zero ? "off" : "on");
+		snprintf(value->text, sizeof(value->text), "%s", value->zero ? "off" : "on");
 	else
 		snprintf(value->text, sizeof(value->text), "%lld%s", (long long) number,
 				 value->literal ? "ms" : "");

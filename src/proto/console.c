@@ -73,6 +73,7 @@ static const char *const shows[POOLER_NSHOWS] = {
 	[POOLER_SHOW_DNS_ZONES] = "DNS_ZONES",
 	[POOLER_SHOW_FDS] = "FDS",
 	[POOLER_SHOW_HELP] = "HELP",
+	[POOLER_SHOW_LEAKS] = "LEAKS",
 	[POOLER_SHOW_LISTS] = "LISTS",
 	[POOLER_SHOW_MEM] = "MEM",
 	[POOLER_SHOW_PEERS] = "PEERS",
@@ -128,7 +129,7 @@ const char *
 pooler_console_shows(void)
 {
 	return "ACTIVE_SOCKETS, CLIENTS, CONFIG, DATABASES, DNS_HOSTS, DNS_ZONES, FDS, HELP, "
-		"LISTS, MEM, PEERS, PEER_POOLS, POOLS, SERVERS, SOCKETS, STATE, STATS, "
+		"LEAKS, LISTS, MEM, PEERS, PEER_POOLS, POOLS, SERVERS, SOCKETS, STATE, STATS, "
 		"STATS_AVERAGES, STATS_TOTALS, TOTALS, USERS, VERSION";
 }
 
@@ -617,7 +618,7 @@ pooler_console_next(const char **at, const char *end,
 					PoolerConsoleCommand *command,
 					char word[POOLER_CONSOLE_WORD_MAX])
 {
-	Scanner		s;
+	Scanner		s = {0};
 	PoolerConsoleError error;
 
 	memset(command, 0, sizeof(*command));

@@ -121,6 +121,7 @@ pooler_names_time(const PoolerNames *names, uint32 i)
 {
 	TimestampTz result;
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): there are n */
 	memcpy(&result, names->times + i * sizeof(TimestampTz), sizeof(result));
 	return result;
 }

@@ -27,6 +27,9 @@
 /* A client that reads nothing may have so much written for it, and no more. */
 #define MAX_TO_TCP			(256 * 1024)
 
+/* Longer than any login, handshake included. */
+#define ERASE_BYTES			(64 * 1024)
+
 static dlist_head living = DLIST_STATIC_INIT(living);
 static dlist_head closing = DLIST_STATIC_INIT(closing);
 static dlist_head dead = DLIST_STATIC_INIT(dead);
@@ -64,6 +67,7 @@ pooler_tls_open(int tcp, int pair, const PoolerTlsFrame *frame)
 	conn->direct = frame->direct;
 	conn->state = TLS_HANDSHAKE;
 	conn->tcp_events = EPOLLIN;
+	conn->erase_for = ERASE_BYTES;
 	dlist_push_tail(&living, &conn->node);
 	count(1);
 	conn->ssl = context ? pooler_tls_wire_new(context) : NULL;

@@ -74,6 +74,8 @@ typedef struct TlsConnection
 	bool		client_eof;		/* the client sends no more */
 	bool		pair_shut;		/* and the other side knows */
 	bool		tcp_shut;		/* CLOSING: the client knows */
+	int			erase_for;		/* so many bytes more OpenSSL erases its copy
+								 * of what it has decrypted */
 	TlsLeftover to_tcp;			/* encrypted */
 	TlsLeftover to_pair;		/* in plain text */
 	uint32		tcp_events;		/* that are watched for */

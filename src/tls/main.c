@@ -21,7 +21,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "postmaster/postmaster.h"
@@ -31,7 +30,6 @@
 #include "tls/tls.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/ps_status.h"
 #include "utils/timestamp.h"
 
 #define MAX_EVENTS			256
@@ -105,8 +103,8 @@ pooler_tls_log_begin(const TlsConnection *conn)
 	port.remote_port = "";
 	if (pooler_client_gen(client) == conn->gen)
 	{
-		port.raddr = client->raddr;
-		port.laddr = client->laddr;
+		pooler_address_expand(&port.raddr, &client->raddr);
+		pooler_address_expand(&port.laddr, &client->laddr);
 		port.remote_host = client->host;
 		port.remote_port = client->port;
 	}
@@ -286,7 +284,6 @@ relay_loop(void)
 {
 	MemoryContext turn = AllocSetContextCreate(TopMemoryContext, "pooler tls turn",
 											   ALLOCSET_DEFAULT_SIZES);
-	uint32		wait_event = pooler_wait_event("PoolerTls");
 	struct epoll_event events[MAX_EVENTS];
 	bool		closing = false;
 
@@ -294,10 +291,8 @@ relay_loop(void)
 	{
 		int			n;
 
-		pgstat_report_wait_start(wait_event);
 		n = epoll_pwait(pooler_tls_me.epoll_fd, events, MAX_EVENTS,
 						timeout_of_turn(closing), &waiting_mask);
-		pgstat_report_wait_end();
 		if (n < 0 && errno != EINTR)
 			ereport(ERROR, (errmsg("epoll_pwait failed: %m")));
 		MemoryContextSwitchTo(turn);

@@ -93,6 +93,22 @@ decrypt(TlsConnection *conn, size_t *len)
 	}
 }
 
+/*
+ * OpenSSL erases a whole buffer of 17 kB each time, which costs a fourteenth of
+ * all that a relay does; so only as long as passwords may be in it.
+ */
+static void
+stop_erasing(TlsConnection *conn, size_t received_now)
+{
+	if (conn->erase_for <= 0)
+		return;
+	conn->erase_for -= received_now;
+#ifdef SSL_OP_CLEANSE_PLAINTEXT
+	if (conn->erase_for <= 0)
+		SSL_clear_options(conn->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+#endif
+}
+
 /* The wire holds what has come; and what OpenSSL answers is sent. */
 static void
 pass_on(TlsConnection *conn)
@@ -152,6 +168,7 @@ tcp_readable(TlsConnection *conn)
 		pooler_tls_rewatch(conn);
 		return;
 	}
+	stop_erasing(conn, n);
 	wire->in = received;
 	wire->in_len = n;
 	pass_on(conn);

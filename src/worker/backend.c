@@ -335,6 +335,20 @@ logged_in(int backend, const char *payload, size_t len)
 }
 
 static void
+walsender_logged_in(int backend, const PoolerControl *frame, const void *payload)
+{
+	PoolerWalsender walsender;
+
+	if (frame->payload != sizeof(walsender))
+	{
+		pooler_backend_gone(backend);
+		return;
+	}
+	memcpy(&walsender, payload, sizeof(walsender));
+	pooler_replication_begin(backend, &walsender);
+}
+
+static void
 client_needed(int backend, const PoolerControl *request)
 {
 	uint64		w;
@@ -384,7 +398,10 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 		case POOLER_CONTROL_LOGGED_IN:
 			if (pooler_worker_backends[backend].birth == NULL)
 				break;
-			logged_in(backend, payload, frame->payload);
+			if (pooler_backends[backend].walsender)
+				walsender_logged_in(backend, frame, payload);
+			else
+				logged_in(backend, payload, frame->payload);
 			break;
 		case POOLER_CONTROL_LOGIN_FAILED:
 			if (pooler_worker_backends[backend].birth != NULL)
@@ -495,6 +512,23 @@ settle_clients(int backend)
 			pooler_client_word_backend(cw) == (uint32) backend)
 			pooler_client_close(attached, NULL, NULL);
 	}
+}
+
+int
+pooler_backend_let_go(int backend)
+{
+	WorkerBackend *wb = &pooler_worker_backends[backend];
+	PoolerBackend *b = &pooler_backends[backend];
+	int			sock = wb->sock;
+
+	wb->sock = -1;
+	pooler_birth_free(backend);
+	pooler_tally_backend_gone(b, false);
+	wb->number++;
+	pg_write_barrier();
+	pg_atomic_write_u64(&b->word, 0);
+	pooler_pool_backend_left(-1);
+	return sock;
 }
 
 void
@@ -620,14 +654,22 @@ pooler_backend_demand(int backend, int client, uint32 gen,
 void
 pooler_backend_demand_pinned(int backend, uint64 word, PoolerEndReason reason)
 {
+	TimestampTz since = pooler_backends[backend].state_since;
+
+	pooler_backend_demand_idle(backend, word, reason, since, 0);
+}
+
+void
+pooler_backend_demand_idle(int backend, uint64 word, PoolerEndReason reason,
+						   TimestampTz since, int limit)
+{
 	PoolerBackend *b = &pooler_backends[backend];
-	TimestampTz since = b->state_since;
 	PGPROC	   *proc;
 
 	pg_read_barrier();
 	if (pg_atomic_read_u64(&b->word) != word)
 		return;					/* since may be another client's */
-	set_demand(b, reason, 0, since, 0);
+	set_demand(b, reason, 0, since, limit);
 	proc = BackendPidGetProc(b->pid);
 	if (proc != NULL)
 		SetLatch(&proc->procLatch);

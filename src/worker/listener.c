@@ -134,7 +134,7 @@ add_directory(const char *dir)
 		return;
 	}
 	addr.sun_family = AF_UNIX;
-	strcpy(addr.sun_path, path);
+	strlcpy(addr.sun_path, path, sizeof(addr.sun_path));
 	snprintf(name, sizeof(name), "Unix socket \"%s\"", path);
 	if (path[0] == '@')
 	{

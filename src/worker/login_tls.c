@@ -68,7 +68,7 @@ pooler_login_step_tls_offer(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 
-	if (pooler_clients[slot].raddr.addr.ss_family == AF_UNIX)
+	if (pooler_address_is_unix(&pooler_clients[slot].raddr))
 	{
 		decline(slot);
 		return;

@@ -90,7 +90,7 @@ pooler_parameters_find(const char *key, size_t key_len,
 {
 	ParametersEntry *entry = find_entry(key, key_len, HASH_FIND);
 
-	if (entry == NULL || entry->key_len != key_len ||
+	if (entry == NULL || entry->key == NULL || entry->key_len != key_len ||
 		memcmp(entry->key, key, key_len) != 0)
 		return false;
 	*parameters = entry->parameters;

@@ -31,6 +31,9 @@
 #define MAX_ACCEPTS		16
 #define MAX_FRAMES		64
 
+/* Without any relay for so long there will be none. */
+#define MISSING_AFTER_MS	10000
+
 typedef struct TlsLink
 {
 	int			sock;			/* -1: none */
@@ -43,6 +46,7 @@ typedef struct TlsLink
 
 static TlsLink links[POOLER_MAX_TLS_WORKERS];
 static int	listen_sock = -1;
+static TimestampTz seen_at;		/* when any relay was running last */
 
 /*---------------------------------------------------------------------------
  * listening
@@ -80,6 +84,7 @@ pooler_tls_worker_startup(void)
 {
 	for (int i = 0; i < POOLER_MAX_TLS_WORKERS; i++)
 		links[i].sock = -1;
+	seen_at = pooler_worker.now;
 	if (pooler_shared->ntls > 0 && !listen_at_random_name())
 		ereport(LOG, (errmsg("pooler could not listen for its TLS processes: %m")));
 }
@@ -157,6 +162,7 @@ link_down(int relay)
 {
 	close(links[relay].sock);
 	links[relay].sock = -1;
+	seen_at = pooler_worker.now;
 	set_certificate(&links[relay], NULL, 0);
 	for (int i = 0; i < pooler_shared->nclients; i++)
 	{
@@ -275,6 +281,35 @@ can_take(int relay)
 }
 
 /*
+ * A relay that has ended is started again after a second.  Where there is none
+ * for much longer, the server had no room for it.
+ */
+static bool
+relays_are_missing(void)
+{
+	static bool complained = false;
+
+	for (int i = 0; i < pooler_shared->ntls; i++)
+	{
+		if (pg_atomic_read_u32(&pooler_shared->tls_relays[i].pid) != 0)
+			seen_at = pooler_worker.now;
+	}
+	if (!TimestampDifferenceExceeds(seen_at, pooler_worker.now, MISSING_AFTER_MS))
+	{
+		complained = false;
+		return false;
+	}
+	if (!complained)
+		ereport(LOG,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("none of the pooler's processes for TLS is running"),
+				 errdetail("Clients are told that there is no TLS."),
+				 errhint("Raise max_worker_processes by pooler.tls_workers.")));
+	complained = true;
+	return true;
+}
+
+/*
  * "No" only if it is known: a client that need not have TLS would go on
  * without it.
  */
@@ -292,7 +327,7 @@ pooler_tls_offer(void)
 		if (pg_atomic_read_u32(&pooler_shared->tls_relays[i].state) != POOLER_TLS_OFF)
 			starting = true;	/* or it is full */
 	}
-	return starting ? WORKER_TLS_SOON : WORKER_TLS_NO;
+	return starting && !relays_are_missing() ? WORKER_TLS_SOON : WORKER_TLS_NO;
 }
 
 /* The one with the fewest clients; its next best if that has no ear now. */

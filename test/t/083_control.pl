@@ -163,14 +163,14 @@ $admin->query(q(CREATE ROLE deleg LOGIN PASSWORD 'deleg'));
 	is_value("SELECT paused FROM pooler.databases WHERE database = 'app'", 'f', 'not paused any more');
 
 	# once more, with all databases; a client that waits for long stays
-	settings('pooler.query_wait_timeout' => '100ms');
+	settings('pooler.query_wait_timeout' => '3s');
 	is_value('SELECT pooler.pause()', '', 'PAUSE of everything');
 	is_value("SELECT state FROM pooler.status", 'paused', 'the state of the pooler');
 	is_value('SELECT count(*) FROM pooler.backends', 0, 'no backend at all');
 	is_value('SELECT bool_and(paused), bool_or(paused_by_name) FROM pooler.databases', 't|f',
 		'all databases are paused, none by name');
 	$_->put(m_query('SELECT 4')) for $active, $elsewhere;
-	becomes_value(q(SELECT count(*) FROM pooler.clients WHERE wait > interval '1.5 s'), 2,
+	becomes_value(q(SELECT count(*) FROM pooler.clients WHERE wait > interval '3.5 s'), 2,
 		'clients wait for much longer than query_wait_timeout');
 	is_value('SELECT pooler.resume()', '', 'RESUME of everything');
 	is($_->reply, '4, SELECT 1, I', 'nobody was let down') for $active, $elsewhere;

@@ -477,6 +477,22 @@ ok(wait_until('the new key is used', sub { served_serial() eq '4712' }),
 	'unless the command supports it');
 
 #----------------------------------------------------------------------------
+# no room for relays
+#----------------------------------------------------------------------------
+
+$node->safe_psql('postgres', 'ALTER SYSTEM SET max_worker_processes = 2');
+$log = log_size($node);
+$node->restart;
+wait_for_pooler($node);
+is($node->safe_psql('postgres', 'SELECT count(pid) FROM pooler.tls_workers'), '0',
+	'no relays, where the server has no room for them');
+is(tls_psql('SELECT 12', sslmode => 'prefer'), '12', 'clients hear that there is no TLS');
+logged($node, $log, qr/none of the pooler's processes for TLS is running/, 'and the log says why');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET max_worker_processes');
+$node->restart;
+wait_for_pooler($node);
+
+#----------------------------------------------------------------------------
 # shutdown
 #----------------------------------------------------------------------------
 

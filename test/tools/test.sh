@@ -210,7 +210,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-install_missing libio-socket-ssl-perl libipc-run-perl openssl spin
+install_missing libio-socket-ssl-perl libipc-run-perl openssl prometheus spin
 if ! run_make all; then
 	echo "0 passed, 1 failed"
 	exit 1
@@ -230,7 +230,10 @@ else
 	# shellcheck disable=SC2046
 	select_tests $(run_make list-unit-tests) test/sql/*.sql test/t/*.pl
 	check "exported symbols" run_make check-symbols
+	check "a build without HTTP" run_make check-no-http
 	check "warnings of gcc and clang" run_make check-warnings
+	check "clang-tidy and cppcheck" run_make check-analysis
+	check "fuzzers" run_make check-fuzz FUZZ_SECONDS=5
 	[ ! -x test/tools/check_model.sh ] ||
 		check "model of the hand-over" run_make check-model
 fi
@@ -240,9 +243,14 @@ case " ${tap_tests[*]} " in
 		make_pam_service ;;
 esac
 case " ${tap_tests[*]} " in
-	*" test/t/043_drivers.pl "*)
+	*" test/t/043_drivers.pl "* | *" test/t/104_real_leaks.pl "*)
 		install_drivers
 		check "programs with real drivers" build_drivers "$work/drivers" ;;
+esac
+case " ${tap_tests[*]} " in
+	*" test/t/107_page.pl "*)
+		command -v chromedriver >/dev/null || install_missing chromium chromium-driver
+		check "a browser" chromedriver --version ;;
 esac
 [ ${#unit_tests[@]} -eq 0 ] || run_unit_tests
 [ ${#regress_tests[@]} -eq 0 ] || run_regress_tests
