@@ -22,13 +22,16 @@ OBJS = \
 	src/auth/auth.o \
 	src/auth/authorize.o \
 	src/auth/catalog.o \
+	src/auth/certificate.o \
 	src/auth/hba_match.o \
 	src/auth/hba_rules.o \
+	src/auth/ident.o \
 	src/auth/report.o \
 	src/backend/analysis.o \
 	src/backend/attach.o \
 	src/backend/begin.o \
 	src/backend/birth.o \
+	src/backend/delegated.o \
 	src/backend/duties.o \
 	src/backend/ending.o \
 	src/backend/give_back.o \
@@ -136,7 +139,9 @@ OBJS = \
 	src/worker/login.o \
 	src/worker/login_alias.o \
 	src/worker/login_console.o \
+	src/worker/login_guard.o \
 	src/worker/login_io.o \
+	src/worker/login_settings.o \
 	src/worker/login_startup.o \
 	src/worker/login_tls.o \
 	src/worker/main.o \

@@ -27,6 +27,7 @@
  *-------------------------------------------------------------------------
  */
 #include "backend/wait.h"
+#include "backend/delegated.h"
 
 #include <sys/socket.h>
 
@@ -377,6 +378,8 @@ after_birth(void)
 	StringInfoData payload;
 
 	whereToSendOutput = DestNone;
+	if (pooler_me.shared->delegated)
+		pooler_delegated_end();
 	pooler_socket_detach();
 	if (!pooler_me.shared->delegated)
 		return POOLER_NEXT_FREE;

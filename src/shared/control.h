@@ -24,7 +24,9 @@ typedef enum PoolerControlType
 								 * payload unless POOLER_CONTROL_CACHED */
 	POOLER_CONTROL_CLIENT,		/* answer to NEED: descriptor and payload.  For
 								 * a login that core carries out the payload
-								 * is the client's cancel key */
+								 * is the length of the client's cancel key in
+								 * a byte, the key, and what is known of its
+								 * TLS connection (pooler_login_facts()) */
 	POOLER_CONTROL_GONE,			/* answer to NEED: no such client any more */
 	POOLER_CONTROL_DETACH,		/* claim: give back whoever you linger on */
 	POOLER_CONTROL_RELEASE,		/* claim undone: be what you were */
@@ -35,6 +37,8 @@ typedef enum PoolerControlType
 								 * client's startup settings, of a walsender
 								 * a PoolerWalsender */
 	POOLER_CONTROL_CANCELLED,		/* given back unread: it asked to cancel */
+	POOLER_CONTROL_LOGIN_FAILED,	/* delegated login has failed, and the client
+								 * was not told; payload: the ErrorResponse */
 	POOLER_CONTROL_FAILED			/* given back unread: session can't be set up;
 								 * payload: the ErrorResponse to send */
 } PoolerControlType;

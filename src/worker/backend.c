@@ -302,6 +302,24 @@ delegated_login_done(int backend, const char *settings, size_t len)
 		pooler_backend_exit(backend, POOLER_ENDED_UNNEEDED);
 }
 
+/*
+ * Core has refused a client, and leaves it to us to say so.  The backend is on
+ * its way out.
+ */
+static void
+delegated_login_failed(int backend, const char *message, size_t len)
+{
+	WorkerBirth *birth = pooler_worker_backends[backend].birth;
+	int			client = birth->client;
+
+	if (len == 0 || birth->refused ||
+		pooler_client_gen(&pooler_clients[client]) != birth->client_gen)
+		return;
+	birth->refused = true;
+	pooler_tally_login_core(client, backend);
+	pooler_login_core_refused(client, message, len);
+}
+
 /* The facts come first, as in what is sent with a descriptor. */
 static void
 logged_in(int backend, const char *payload, size_t len)
@@ -384,6 +402,10 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 				walsender_logged_in(backend, frame, payload);
 			else
 				logged_in(backend, payload, frame->payload);
+			break;
+		case POOLER_CONTROL_LOGIN_FAILED:
+			if (pooler_worker_backends[backend].birth != NULL)
+				delegated_login_failed(backend, payload, frame->payload);
 			break;
 		case POOLER_CONTROL_CANCELLED:
 			if (take_over(backend, frame))

@@ -256,6 +256,27 @@ extern void pooler_login_handed_over(int slot, int backend);
 extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 										const char *settings, size_t len);
 
+/*
+ * What core has to know of the TLS connection of a client that it is to log in:
+ * pairs of strings, none if there is no TLS.
+ */
+extern void pooler_login_facts(int slot, StringInfo pairs);
+
+/*
+ * Core has failed a client, with this ErrorResponse, which the client has not
+ * been sent.  It may be gone after.
+ */
+extern void pooler_login_core_refused(int slot, const void *message,
+									  size_t len);
+
+/*
+ * Client slots are short: ends a login, if there are more of those than
+ * pooler.max_unauthenticated.  For the sake of a newcomer (or -1, if it has
+ * not even a slot yet) one that counts against max_client_conn.  False if there
+ * is none to be ended.
+ */
+extern bool pooler_guard_make_room(int newcomer);
+
 /* Does it want a walsender, and of which kind? */
 extern PoolerReplication pooler_login_replication(int slot);
 
@@ -429,6 +450,8 @@ struct WorkerBirth
 	bool		has_settings;	/* it was given startup settings: it can't
 								 * serve anybody else */
 	bool		client_sent;	/* delegated: socket handed over */
+	bool		refused;		/* delegated: core has failed the client, which
+								 * is the pooler's again */
 	uint32		defaults_gen;	/* when it began */
 	bool		unsure;			/* then it was not known whether the pool may
 								 * have it */

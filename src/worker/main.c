@@ -21,6 +21,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "auth/ident.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -176,6 +177,8 @@ load_rules(int elevel)
 {
 	PoolerHbaRules *rules = pooler_hba_load(elevel);
 
+	if (!pooler_ident_load())
+		ereport(LOG, (errmsg("pg_ident.conf was not loaded by the pooler")));
 	if (rules == NULL)
 	{
 		ereport(LOG, (errmsg("pg_hba.conf was not loaded by the pooler")));
