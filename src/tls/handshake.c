@@ -137,7 +137,7 @@ pooler_tls_handshake_prepare(SSL_CTX *context)
 static char *
 loggable(char *name)
 {
-	const int	limit = 71;
+	const size_t limit = 71;
 	size_t		len = strlen(name);
 
 	if (len > limit)
