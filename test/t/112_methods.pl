@@ -176,7 +176,8 @@ sub by_psql
 
 	$sslmode //= 'disable';
 	both($expected, "$name, sslmode=$sslmode", sub {
-		my ($rc, $out, $err) = $node->psql('postgres', 'SELECT current_user, inet_client_addr()',
+		my ($rc, $out, $err) = $node->psql('postgres', '',
+			extra_params => [ '-c', 'SELECT current_user, inet_client_addr()' ],
 			connstr => "host=localhost hostaddr=127.0.0.1 port=$_[0] dbname=postgres user=$role gssencmode=disable application_name=psql sslmode=$sslmode");
 		return $rc == 0 ? "in as $out" : $err =~ s/port \d+/port/r;
 	});
