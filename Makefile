@@ -83,6 +83,7 @@ OBJS = \
 	src/sql/import_parameters.o \
 	src/sql/import_rows.o \
 	src/sql/stats.o \
+	src/sql/version.o \
 	src/sql/views.o \
 	src/worker/admin.o \
 	src/worker/averages.o \

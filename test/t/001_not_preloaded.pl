@@ -16,7 +16,7 @@ my @functions = qw(get_clients get_backends get_pools get_status get_counters
 # Those that do something, with arguments; and those that need no pooler.
 my @commands = ("disable('postgres')", "enable('postgres')", 'kill_client(1)',
 	map { "$_()" } qw(kill pause reconnect reset_stats resume shutdown suspend wait_close));
-my @others = qw(get_cores import_pgbouncer);
+my @others = qw(get_cores import_pgbouncer require_library);
 my $line = "shared_preload_libraries = 'pooler'";
 
 my $node = PostgreSQL::Test::Cluster->new('main');
