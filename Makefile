@@ -16,6 +16,7 @@ PG_CONFIG ?= pg_config
 MODULE_big = pooler
 EXTENSION = pooler
 DATA = sql/pooler--1.0.sql
+DOCS = src/metrics/alerts.yml src/metrics/grafana-dashboard.json
 
 OBJS = \
 	src/auth/auth.o \
@@ -26,9 +27,13 @@ OBJS = \
 	src/auth/report.o \
 	src/backend/analysis.o \
 	src/backend/attach.o \
+	src/backend/begin.o \
 	src/backend/birth.o \
+	src/backend/duties.o \
 	src/backend/ending.o \
+	src/backend/give_back.o \
 	src/backend/hash.o \
+	src/backend/holdings.o \
 	src/backend/notify.o \
 	src/backend/pins.o \
 	src/backend/placeholders.o \
@@ -43,8 +48,11 @@ OBJS = \
 	src/backend/startup_settings.o \
 	src/backend/statements.o \
 	src/backend/tally.o \
+	src/backend/take.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
+	src/backend/walsender.o \
+	src/backend/word.o \
 	src/console/set_setting.o \
 	src/import/parameters.o \
 	src/import/pgbouncer.o \
@@ -55,18 +63,23 @@ OBJS = \
 	src/proto/frame.o \
 	src/proto/password.o \
 	src/proto/startup.o \
+	src/shared/address.o \
 	src/shared/area.o \
 	src/shared/control.o \
 	src/shared/debug_point.o \
 	src/shared/ending.o \
 	src/shared/evict.o \
 	src/shared/guc.o \
+	src/shared/health.o \
+	src/shared/health_rules.o \
 	src/shared/histogram.o \
 	src/shared/hold.o \
+	src/shared/leak.o \
 	src/shared/lists.o \
 	src/shared/pin.o \
 	src/shared/pool_count.o \
 	src/shared/queue.o \
+	src/shared/recent.o \
 	src/shared/registry.o \
 	src/shared/request.o \
 	src/shared/session.o \
@@ -77,11 +90,14 @@ OBJS = \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
+	src/sql/holdings.o \
+	src/sql/leaks.o \
 	src/sql/rows.o \
 	src/sql/import.o \
 	src/sql/import_databases.o \
 	src/sql/import_parameters.o \
 	src/sql/import_rows.o \
+	src/sql/health.o \
 	src/sql/stats.o \
 	src/sql/version.o \
 	src/sql/views.o \
@@ -93,6 +109,7 @@ OBJS = \
 	src/worker/client.o \
 	src/worker/console.o \
 	src/worker/console_commands.o \
+	src/worker/console_leaks.o \
 	src/worker/console_messages.o \
 	src/worker/console_rows.o \
 	src/worker/console_set.o \
@@ -101,6 +118,11 @@ OBJS = \
 	src/worker/console_stats.o \
 	src/worker/dispatch.o \
 	src/worker/ending.o \
+	src/worker/leak.o \
+	src/worker/leak_end.o \
+	src/worker/leak_find.o \
+	src/worker/leak_group.o \
+	src/worker/leak_report.o \
 	src/worker/limits.o \
 	src/worker/listener.o \
 	src/worker/login.o \
@@ -111,23 +133,42 @@ OBJS = \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
+	src/worker/probe.o \
 	src/worker/overrun.o \
 	src/worker/quit.o \
 	src/worker/report.o \
 	src/worker/tally.o \
+	src/worker/replication.o \
 	src/worker/requests.o \
 	src/worker/stall.o \
 	src/worker/tcp_progress.o \
 	src/worker/timeout.o
+
+# HTTP needs libmicrohttpd; NO_HTTP=1 does without also where it is installed.
+HTTP_OBJS = \
+	src/metrics/collect.o \
+	src/metrics/http.o \
+	src/metrics/listen.o \
+	src/metrics/main.o \
+	src/metrics/page.o \
+	src/metrics/prometheus.o \
+	src/metrics/series.o \
+	src/metrics/status.o
+NO_HTTP_OBJS = src/metrics/absent.o
+have_http := $(if $(NO_HTTP),,$(shell printf '\043include <microhttpd.h>\n' | \
+	$(or $(CC),cc) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes))
+OBJS += $(if $(have_http),$(HTTP_OBJS),$(NO_HTTP_OBJS))
 
 # Programs of unit tests and libFuzzer harnesses, without the .c
 UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_console \
 	test/unit/test_frame \
+	test/unit/test_health \
 	test/unit/test_histogram \
 	test/unit/test_import \
 	test/unit/test_password \
+	test/unit/test_recent \
 	test/unit/test_startup
 FUZZERS = \
 	test/fuzz/fuzz_console \
@@ -138,7 +179,8 @@ FUZZERS = \
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
-	$(filter src/import/% src/proto/% src/shared/histogram.%,$(OBJS))
+	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
+	src/shared/recent.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
@@ -148,17 +190,18 @@ PROVE_TESTS = test/t/*.pl
 PROVE_FLAGS += -I test/t
 
 # -MMD: Debian's PGXS does not track which headers an object was made from.
-PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
+PG_CPPFLAGS = -I$(srcdir)/src -I.build/include -MMD -MP
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
 
 # Servers before 16 build modules without -fvisibility=hidden, so the linker
 # has to restrict what is exported.  Calls inside the library stay direct.
-SHLIB_LINK = -Wl,--version-script=$(srcdir)/src/pooler.map -Wl,-Bsymbolic-functions
+SHLIB_LINK = $(if $(have_http),-lmicrohttpd) \
+	-Wl,--version-script=$(srcdir)/src/pooler.map -Wl,-Bsymbolic-functions
 
 # No code of ours could be inlined into a query's: spare us clang's bitcode.
 override with_llvm = no
 
-EXTRA_CLEAN = .build $(OBJS:.o=.d)
+EXTRA_CLEAN = .build $(OBJS:.o=.d) $(HTTP_OBJS) $(NO_HTTP_OBJS)
 
 all:
 
@@ -168,7 +211,7 @@ ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 
 $(shlib): $(srcdir)/src/pooler.map
-$(OBJS): $(srcdir)/Makefile
+$(OBJS) $(NO_HTTP_OBJS): $(srcdir)/Makefile
 # for a build in another directory (make -f .../Makefile VPATH=...)
 $(shell $(MKDIR_P) $(sort $(dir $(OBJS))))
 
@@ -188,7 +231,7 @@ unit_objs = $(addprefix .build/unit/,$(UNIT_TESTS:=.o) $(PURE_OBJS))
 fuzz_programs = $(FUZZERS:%=.build/fuzz/%)
 fuzz_objs = $(addprefix .build/fuzz/,$(FUZZERS:=.o) $(PURE_OBJS))
 strict_objs = $(foreach dir,gcc clang, \
-	$(addprefix .build/$(dir)/,$(OBJS) $(UNIT_TESTS:=.o) $(FUZZERS:=.o)))
+	$(addprefix .build/$(dir)/,$(sort $(OBJS) $(NO_HTTP_OBJS)) $(UNIT_TESTS:=.o) $(FUZZERS:=.o)))
 
 # $(call compile,directory,compiler and flags)
 define compile
@@ -202,6 +245,25 @@ $(eval $(call compile,fuzz,$(CLANG) $(own_cflags) $(sanitize) -fsanitize=fuzzer-
 $(eval $(call compile,gcc,gcc $(own_cflags) -Werror))
 # Headers configured for gcc have a printf attribute that clang does not know.
 $(eval $(call compile,clang,$(CLANG) $(own_cflags) -Werror -Wno-ignored-attributes))
+
+# The page as arrays of bytes, without what only we need: indentation, comments,
+# and blanks in styles.
+page_files = $(addprefix $(srcdir)/src/metrics/,page.html page.js page.css)
+shorten = sed -e '/^\/\*.*\*\/$$/d' -e '/^\/\*/,/\*\//d' -e 's/^[[:blank:]]*//' \
+	-e 's/\(^\|[[:blank:]]\{1,\}\)\/\/ .*//' -e '/^$$/d'
+shorten_css = sed -e 's/: /:/g' -e 's/, /,/g' -e 's/; /;/g' -e 's/ *\([{}]\) */\1/g' -e 's/;}/}/g' | tr -d '\n'
+.build/include/page_files.h: $(page_files) $(srcdir)/Makefile
+	@$(MKDIR_P) $(@D)
+	for file in $(page_files); do \
+		name=$${file##*/} && \
+		echo "static const unsigned char $${name%.*}_$${name##*.}[] = {" && \
+		$(shorten) $$file | \
+			case $$name in *.css) $(shorten_css) ;; *) cat ;; esac | \
+			od -An -v -tu1 | sed -e 's/  */,/g' -e 's/^,//' -e 's/$$/,/' && \
+		echo '};' || exit 1; \
+	done >$@.new
+	mv $@.new $@
+$(filter %src/metrics/page.o,$(OBJS) $(strict_objs)): .build/include/page_files.h
 
 # Archives, so that a program gets only what it uses.
 .build/%/pure.a: $(addprefix .build/%/,$(PURE_OBJS))
@@ -260,10 +322,16 @@ check-symbols: all
 			{ print "not ours to define: " $$3; bad = 1 } \
 		END { exit bad || !seen["_PG_init"] || !seen["Pg_magic_func"] }'
 
+# As NO_HTTP=1 would link it: nothing may be missing.
+check-no-http: all $(NO_HTTP_OBJS)
+	$(MKDIR_P) .build
+	$(CC) -shared -o .build/no_http.so $(sort $(filter-out $(HTTP_OBJS),$(OBJS)) $(NO_HTTP_OBJS))
+	! nm -D --undefined-only .build/no_http.so | grep -E ' (pooler|MHD)_'
+
 -include $(patsubst %.o,%.d,$(OBJS) $(strict_objs) $(unit_objs) $(fuzz_objs))
 
 .PHONY: check-unit list-unit-tests check-fuzz check-warnings check-analysis \
-	check-format check-model check-symbols
+	check-format check-model check-no-http check-symbols
 .SECONDARY: $(unit_objs) $(fuzz_objs)
 
 else

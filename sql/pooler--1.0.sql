@@ -207,6 +207,87 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_databases'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 10;
 
+CREATE FUNCTION pooler.get_leaks(
+	ended boolean,
+	OUT id bigint,
+	OUT kind text,
+	OUT severity text,
+	OUT client_id bigint,
+	OUT pid integer,
+	OUT dbid oid,
+	OUT roleid oid,
+	OUT database name,
+	OUT role name,
+	OUT application_name text,
+	OUT client_addr inet,
+	OUT client_port integer,
+	OUT held_since timestamptz,
+	OUT found_at timestamptz,
+	OUT ended_at timestamptz,
+	OUT ended_by text,
+	OUT clients_waiting integer,
+	OUT max_clients_waiting integer,
+	OUT pin_reason text,
+	OUT cursors integer,
+	OUT cursor_names text,
+	OUT session_locks integer,
+	OUT temp_objects integer,
+	OUT temp_bytes bigint,
+	OUT amount bigint,
+	OUT locks text,
+	OUT xmin_age integer,
+	OUT first_query text,
+	OUT last_query text,
+	OUT query_id bigint,
+	OUT threshold text,
+	OUT action text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_leaks'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 10;
+
+CREATE FUNCTION pooler.get_leak_counts(
+	OUT kind text,
+	OUT dbid oid,
+	OUT roleid oid,
+	OUT database name,
+	OUT role name,
+	OUT application_name text,
+	OUT query_id bigint,
+	OUT query text,
+	OUT leaks bigint,
+	OUT first_at timestamptz,
+	OUT last_at timestamptz,
+	OUT held_us bigint,
+	OUT max_held_us bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_leak_counts'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 100;
+
+CREATE FUNCTION pooler.get_holdings(
+	OUT client_id bigint,
+	OUT pid integer,
+	OUT first_query text,
+	OUT first_query_id bigint,
+	OUT cursors bigint,
+	OUT cursors_grown bigint,
+	OUT cursor_names text,
+	OUT session_locks bigint,
+	OUT session_locks_grown bigint,
+	OUT temp_objects bigint,
+	OUT temp_objects_grown bigint,
+	OUT temp_bytes bigint,
+	OUT prepared_statements bigint,
+	OUT prepared_statements_grown bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_holdings'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 100;
+
+COMMENT ON FUNCTION pooler.get_holdings() IS
+'What clients hold, whether it is a leak or not; *_grown: by how many that is more than the fewest since their number last fell';
+COMMENT ON FUNCTION pooler.get_leaks(boolean) IS
+'Leaks: the current ones (false), or those that have ended (true); see the views pooler.leaks and pooler.leak_history';
+COMMENT ON FUNCTION pooler.get_leak_counts() IS
+'How many leaks there were; see the view pooler.leak_counts';
 COMMENT ON FUNCTION pooler.get_clients() IS
 'Clients connected to the pooler; see the view pooler.clients';
 COMMENT ON FUNCTION pooler.get_backends() IS
@@ -271,11 +352,11 @@ COMMENT ON VIEW pooler.clients IS
 COMMENT ON COLUMN pooler.clients.id IS
 'Number of the client; none is given twice while the server runs';
 COMMENT ON COLUMN pooler.clients.pid IS
-'Process ID of the backend that is attached to the client, as in pg_stat_activity.pid; NULL if it has none';
+'Process ID of the backend that is attached to the client, or of its walsender, as in pg_stat_activity.pid; NULL if it has none';
 COMMENT ON COLUMN pooler.clients.protocol_pid IS
 'Process ID that the client was told at login, as drivers report it (PQbackendPID) and cancel requests name it; no process has it; NULL until the client has logged in';
 COMMENT ON COLUMN pooler.clients.state IS
-'login: has not logged in yet; idle: the client owes the next command (pid is set if its last backend still watches it); pinned: as idle, but its session keeps the backend, because of pin_reason; waiting: sent a command and waits for a backend; handover: is being handed to a backend; active: has a backend, with a command under way or a transaction open (pg_stat_activity.state of that pid tells which); lost: its backend has ended, which the pooler is about to settle; console: is on the admin console';
+'login: has not logged in yet; idle: the client owes the next command (pid is set if its last backend still watches it); pinned: as idle, but its session keeps the backend, because of pin_reason; waiting: sent a command and waits for a backend; handover: is being handed to a backend; active: has a backend, with a command under way or a transaction open (pg_stat_activity.state of that pid tells which); lost: its backend has ended, which the pooler is about to settle; console: is on the admin console; replication: has a walsender, which is pid, for as long as it is connected';
 COMMENT ON COLUMN pooler.clients.state_since IS
 'When the client was last handed over, gave its backend back, or began to wait; NULL if not known';
 COMMENT ON COLUMN pooler.clients.wait IS
@@ -285,11 +366,11 @@ COMMENT ON COLUMN pooler.clients.pin_reason IS
 COMMENT ON COLUMN pooler.clients.pinned_since IS
 'Since when something has kept the backend with this client; NULL if nothing does';
 COMMENT ON COLUMN pooler.clients.database IS
-'Database; NULL until the client has logged in';
+'Database; NULL until the client has logged in, and for physical replication';
 COMMENT ON COLUMN pooler.clients.role IS
 'Role that the client works as; NULL until it has logged in';
 COMMENT ON COLUMN pooler.clients.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.clients.client_addr IS
 'IP address of the client; NULL if it is connected by a Unix socket';
 COMMENT ON COLUMN pooler.clients.client_port IS
@@ -307,9 +388,9 @@ COMMENT ON COLUMN pooler.clients.login_role IS
 COMMENT ON COLUMN pooler.clients.alias IS
 'Name by which the client called the database, if that is one of pooler.aliases; NULL if not';
 COMMENT ON COLUMN pooler.clients.dbid IS
-'OID of the database; NULL until the client has logged in, and on the console';
+'OID of the database; NULL until the client has logged in, on the console and for replication';
 COMMENT ON COLUMN pooler.clients.roleid IS
-'OID of the role; NULL until the client has logged in, and on the console';
+'OID of the role; NULL until the client has logged in, on the console and for replication';
 
 CREATE VIEW pooler.backends AS
 SELECT b.pid,
@@ -774,7 +855,7 @@ COMMENT ON COLUMN pooler.holders.database IS
 COMMENT ON COLUMN pooler.holders.role IS
 'Role';
 COMMENT ON COLUMN pooler.holders.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.holders.client_addr IS
 'IP address of the client; NULL if it is connected by a Unix socket';
 COMMENT ON COLUMN pooler.holders.client_port IS
@@ -858,7 +939,7 @@ COMMENT ON COLUMN pooler.waits.database IS
 COMMENT ON COLUMN pooler.waits.role IS
 'Role';
 COMMENT ON COLUMN pooler.waits.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.waits.client_addr IS
 'IP address of the client; NULL if it is connected by a Unix socket';
 COMMENT ON COLUMN pooler.waits.client_port IS
@@ -964,7 +1045,7 @@ COMMENT ON COLUMN pooler.pins.database IS
 COMMENT ON COLUMN pooler.pins.role IS
 'Role';
 COMMENT ON COLUMN pooler.pins.application_name IS
-'application_name that the client gave when it connected; NULL if none';
+'application_name of the client; NULL if none';
 COMMENT ON COLUMN pooler.pins.client_addr IS
 'IP address of the client; NULL if it is connected by a Unix socket';
 COMMENT ON COLUMN pooler.pins.client_port IS
@@ -1038,7 +1119,7 @@ FROM pooler.stats AS s
 	 ON t.level = 'pool' AND t.kind = 'login' AND t.dbid = s.dbid AND t.roleid = s.roleid;
 
 COMMENT ON VIEW pooler.logins IS
-'Logins and why they failed: a row for each pool. A login that failed counts for the database and the role that it named, if there is a pool of these, or else in the row without names. What did not get so far is in pooler.status: connections = logins + console_logins + failed_logins + abandoned_logins + cancel_requests';
+'Logins and why they failed: a row for each pool. A login that failed counts for the database and the role that it named, if there is a pool of these, or else in the row without names. What did not get so far is in pooler.status: connections = logins + console_logins + replication_logins + failed_logins + abandoned_logins + cancel_requests';
 COMMENT ON COLUMN pooler.logins.database IS
 'Database; NULL: none that a pool is for';
 COMMENT ON COLUMN pooler.logins.role IS
@@ -1074,6 +1155,278 @@ COMMENT ON COLUMN pooler.logins.max IS
 COMMENT ON COLUMN pooler.logins.dbid IS
 'OID of the database';
 COMMENT ON COLUMN pooler.logins.roleid IS
+'OID of the role';
+
+/*
+ * Leaks.  Names of relations can be had only in the database that is asked, so
+ * that locks are looked up here; of those who wait for locks only if there is
+ * a leak at all.  What is taken from pg_stat_activity and pg_locks is the
+ * client's as long as the transaction there is older than the leak's discovery:
+ * a backend that has been handed on shows a younger one.
+ */
+CREATE VIEW pooler.leaks AS
+WITH leak AS MATERIALIZED (
+	SELECT * FROM pooler.get_leaks(false)
+), held AS (
+	SELECT l.*, a.pid AS live_pid, a.query AS live_query,
+		   age(a.backend_xmin) AS live_xmin_age
+	FROM leak AS l
+		 LEFT JOIN pg_catalog.pg_stat_activity AS a
+		 ON a.pid = l.pid AND coalesce(a.xact_start, a.query_start) < l.found_at
+), waiter AS MATERIALIZED (
+	SELECT k.pid, pg_catalog.pg_blocking_pids(k.pid) AS blockers
+	FROM pg_catalog.pg_locks AS k
+	WHERE NOT k.granted AND EXISTS (SELECT FROM leak WHERE pid IS NOT NULL)
+), lock AS MATERIALIZED (
+	SELECT k.pid, pg_catalog.string_agg(DISTINCT pg_catalog.concat_ws(' ', k.mode, 'on', k.locktype,
+			   CASE WHEN k.relation IS NULL THEN NULL
+					WHEN k.database IN (0::oid, (SELECT oid FROM pg_catalog.pg_database
+												WHERE datname = pg_catalog.current_database()))
+					THEN k.relation::regclass::text
+					ELSE pg_catalog.format('%s of database %s', k.relation, k.database) END,
+			   k.transactionid::text,
+			   CASE WHEN k.locktype = 'advisory'
+					THEN pg_catalog.format('[%s,%s,%s]', k.classid, k.objid, k.objsubid) END), ', ') AS locks
+	FROM pg_catalog.pg_locks AS k
+	WHERE k.granted AND k.locktype <> 'virtualxid' AND EXISTS (SELECT FROM leak WHERE pid IS NOT NULL)
+	GROUP BY k.pid
+)
+SELECT l.id,
+	   l.kind,
+	   CASE WHEN l.severity = 'info' AND w.blocked_pids IS NOT NULL THEN 'warning'
+			ELSE l.severity END AS severity,
+	   l.client_id,
+	   l.pid,
+	   coalesce(d.datname, l.database) AS database,
+	   coalesce(r.rolname, l.role) AS role,
+	   l.application_name,
+	   l.client_addr,
+	   l.client_port,
+	   l.held_since,
+	   clock_timestamp() - l.held_since AS held_for,
+	   l.found_at,
+	   l.clients_waiting,
+	   w.blocked_pids,
+	   nullif(pg_catalog.concat_ws('; ',
+		   CASE WHEN l.pin_reason IS NOT NULL
+				THEN pg_catalog.concat('backend because of ', l.pin_reason) END,
+		   CASE WHEN l.live_pid IS NULL THEN l.locks ELSE k.locks END,
+		   CASE WHEN l.cursors > 0
+				THEN pg_catalog.concat_ws(': ', pg_catalog.format('%s cursors', l.cursors), l.cursor_names) END,
+		   CASE WHEN l.temp_objects > 0
+				THEN pg_catalog.format('%s temporary objects, %s', l.temp_objects,
+									   pg_catalog.pg_size_pretty(coalesce(l.temp_bytes, 0::bigint))) END,
+		   CASE l.kind WHEN 'connection_growth' THEN pg_catalog.format('%s unused connections', l.amount)
+				WHEN 'prepared_statements' THEN pg_catalog.format('%s prepared statements', l.amount) END),
+		   ''::text) AS holds,
+	   coalesce(l.live_xmin_age, l.xmin_age) AS xmin_age,
+	   l.first_query,
+	   coalesce(l.live_query, l.last_query) AS last_query,
+	   l.query_id,
+	   l.threshold,
+	   l.action,
+	   pg_catalog.format('SELECT pooler.end_leaks(id => %s);', l.id) AS statement,
+	   l.dbid,
+	   l.roleid
+FROM held AS l
+	 LEFT JOIN lock AS k ON k.pid = l.live_pid
+	 LEFT JOIN LATERAL (SELECT pg_catalog.array_agg(DISTINCT waiter.pid ORDER BY waiter.pid) AS blocked_pids
+						FROM waiter WHERE l.pid = ANY (waiter.blockers)) AS w ON true
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = l.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = l.roleid;
+
+COMMENT ON VIEW pooler.leaks IS
+'What clients hold and should have given back, now: a row for each leak that exceeds its threshold (pooler.leak_*)';
+COMMENT ON COLUMN pooler.leaks.id IS
+'Number of the leak; none is given twice while the server runs';
+COMMENT ON COLUMN pooler.leaks.kind IS
+'idle_in_transaction: the client is idle in a transaction; transaction: its transaction is open, whatever it does; pinned_idle: its session keeps a backend and does not use it; connection_idle: its connection is not used; connection_growth: connections of one application and address only become more, and are not used; pool_held: clients wait, and no backend of their pool has run a command for so long; locks, cursors, temp_objects, prepared_statements: their number has only grown in the session';
+COMMENT ON COLUMN pooler.leaks.severity IS
+'critical: clients wait, and all backends of the pool are held; warning: others wait for the pool or for a lock, or it is a transaction; info: nobody waits';
+COMMENT ON COLUMN pooler.leaks.client_id IS
+'Client (pooler.clients.id); of a pool that is held, the one that has held a backend longest; NULL for a group of connections';
+COMMENT ON COLUMN pooler.leaks.pid IS
+'Process ID of its backend, as in pg_stat_activity.pid; NULL if it has none';
+COMMENT ON COLUMN pooler.leaks.database IS
+'Database';
+COMMENT ON COLUMN pooler.leaks.role IS
+'Role';
+COMMENT ON COLUMN pooler.leaks.application_name IS
+'application_name of the client; NULL if none';
+COMMENT ON COLUMN pooler.leaks.client_addr IS
+'IP address of the client; NULL if it is connected by a Unix socket';
+COMMENT ON COLUMN pooler.leaks.client_port IS
+'TCP port of the client; -1 if it is connected by a Unix socket; NULL for a group of connections';
+COMMENT ON COLUMN pooler.leaks.held_since IS
+'Since when: it became idle (idle_in_transaction, pinned_idle, connection_idle), its transaction began (transaction, cursors), its session has kept a backend (locks, temp_objects), it has been connected (prepared_statements), the first of the connections was opened (connection_growth), or the last command of the pool ended (pool_held)';
+COMMENT ON COLUMN pooler.leaks.held_for IS
+'How long that is';
+COMMENT ON COLUMN pooler.leaks.found_at IS
+'When the threshold was found exceeded';
+COMMENT ON COLUMN pooler.leaks.clients_waiting IS
+'Clients of the same pool that wait for a backend';
+COMMENT ON COLUMN pooler.leaks.blocked_pids IS
+'Processes that wait for a lock which it holds, whether they are of a pool or not; NULL if there are none';
+COMMENT ON COLUMN pooler.leaks.holds IS
+'What it holds: why its session keeps the backend, locks (relations by name, those of other databases by OID), cursors with the names of the first, temporary objects with their size, connections, prepared statements; NULL if nothing of these';
+COMMENT ON COLUMN pooler.leaks.xmin_age IS
+'How many transactions have begun since the oldest one that it can see: their dead rows can''t be removed; NULL if it holds no snapshot';
+COMMENT ON COLUMN pooler.leaks.first_query IS
+'First query of its transaction, after BEGIN; NULL if it is in none';
+COMMENT ON COLUMN pooler.leaks.last_query IS
+'Its last query, or the one that is running; NULL if it has no backend';
+COMMENT ON COLUMN pooler.leaks.query_id IS
+'Identifier of the last query, as in pg_stat_statements.queryid; NULL if none is computed';
+COMMENT ON COLUMN pooler.leaks.threshold IS
+'Threshold that it exceeds: the setting pooler.leak_<kind>';
+COMMENT ON COLUMN pooler.leaks.action IS
+'What pooler.leak_action says for it: log, cancel or terminate';
+COMMENT ON COLUMN pooler.leaks.statement IS
+'Statement that ends it';
+COMMENT ON COLUMN pooler.leaks.dbid IS
+'OID of the database';
+COMMENT ON COLUMN pooler.leaks.roleid IS
+'OID of the role';
+
+CREATE VIEW pooler.leak_history AS
+SELECT l.id,
+	   l.kind,
+	   l.severity,
+	   l.client_id,
+	   l.pid,
+	   coalesce(d.datname, l.database) AS database,
+	   coalesce(r.rolname, l.role) AS role,
+	   l.application_name,
+	   l.client_addr,
+	   l.client_port,
+	   l.held_since,
+	   l.found_at,
+	   l.ended_at,
+	   l.ended_at - l.held_since AS held_for,
+	   l.ended_by,
+	   l.max_clients_waiting,
+	   nullif(pg_catalog.concat_ws('; ',
+		   CASE WHEN l.pin_reason IS NOT NULL
+				THEN pg_catalog.concat('backend because of ', l.pin_reason) END,
+		   l.locks,
+		   CASE WHEN l.cursors > 0
+				THEN pg_catalog.concat_ws(': ', pg_catalog.format('%s cursors', l.cursors), l.cursor_names) END,
+		   CASE WHEN l.temp_objects > 0
+				THEN pg_catalog.format('%s temporary objects, %s', l.temp_objects,
+									   pg_catalog.pg_size_pretty(coalesce(l.temp_bytes, 0::bigint))) END,
+		   CASE l.kind WHEN 'connection_growth' THEN pg_catalog.format('%s unused connections', l.amount)
+				WHEN 'prepared_statements' THEN pg_catalog.format('%s prepared statements', l.amount) END),
+		   ''::text) AS holds,
+	   l.xmin_age,
+	   l.first_query,
+	   l.last_query,
+	   l.query_id,
+	   l.threshold,
+	   l.action,
+	   l.dbid,
+	   l.roleid
+FROM pooler.get_leaks(true) AS l
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = l.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = l.roleid;
+
+COMMENT ON VIEW pooler.leak_history IS
+'Leaks that have ended: the last 256 of them, until pooler.reset_stats(). Columns as in pooler.leaks, as of when the leak was found';
+COMMENT ON COLUMN pooler.leak_history.id IS
+'Number of the leak';
+COMMENT ON COLUMN pooler.leak_history.kind IS
+'Kind, as in pooler.leaks';
+COMMENT ON COLUMN pooler.leak_history.severity IS
+'The highest that it had';
+COMMENT ON COLUMN pooler.leak_history.client_id IS
+'Client (pooler.clients.id); NULL for a group of connections';
+COMMENT ON COLUMN pooler.leak_history.pid IS
+'Process ID of the backend that it had; NULL if it had none';
+COMMENT ON COLUMN pooler.leak_history.database IS
+'Database';
+COMMENT ON COLUMN pooler.leak_history.role IS
+'Role';
+COMMENT ON COLUMN pooler.leak_history.application_name IS
+'application_name of the client; NULL if none';
+COMMENT ON COLUMN pooler.leak_history.client_addr IS
+'IP address of the client; NULL if it was connected by a Unix socket';
+COMMENT ON COLUMN pooler.leak_history.client_port IS
+'TCP port of the client; -1 if it was connected by a Unix socket; NULL for a group of connections';
+COMMENT ON COLUMN pooler.leak_history.held_since IS
+'Since when, as in pooler.leaks';
+COMMENT ON COLUMN pooler.leak_history.found_at IS
+'When the threshold was found exceeded';
+COMMENT ON COLUMN pooler.leak_history.ended_at IS
+'When it was found to have ended';
+COMMENT ON COLUMN pooler.leak_history.held_for IS
+'How long it was held';
+COMMENT ON COLUMN pooler.leak_history.ended_by IS
+'given back: the client has got on, or holds less again; threshold: it is below another threshold; disconnected: its connection has ended for another reason; terminated, canceled: by pooler.leak_action; end_leaks: by pooler.end_leaks()';
+COMMENT ON COLUMN pooler.leak_history.max_clients_waiting IS
+'How many clients of the same pool waited for a backend meanwhile, at most';
+COMMENT ON COLUMN pooler.leak_history.holds IS
+'What it held, as in pooler.leaks, but all relations by their OIDs';
+COMMENT ON COLUMN pooler.leak_history.xmin_age IS
+'How many transactions had begun since the oldest one that it could see; NULL if it held no snapshot';
+COMMENT ON COLUMN pooler.leak_history.first_query IS
+'First query of its transaction, after BEGIN; NULL if it was in none';
+COMMENT ON COLUMN pooler.leak_history.last_query IS
+'Its last query when it was found; NULL if it had no backend';
+COMMENT ON COLUMN pooler.leak_history.query_id IS
+'Identifier of that query; NULL if none was computed';
+COMMENT ON COLUMN pooler.leak_history.threshold IS
+'Threshold that it exceeded';
+COMMENT ON COLUMN pooler.leak_history.action IS
+'What pooler.leak_action said for it';
+COMMENT ON COLUMN pooler.leak_history.dbid IS
+'OID of the database';
+COMMENT ON COLUMN pooler.leak_history.roleid IS
+'OID of the role';
+
+CREATE VIEW pooler.leak_counts AS
+SELECT c.kind,
+	   coalesce(d.datname, c.database) AS database,
+	   coalesce(r.rolname, c.role) AS role,
+	   c.application_name,
+	   c.query_id,
+	   c.query,
+	   c.leaks,
+	   c.first_at,
+	   c.last_at,
+	   c.held_us::double precision * interval '1 microsecond' AS total_held,
+	   c.max_held_us::double precision * interval '1 microsecond' AS max_held,
+	   c.dbid,
+	   c.roleid
+FROM pooler.get_leak_counts() AS c
+	 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = c.dbid
+	 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = c.roleid;
+
+COMMENT ON VIEW pooler.leak_counts IS
+'How many leaks were found, by kind, pool, application and query, until pooler.reset_stats(): a row for each; of more than 256 those that were seen last';
+COMMENT ON COLUMN pooler.leak_counts.kind IS
+'Kind, as in pooler.leaks';
+COMMENT ON COLUMN pooler.leak_counts.database IS
+'Database';
+COMMENT ON COLUMN pooler.leak_counts.role IS
+'Role';
+COMMENT ON COLUMN pooler.leak_counts.application_name IS
+'application_name of the clients; NULL if none';
+COMMENT ON COLUMN pooler.leak_counts.query_id IS
+'Identifier of the last query, as in pg_stat_statements.queryid; NULL if none is computed: then rows are by the text of the query';
+COMMENT ON COLUMN pooler.leak_counts.query IS
+'Beginning of the last query of the latest one; NULL if there was none';
+COMMENT ON COLUMN pooler.leak_counts.leaks IS
+'How many leaks were found';
+COMMENT ON COLUMN pooler.leak_counts.first_at IS
+'When the first one was found';
+COMMENT ON COLUMN pooler.leak_counts.last_at IS
+'When the last one was found';
+COMMENT ON COLUMN pooler.leak_counts.total_held IS
+'How long they were held, of those that have ended';
+COMMENT ON COLUMN pooler.leak_counts.max_held IS
+'How long the longest of these was held';
+COMMENT ON COLUMN pooler.leak_counts.dbid IS
+'OID of the database';
+COMMENT ON COLUMN pooler.leak_counts.roleid IS
 'OID of the role';
 
 /*
@@ -1301,6 +1654,16 @@ BEGIN ATOMIC
 		SELECT * FROM pooler.get_pool_advice()
 		UNION ALL
 		SELECT * FROM pooler.get_server_advice()
+		UNION ALL
+		SELECT l.severity, 'leak '::text || l.kind,
+			   pg_catalog.format('A client of database %I, role %I, application %L%s holds what it should have given back for %s s; the threshold is %s. %s clients wait for its pool%s.',
+								 l.database, l.role, coalesce(l.application_name, ''::text),
+								 CASE WHEN l.client_addr IS NOT NULL THEN pg_catalog.format(', at %s', pg_catalog.host(l.client_addr)) END,
+								 extract(epoch FROM l.held_for)::bigint, l.threshold, l.clients_waiting,
+								 CASE WHEN l.blocked_pids IS NOT NULL
+								 THEN pg_catalog.format(', %s processes for its locks', pg_catalog.cardinality(l.blocked_pids)) END),
+			   l.statement
+		FROM pooler.leaks AS l WHERE l.severity <> 'info'
 	), all_of_it AS (
 		SELECT * FROM advice
 		UNION ALL
@@ -1375,6 +1738,25 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pooler_kill_client'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
+CREATE FUNCTION pooler.end_leaks(
+	id bigint DEFAULT NULL,
+	kind text DEFAULT NULL,
+	database name DEFAULT NULL,
+	role name DEFAULT NULL,
+	application_name text DEFAULT NULL,
+	held_for interval DEFAULT NULL,
+	query_id bigint DEFAULT NULL,
+	OUT leak bigint,
+	OUT leak_kind text,
+	OUT client_id bigint,
+	OUT client_database name,
+	OUT client_role name,
+	OUT client_application_name text,
+	OUT was_held_for interval)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_end_leaks'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE ROWS 10;
+
 CREATE FUNCTION pooler.shutdown(mode text DEFAULT 'now')
 RETURNS void
 AS 'MODULE_PATHNAME', 'pooler_shutdown'
@@ -1403,16 +1785,27 @@ COMMENT ON FUNCTION pooler.kill(name) IS
 'Ends all clients and backends of a database (NULL: of all) at once, and leaves it paused';
 COMMENT ON FUNCTION pooler.kill_client(bigint) IS
 'Ends the client with this number (pooler.clients.id)';
+COMMENT ON FUNCTION pooler.end_leaks(bigint, text, name, name, text, interval, bigint) IS
+'Ends the leaks of pooler.leaks that match all arguments given, of which there has to be one, by ending their connections; held_for: held for longer than that. A row for each that was ended, and none for one that the client has given back meanwhile';
 COMMENT ON FUNCTION pooler.shutdown(text) IS
 'Closes the port of the pooler, and ends its clients: now; wait_for_servers: each after its transaction; wait_for_clients: not, they leave by themselves. The server goes on';
 COMMENT ON FUNCTION pooler.reset_stats() IS
-'Sets all counters of the views to 0, but those of single clients and backends';
+'Sets all counters of the views to 0, but those of single clients and backends, and empties pooler.leak_history and pooler.leak_counts';
 
 REVOKE ALL ON FUNCTION pooler.pause(name), pooler.resume(name),
 	pooler.suspend(), pooler.disable(name), pooler.enable(name),
 	pooler.reconnect(name), pooler.wait_close(name), pooler.kill(name),
-	pooler.kill_client(bigint), pooler.shutdown(text), pooler.reset_stats()
+	pooler.kill_client(bigint), pooler.shutdown(text), pooler.reset_stats(),
+	pooler.end_leaks(bigint, text, name, name, text, interval, bigint)
 	FROM PUBLIC;
+
+CREATE FUNCTION pooler.health(probe boolean DEFAULT false)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'pooler_health'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pooler.health(boolean) IS
+'Health of the pooler, with its reasons; with a probe, also a transaction through the pool of this database and the role of the session';
+REVOKE ALL ON FUNCTION pooler.health(boolean) FROM PUBLIC;
 
 /*
  * They show other people's connections and activity: for those whose task it
@@ -1422,20 +1815,26 @@ REVOKE ALL ON FUNCTION pooler.pause(name), pooler.resume(name),
 REVOKE ALL ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
-	pooler.get_prepared_statements(), pooler.get_databases() FROM PUBLIC;
+	pooler.get_prepared_statements(), pooler.get_databases(),
+	pooler.get_leaks(boolean), pooler.get_leak_counts(),
+	pooler.get_holdings() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pooler.import_pgbouncer(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
 	pooler.get_server_advice(), pooler.advice() FROM PUBLIC;
 REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, pooler.stats,
 	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
 	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,
-	pooler.pins, pooler.pin_reasons, pooler.logins FROM PUBLIC;
+	pooler.pins, pooler.pin_reasons, pooler.logins, pooler.leaks,
+	pooler.leak_history, pooler.leak_counts FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA pooler TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pooler.health(boolean) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_pools(), pooler.get_status(), pooler.get_counters(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
-	pooler.get_prepared_statements(), pooler.get_databases() TO pg_monitor;
+	pooler.get_prepared_statements(), pooler.get_databases(),
+	pooler.get_leaks(boolean), pooler.get_leak_counts(),
+	pooler.get_holdings() TO pg_monitor;
 /* It shows nothing that its caller did not give it, but takes some time. */
 GRANT EXECUTE ON FUNCTION pooler.import_pgbouncer(text, text) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
@@ -1443,4 +1842,5 @@ GRANT EXECUTE ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
 GRANT SELECT ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, pooler.stats,
 	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
 	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,
-	pooler.pins, pooler.pin_reasons, pooler.logins TO pg_monitor;
+	pooler.pins, pooler.pin_reasons, pooler.logins, pooler.leaks,
+	pooler.leak_history, pooler.leak_counts TO pg_monitor;

@@ -354,6 +354,16 @@ pooler_auth_file_free(PoolerAuthFile *f)
 #define pooler_activity_forget_ids(entry) ((entry)->st_query_id = UINT64CONST(0))
 #endif
 
+/* The entry of the local copy with this number, from 1 on; renamed in 16. */
+#include "utils/backend_status.h"
+#if PG_VERSION_NUM >= 160000
+#define pooler_activity_entry(i) \
+	(&pgstat_get_local_beentry_by_index(i)->backendStatus)
+#else
+#define pooler_activity_entry(i) \
+	(&pgstat_fetch_stat_local_beentry(i)->backendStatus)
+#endif
+
 /* db_user_namespace was removed in 17 */
 #if PG_VERSION_NUM >= 170000
 #define POOLER_DB_USER_NAMESPACE false

@@ -12,6 +12,7 @@
 
 #include "backend/birth.h"
 #include "fmgr.h"
+#include "metrics/metrics.h"
 #include "shared/guc.h"
 #include "shared/shmem.h"
 #include "sql/ddl.h"
@@ -36,4 +37,5 @@ _PG_init(void)
 	pooler_birth_init();
 	pooler_ddl_init();
 	pooler_worker_register();
+	pooler_http_register();
 }

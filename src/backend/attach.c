@@ -133,8 +133,8 @@ set_port(PoolerClient *client)
 	Port	   *port = MyProcPort;
 
 	port->noblock = false;
-	port->raddr = client->raddr;
-	port->laddr = client->laddr;
+	pooler_address_expand(&port->raddr, &client->raddr);
+	pooler_address_expand(&port->laddr, &client->laddr);
 	port->remote_host = client->host;
 	port->remote_port = client->port;
 	port->remote_hostname = NULL;
@@ -188,12 +188,25 @@ void
 pooler_attach_session(int client)
 {
 	set_port(&pooler_clients[client]);
-	set_activity(&pooler_clients[client].raddr);
+	set_activity(&MyProcPort->raddr);
 	pooler_session_restore(client);
 	set_socket_options();
 	if (nobody)
 		pgstat_report_appname(application_name);
 	nobody = false;
+}
+
+/* Some drivers tell their name only once they are connected. */
+void
+pooler_attach_renamed(const char *name)
+{
+	PoolerClient *client;
+
+	if (pooler_me.client < 0)
+		return;
+	client = &pooler_clients[pooler_me.client];
+	/* the last byte stays 0, so that readers find an end at any time */
+	strncpy(client->application_name, name, sizeof(client->application_name) - 1);
 }
 
 void

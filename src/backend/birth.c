@@ -61,6 +61,10 @@ static enum
 	BATCH_OTHER
 }			batch = BATCH_OTHER;
 
+/* Of the client that core logs in; as long as keys can be. */
+static char client_key[POOLER_CANCEL_KEY_MAX];
+static int	client_key_len;
+
 static bool waiting;			/* between two commands */
 static bool begun;				/* the first ReadyForQuery was seen */
 
@@ -189,7 +193,7 @@ trust_pooler(void)
 				 errmsg("could not load the rule for pool backends")));
 }
 
-/* Blocks for the client's socket: nothing else can happen here yet. */
+/* Blocks for the client's socket and key: nothing else can happen here yet. */
 static int
 receive_client(void)
 {
@@ -207,8 +211,14 @@ receive_client(void)
 			case POOLER_CONTROL_AGAIN:
 				continue;
 			case POOLER_CONTROL_RECEIVED:
-				if (frame.type == POOLER_CONTROL_CLIENT && fd >= 0)
+				if (frame.type == POOLER_CONTROL_CLIENT && fd >= 0 &&
+					frame.payload <= sizeof(client_key))
+				{
+					memcpy(client_key, payload, frame.payload);
+					client_key_len = frame.payload;
+					explicit_bzero(payload, frame.payload);
 					return fd;
+				}
 				/* FALLTHROUGH */
 			case POOLER_CONTROL_CLOSED:
 				proc_exit(0);	/* the client has left */
@@ -234,8 +244,8 @@ become_client(void)
 		ereport(FATAL, (errmsg("could not attach to the client's socket: %m")));
 	close(fd);
 	pooler_socket_take_over();
-	MyProcPort->raddr = client->raddr;
-	MyProcPort->laddr = client->laddr;
+	pooler_address_expand(&MyProcPort->raddr, &client->raddr);
+	pooler_address_expand(&MyProcPort->laddr, &client->laddr);
 	MyProcPort->remote_host = client->host;
 	MyProcPort->remote_port = client->port;
 	MyProcPort->remote_hostname = NULL;
@@ -263,16 +273,16 @@ become_pool_backend(int slot)
  *---------------------------------------------------------------------------
  */
 
-/* A client logged in by core gets the pooler's key, not this process's. */
-static int
-put_our_key(void)
+int
+pooler_put_key(void)
 {
-	int			client = pooler_me.shared->login_client;
-	uint32		body[2];
+	uint32		pid = pg_hton32(pooler_client_pid(pooler_me.shared->login_client));
+	char		body[sizeof(pid) + sizeof(client_key)];
 
-	body[0] = pg_hton32(pooler_client_pid(client));
-	body[1] = pg_hton32((uint32) pooler_clients[client].cancel_key);
-	return pooler_me.core->putmessage(PqMsg_BackendKeyData, (char *) body, sizeof(body));
+	memcpy(body, &pid, sizeof(pid));
+	memcpy(body + sizeof(pid), client_key, client_key_len);
+	return pooler_me.core->putmessage(PqMsg_BackendKeyData, body,
+									  sizeof(pid) + client_key_len);
 }
 
 /* As the pooler tells those that it logs in itself. */
@@ -326,6 +336,7 @@ see_ready_for_query(char status)
 	}
 	else
 	{
+		pooler_holdings_in_block(status == 'E');
 		shared->idle_since = GetCurrentTimestamp();
 		pooler_tally_idle_begin(shared->idle_since);
 		pg_write_barrier();
@@ -335,7 +346,7 @@ see_ready_for_query(char status)
 
 /* Counts what passes by, and remembers what other processes ask for. */
 static void
-see_message(char type)
+see_message(char type, const char *body)
 {
 	PoolerBackend *shared = pooler_me.shared;
 
@@ -351,6 +362,7 @@ see_message(char type)
 		case PqMsg_PortalSuspended:
 			shared->counters.queries++;
 			pooler_ending_command_over();
+			pooler_holdings_see_complete(type == PqMsg_CommandComplete ? body : NULL);
 			pg_atomic_write_u32(&shared->in_copy, 0);
 			break;
 		case PqMsg_ErrorResponse:
@@ -413,7 +425,7 @@ pool_putmessage(char type, const char *s, size_t len)
 			break;
 		case PqMsg_ParseComplete:
 			pooler_statements_see_parse();
-			see_message(type);
+			see_message(type, s);
 			break;
 		case PqMsg_ParameterStatus:
 			if (!pooler_reported_see(s, s + strlen(s) + 1))
@@ -421,7 +433,7 @@ pool_putmessage(char type, const char *s, size_t len)
 			break;
 		case PqMsg_BackendKeyData:
 			if (!begun && pooler_me.shared->delegated)
-				return put_our_key();
+				return pooler_put_key();
 			if (!begun)
 				pooler_forget_login_triggers(); /* nobody logs in */
 			break;
@@ -433,7 +445,7 @@ pool_putmessage(char type, const char *s, size_t len)
 				return 0;		/* it serves nobody */
 			break;
 		default:
-			see_message(type);
+			see_message(type, s);
 			break;
 	}
 	return pooler_me.core->putmessage(type, s, len);
@@ -567,7 +579,8 @@ first_putmessage(char type, const char *s, size_t len)
 		return result;
 
 	become_pool_backend(slot);
-	PqCommMethods = &pool_methods;
+	PqCommMethods = pooler_me.shared->walsender ? &pooler_walsender_methods :
+		&pool_methods;
 	if (pooler_me.shared->delegated)
 		become_client();
 	else

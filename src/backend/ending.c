@@ -26,6 +26,7 @@ static emit_log_hook_type prev_emit_log_hook;
 /* The command for which a demand has had itself signalled, if that is set. */
 static volatile sig_atomic_t canceled = false;
 static volatile uint32 canceled_command;
+static volatile sig_atomic_t canceled_for;	/* a PoolerEndReason */
 
 /*---------------------------------------------------------------------------
  * what the client is told
@@ -48,6 +49,17 @@ say(ErrorData *edata, const PoolerEndWords *words)
 	edata->message = pstrdup(_(words->message));
 	if (words->detail)
 		edata->detail = pstrdup(_(words->detail));
+}
+
+/* Which leak, and its threshold, stand in the demand. */
+static void
+say_leak(ErrorData *edata, PoolerEndReason reason)
+{
+	char		detail[160];
+
+	pooler_end_leak_detail(reason, (uint32) pooler_me.shared->demand.ms, detail,
+						   sizeof(detail));
+	edata->detail = pstrdup(detail);
 }
 
 static bool
@@ -78,11 +90,15 @@ reword(ErrorData *edata)
 		if (reason == POOLER_END_PIN_TIMEOUT)
 			edata->detail = psprintf(_("The session keeps the backend because of %s; pooler.pin_timeout has passed."),
 									 pooler_pin_words(pg_atomic_read_u32(&pooler_me.shared->pin)));
+		if (pooler_end_is_leak(reason))
+			say_leak(edata, reason);
 	}
 	else if (canceled_by_us(edata))
 	{
-		say(edata, pooler_end_words(POOLER_END_QUERY_TIMEOUT));
-		edata->output_to_server = pooler_end_logged(POOLER_END_QUERY_TIMEOUT);
+		say(edata, pooler_end_words(canceled_for));
+		edata->output_to_server = pooler_end_logged(canceled_for);
+		if (canceled_for == POOLER_END_LEAK_CANCEL)
+			say_leak(edata, canceled_for);
 	}
 	if (prev_emit_log_hook)
 		prev_emit_log_hook(edata);
@@ -110,6 +126,35 @@ still_idle_in_transaction(const PoolerBackend *shared)
 		GetCurrentStatementStartTimestamp() <= shared->idle_since;
 }
 
+/* Of a leak: is it still one?  Of what only grows: are there still as many? */
+static bool
+still_leaks(const PoolerBackend *shared, PoolerLeakKind kind)
+{
+	const PoolerHoldings *held = &shared->holdings;
+	uint32		limit = (uint32) shared->demand.ms;
+
+	switch (kind)
+	{
+		case POOLER_LEAK_IDLE_IN_TRANSACTION:
+		case POOLER_LEAK_POOL_HELD:
+			return shared->demand.since == shared->idle_since &&
+				still_idle_in_transaction(shared);
+		case POOLER_LEAK_TRANSACTION:
+			return shared->demand.since == shared->state_since;
+		case POOLER_LEAK_LOCKS:
+			return held->locks_grown >= limit;
+		case POOLER_LEAK_CURSORS:
+			return held->cursors_grown >= limit;
+		case POOLER_LEAK_TEMP_OBJECTS:
+			return held->temp_objects_grown >= limit;
+		case POOLER_LEAK_STATEMENTS:
+			return pooler_me.client >= 0 &&
+				pooler_clients[pooler_me.client].statements_grown >= limit;
+		default:
+			return false;		/* it works */
+	}
+}
+
 /* Is what the pooler has seen still so? */
 static bool
 still_true(const PoolerBackend *shared, PoolerEndReason reason)
@@ -127,8 +172,12 @@ still_true(const PoolerBackend *shared, PoolerEndReason reason)
 		case POOLER_END_IDLE_TRANSACTION_TIMEOUT:
 			return demand->since == shared->idle_since &&
 				still_idle_in_transaction(shared);
+		case POOLER_END_LEAK_CANCEL:
+			return demand->since == shared->state_since &&
+				demand->command == pg_atomic_read_u32((pg_atomic_uint32 *) &shared->command);
 		default:
-			return false;
+			return pooler_end_is_leak(reason) &&
+				still_leaks(shared, (PoolerLeakKind) (reason - POOLER_END_LEAK));
 	}
 }
 
@@ -187,10 +236,11 @@ demand_handler(SIGNAL_ARGS)
 		;
 	else if (!still_true(shared, reason))
 		pg_atomic_write_u32(&shared->demand.reason, POOLER_END_NONE);
-	else if (reason == POOLER_END_QUERY_TIMEOUT)
+	else if (reason == POOLER_END_QUERY_TIMEOUT || reason == POOLER_END_LEAK_CANCEL)
 	{
 		count_once(shared, reason);
 		canceled_command = pg_atomic_read_u32(&shared->command);
+		canceled_for = reason;
 		canceled = true;
 		signal_myself(SIGINT);
 	}

@@ -89,12 +89,39 @@ extern PoolerWaitPos pooler_socket_wait(bool with_client, uint32 wait_event);
 extern void pooler_socket_rearm(int client, uint32 gen);
 
 /*---------------------------------------------------------------------------
- * wait.c: between two commands
+ * birth.c: becoming a pool backend
  *---------------------------------------------------------------------------
  */
 
+/* A client that core logs in is told the pooler's key, not this process's. */
+extern int	pooler_put_key(void);
+
+/*---------------------------------------------------------------------------
+ * walsender.c: replication connections
+ *---------------------------------------------------------------------------
+ */
+
+/* The messages of a process that is going to be a walsender. */
+extern const PQcommMethods pooler_walsender_methods;
+
+/*---------------------------------------------------------------------------
+ * begin.c: what a new backend tells the pooler
+ *---------------------------------------------------------------------------
+ */
+
+/* Has the pooler given this birth up?  Then the slot may be another's. */
+extern bool pooler_birth_is_given_up(void);
+
+/* Of a client that core has logged in: may it be in this database?  Else FATAL. */
+extern void pooler_check_enabled(void);
+
 /* Called at the first ReadyForQuery, before it is sent. */
 extern void pooler_wait_begin(void);
+
+/*---------------------------------------------------------------------------
+ * wait.c: between two commands; more is in wait.h
+ *---------------------------------------------------------------------------
+ */
 
 /*
  * Called when ReadyForQuery with status 'I' has been sent (or could not be:
@@ -162,6 +189,9 @@ extern void pooler_attach_remember(int client, const char *payload, int len);
  * raise.
  */
 extern void pooler_attach_session(int client);
+
+/* The attached client, if any, calls itself by this name now. */
+extern void pooler_attach_renamed(const char *application_name);
 
 /* Nobody is attached: views must not show the last client. */
 extern void pooler_attach_nobody(void);
@@ -244,6 +274,9 @@ extern void pooler_statements_begin(void);
 
 /* ParseComplete passes by. */
 extern void pooler_statements_see_parse(void);
+
+/* How many names the attached client has. */
+extern uint32 pooler_statements_count(void);
 
 /* Have names been made or dropped since the last save or restore? */
 extern bool pooler_statements_changed(void);
@@ -365,6 +398,34 @@ extern void pooler_pins_limit(void);
 
 /* Clears all such state, in a transaction of its own.  Can raise. */
 extern void pooler_pins_clear(void);
+
+/*---------------------------------------------------------------------------
+ * holdings.c: what the attached client holds, for others to see
+ *---------------------------------------------------------------------------
+ */
+
+/* A command has completed, with this tag (NULL: so far), before it is told. */
+extern void pooler_holdings_see_complete(const char *tag);
+
+/* ReadyForQuery inside a transaction block, which may have failed. */
+extern void pooler_holdings_in_block(bool failed);
+
+/* A transaction has ended. */
+extern void pooler_holdings_at_end(void);
+
+/*
+ * In a transaction, whose locks and memory it uses: counts what is in the
+ * temporary schema, and says whether there is anything.  And measures it, which
+ * may raise.
+ */
+extern bool pooler_holdings_find_temp(void);
+extern void pooler_holdings_measure_temp(void);
+
+/* There is nothing any more. */
+extern void pooler_holdings_forget_temp(void);
+
+/* The client leaves this backend: nothing of it may be seen beside another. */
+extern void pooler_holdings_forget(void);
 
 /*---------------------------------------------------------------------------
  * unnamed.c: the unnamed statement

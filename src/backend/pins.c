@@ -16,13 +16,9 @@
 #include "backend/internal.h"
 #include "backend/hash.h"
 
-#include "access/genam.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_depend.h"
-#include "catalog/pg_namespace.h"
 #include "commands/async.h"
 #include "commands/sequence.h"
 #include "executor/executor.h"
@@ -88,32 +84,6 @@ has_temporary_slots(void)
 	return false;
 }
 
-/* All that is in the temporary schema depends on it. */
-static bool
-temp_schema_is_used(void)
-{
-	Oid			schema;
-	Oid			toast;
-	Relation	depend;
-	SysScanDesc scan;
-	ScanKeyData key[2];
-	bool		found;
-
-	GetTempNamespaceState(&schema, &toast);
-	if (!OidIsValid(schema))
-		return false;
-	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(NamespaceRelationId));
-	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(schema));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, key);
-	found = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	return found;
-}
-
 /* Is the first row of pg_listening_channels() there? */
 static bool
 listens(void)
@@ -132,6 +102,26 @@ listens(void)
 	return rsinfo.isDone != ExprEndResult;
 }
 
+/*
+ * In a PG_CATCH block: how large something is, is not worth a client's
+ * connection.
+ */
+static void
+go_on_without_size(MemoryContext cxt)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(cxt);
+	edata = CopyErrorData();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	HOLD_CANCEL_INTERRUPTS();	/* errfinish() has released it */
+	ereport(LOG_SERVER_ONLY,
+			(errcode(edata->sqlerrcode),
+			 errmsg("could not measure temporary tables: %s", edata->message)));
+	FreeErrorData(edata);
+}
+
 static void
 look_again(void)
 {
@@ -139,10 +129,20 @@ look_again(void)
 
 	StartTransactionCommand();
 	if (temp_touched)
-		has_temp_objects = temp_schema_is_used();
+		has_temp_objects = pooler_holdings_find_temp();
 	if (listen_touched)
 		has_channels = listens();
-	CommitTransactionCommand();
+	PG_TRY();
+	{
+		if (temp_touched && has_temp_objects)
+			pooler_holdings_measure_temp();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		go_on_without_size(cxt);
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(cxt);
 	temp_touched = listen_touched = false;
 }
@@ -241,6 +241,7 @@ pooler_pins_clear(void)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(cxt);
 	has_temp_objects = has_channels = temp_touched = listen_touched = false;
+	pooler_holdings_forget_temp();
 }
 
 /*---------------------------------------------------------------------------

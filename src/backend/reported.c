@@ -85,6 +85,8 @@ pooler_reported_see(const char *name, const char *value)
 	Reported   *r = find_or_add(name);
 	bool		known;
 
+	if (!pooler_reported_mute && strcmp(name, "application_name") == 0)
+		pooler_attach_renamed(value);
 	if (r == NULL)
 		return !pooler_reported_mute;
 	known = r->current != NULL && strcmp(told(r), value) == 0;

@@ -138,6 +138,12 @@ pooler_statements_see_parse(void)
 		pooler_unnamed_see_parse(source);
 }
 
+uint32
+pooler_statements_count(void)
+{
+	return table ? (uint32) hash_get_num_entries(table) : 0;
+}
+
 bool
 pooler_statements_changed(void)
 {

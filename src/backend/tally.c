@@ -111,7 +111,7 @@ see_fatal(ErrorData *edata)
 	if (edata->elevel == FATAL)
 	{
 		fatal_sqlstate = edata->sqlerrcode;
-		if (pooler_me.pool == NULL)
+		if (pooler_me.pool == NULL && pooler_me.shared != NULL)
 			pg_atomic_write_u32(&pooler_me.shared->login_sqlstate,
 								(uint32) edata->sqlerrcode);
 	}

@@ -278,3 +278,26 @@ pooler_message_parse_ready(const PoolerMessage *message, char *status)
 	*status = (char) message->body[0];
 	return *status == 'I' || *status == 'T' || *status == 'E';
 }
+
+bool
+pooler_message_parse_number(const PoolerMessage *message, int *number)
+{
+	PoolerReader r = pooler_reader(message->body, message->len);
+	uint32_t	len;
+	int64_t		value = 0;
+
+	if (message->len < 2 || message->body[0] != 0 || message->body[1] != 1)
+		return false;
+	r.next += 2;
+	if (!pooler_read_be32(&r, &len) || len != pooler_reader_left(&r) ||
+		len < 1 || len > 10)
+		return false;
+	for (; r.next < r.end; r.next++)
+	{
+		if (*r.next < '0' || *r.next > '9')
+			return false;
+		value = value * 10 + (*r.next - '0');
+	}
+	*number = (int) value;
+	return value <= INT32_MAX;
+}

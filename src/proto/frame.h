@@ -180,4 +180,8 @@ extern bool pooler_message_parse_key(const PoolerMessage *message,
 extern bool pooler_message_parse_ready(const PoolerMessage *message,
 									   char *status);
 
+/* 'D' of one column in text format that holds a number from 0 to INT_MAX. */
+extern bool pooler_message_parse_number(const PoolerMessage *message,
+										int *number);
+
 #endif							/* POOLER_PROTO_FRAME_H */

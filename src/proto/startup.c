@@ -18,6 +18,9 @@
 /* A length word and a version or request code. */
 #define PACKET_HEADER	8
 
+/* All of a cancel request with a key of 4 bytes. */
+#define CANCEL_PACKET_SHORT	(PACKET_HEADER + 4 + 4)
+
 #define PROTOCOL_OPTION_PREFIX	"_pq_."
 
 static PoolerStartupKind
@@ -72,13 +75,15 @@ pooler_startup_inspect(const uint8_t *buf, size_t avail,
 }
 
 PoolerProtoError
-pooler_startup_parse_cancel(const uint8_t *packet, size_t len,
+pooler_startup_parse_cancel(const uint8_t *packet, size_t len, uint32_t latest,
 							PoolerCancelRequest *cancel)
 {
 	PoolerReader r = pooler_reader(packet, len);
 	uint32_t	word;
 
 	memset(cancel, 0, sizeof(*cancel));
+	if (latest < POOLER_PROTO_VERSION_3_2 && len != CANCEL_PACKET_SHORT)
+		return POOLER_PROTO_STARTUP_LENGTH;
 	if (!pooler_read_be32(&r, &word) ||
 		!pooler_read_be32(&r, &word) ||
 		!pooler_read_be32(&r, &cancel->pid))
@@ -229,6 +234,13 @@ pooler_startup_must_negotiate(const PoolerStartup *startup, uint32_t latest)
 	return startup->nprotocol > 0 ||
 		POOLER_PROTO_VERSION_MINOR(startup->proto) >
 		POOLER_PROTO_VERSION_MINOR(latest);
+}
+
+bool
+pooler_startup_has_long_keys(uint32_t proto, uint32_t latest)
+{
+	return proto >= POOLER_PROTO_VERSION_3_2 &&
+		latest >= POOLER_PROTO_VERSION_3_2;
 }
 
 /*

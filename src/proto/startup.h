@@ -18,6 +18,7 @@
 #define POOLER_PROTO_VERSION_MAJOR(v)	((v) >> 16)
 #define POOLER_PROTO_VERSION_MINOR(v)	((v) & 0xffff)
 #define POOLER_PROTO_VERSION_3_0		((uint32_t) 3 << 16)
+#define POOLER_PROTO_VERSION_3_2		(POOLER_PROTO_VERSION_3_0 | 2)
 
 /* PG 18 takes cancel keys of 1 to 256 bytes, older servers only of 4. */
 #define POOLER_CANCEL_KEY_MAX	256
@@ -69,11 +70,12 @@ typedef struct PoolerCancelRequest
 } PoolerCancelRequest;
 
 /*
- * Take apart a whole cancel packet (packet, len = the first `need` bytes).
- * Returns OK, CANCEL_LENGTH or CANCEL_KEY_LENGTH.
+ * Take apart a whole cancel packet (packet, len = the first `need` bytes), as
+ * a server does whose newest protocol is `latest`.  Returns OK, CANCEL_LENGTH or
+ * CANCEL_KEY_LENGTH; STARTUP_LENGTH from one that knows only keys of 4 bytes.
  */
 extern PoolerProtoError pooler_startup_parse_cancel(const uint8_t *packet,
-													size_t len,
+													size_t len, uint32_t latest,
 													PoolerCancelRequest *cancel);
 
 typedef enum PoolerReplication
@@ -133,6 +135,12 @@ extern PoolerProtoError pooler_startup_parse(const uint8_t *packet, size_t len,
  */
 extern bool pooler_startup_must_negotiate(const PoolerStartup *startup,
 										  uint32_t latest);
+
+/*
+ * Is a client that asked for `proto` given a long cancel key?  Like core, this
+ * looks at what it asked for, and not at what it was told it would get.
+ */
+extern bool pooler_startup_has_long_keys(uint32_t proto, uint32_t latest);
 
 /* One name and value of the packet. */
 typedef struct PoolerStartupParam

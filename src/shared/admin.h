@@ -24,11 +24,13 @@ typedef enum PoolerAdminVerb
 	POOLER_ADMIN_RECONNECT,		/* other backends, as soon as they are idle */
 	POOLER_ADMIN_KILL,			/* ends all clients and backends, and pauses */
 	POOLER_ADMIN_KILL_CLIENT,
+	POOLER_ADMIN_PROBE,			/* a transaction through a pool; by SQL only */
 	POOLER_ADMIN_SUSPEND,		/* as PAUSE of everything */
 	POOLER_ADMIN_WAIT_CLOSE,	/* over when all backends are newer than the
 								 * last RECONNECT */
 	POOLER_ADMIN_SHUTDOWN,		/* closes the port; the server goes on */
-	POOLER_ADMIN_RESET_STATS
+	POOLER_ADMIN_RESET_STATS,
+	POOLER_ADMIN_END_LEAK		/* over when it is no leak any more */
 } PoolerAdminVerb;
 
 typedef enum PoolerShutdownMode
@@ -43,7 +45,10 @@ typedef struct PoolerAdminCommand
 	PoolerAdminVerb verb;
 	Oid			dbid;			/* InvalidOid: all databases */
 	uint64		client_id;		/* KILL_CLIENT: PoolerClient.id */
+	uint64		leak_id;		/* END_LEAK: PoolerLeak.id */
 	PoolerShutdownMode mode;	/* SHUTDOWN */
+	char		database[NAMEDATALEN];	/* PROBE: of the pool, with dbid */
+	char		role[NAMEDATALEN];
 } PoolerAdminCommand;
 
 /* sqlstate is "00000" if all went well. */
@@ -52,6 +57,12 @@ typedef struct PoolerAdminResult
 	char		sqlstate[6];
 	char		message[256];
 	char		hint[256];		/* may be empty */
+
+	/* PROBE, also if it has failed; see PoolerHealthProbe */
+	double		latency_ms;
+	double		timeout_ms;
+	bool		held;
+	int			backend_pid;
 } PoolerAdminResult;
 
 #endif							/* POOLER_SHARED_ADMIN_H */

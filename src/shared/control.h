@@ -18,10 +18,13 @@
 typedef enum PoolerControlType
 {
 	/* pooler -> backend */
-	POOLER_CONTROL_WELCOME = 1,	/* descriptor: the pooler's epoll */
+	POOLER_CONTROL_WELCOME = 1,	/* descriptor: the pooler's epoll; to a
+								 * walsender without one: go on */
 	POOLER_CONTROL_ATTACH,		/* work for this client; descriptor and
 								 * payload unless POOLER_CONTROL_CACHED */
-	POOLER_CONTROL_CLIENT,		/* answer to NEED: descriptor and payload */
+	POOLER_CONTROL_CLIENT,		/* answer to NEED: descriptor and payload.  For
+								 * a login that core carries out the payload
+								 * is the client's cancel key */
 	POOLER_CONTROL_GONE,			/* answer to NEED: no such client any more */
 	POOLER_CONTROL_DETACH,		/* claim: give back whoever you linger on */
 	POOLER_CONTROL_RELEASE,		/* claim undone: be what you were */
@@ -29,7 +32,8 @@ typedef enum PoolerControlType
 	/* backend -> pooler */
 	POOLER_CONTROL_NEED,			/* send me this client's descriptor */
 	POOLER_CONTROL_LOGGED_IN,		/* delegated login has succeeded; payload: the
-								 * client's startup settings */
+								 * client's startup settings, of a walsender
+								 * a PoolerWalsender */
 	POOLER_CONTROL_CANCELLED,		/* given back unread: it asked to cancel */
 	POOLER_CONTROL_FAILED			/* given back unread: session can't be set up;
 								 * payload: the ErrorResponse to send */
@@ -44,6 +48,16 @@ typedef struct PoolerControl
 	uint32		gen;
 	uint32		serial;
 } PoolerControl;
+
+/* What a walsender says of itself. */
+typedef struct PoolerWalsender
+{
+	int32		pid;
+	uint32		dbid;			/* 0: none, it is for physical replication */
+	uint32		roleid;
+	int32		max_user_clients;	/* limits in force for its role and its */
+	int32		max_db_clients; /* database; 0: none */
+} PoolerWalsender;
 
 /*
  * A message of our own that a new backend sends before its first

@@ -61,6 +61,50 @@ static const PoolerEndWords words[POOLER_NEND_REASONS] = {
 		"57P01", gettext_noop("terminating connection due to administrator command"),
 		NULL, "administrator command"
 	},
+	[POOLER_END_LEAK + POOLER_LEAK_IDLE_IN_TRANSACTION] = {
+		"25P03", gettext_noop("terminating connection because it was idle in a transaction for too long"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK + POOLER_LEAK_TRANSACTION] = {
+		"25P04", gettext_noop("terminating connection because its transaction was open for too long"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK + POOLER_LEAK_PINNED_IDLE] = {
+		"57P05", gettext_noop("terminating connection because its session kept a backend without using it"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK + POOLER_LEAK_CONNECTION_IDLE] = {
+		"57P05", gettext_noop("terminating connection because it was not used for too long"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK + POOLER_LEAK_CONNECTION_GROWTH] = {
+		"57P05", gettext_noop("terminating connection because it is one of too many that are not used"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK + POOLER_LEAK_POOL_HELD] = {
+		"57P05", gettext_noop("terminating connection because it held a backend idly while clients waited for one"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK + POOLER_LEAK_LOCKS] = {
+		"57P05", gettext_noop("terminating connection because its session has taken too many advisory locks and released none"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK + POOLER_LEAK_CURSORS] = {
+		"57P05", gettext_noop("terminating connection because its session has opened too many cursors and closed none"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK + POOLER_LEAK_TEMP_OBJECTS] = {
+		"57P05", gettext_noop("terminating connection because its session has created too many temporary objects and dropped none"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK + POOLER_LEAK_STATEMENTS] = {
+		"57P05", gettext_noop("terminating connection because its session has prepared too many statements and deallocated none"),
+		NULL, "leak"
+	},
+	[POOLER_END_LEAK_CANCEL] = {
+		"57014", gettext_noop("canceling statement because its transaction was open for too long"),
+		NULL, NULL
+	},
 };
 
 const PoolerEndWords *
@@ -68,4 +112,16 @@ pooler_end_words(PoolerEndReason reason)
 {
 	return reason > POOLER_END_NONE && reason < POOLER_NEND_REASONS ?
 		&words[reason] : NULL;
+}
+
+void
+pooler_end_leak_detail(PoolerEndReason reason, uint32 limit, char *buf, size_t size)
+{
+	PoolerLeakKind kind = reason == POOLER_END_LEAK_CANCEL ?
+		POOLER_LEAK_TRANSACTION : (PoolerLeakKind) (reason - POOLER_END_LEAK);
+	char		value[32];
+
+	pooler_leak_print_limit(kind, limit, value, sizeof(value));
+	snprintf(buf, size, _("It is a leak of the kind \"%s\": pooler.leak_%s is %s."),
+			 pooler_leak_kind_name(kind), pooler_leak_kind_name(kind), value);
 }

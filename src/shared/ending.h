@@ -30,6 +30,9 @@ typedef enum PoolerEndReason
 	POOLER_END_IDLE_SESSION_TIMEOUT,	/* the server's setting */
 	POOLER_END_QUERY_WAIT_TIMEOUT,
 	POOLER_END_ADMIN,			/* an administrator wants it: KILL and the like */
+	POOLER_END_LEAK,			/* the first one, of POOLER_NLEAK_KINDS */
+	POOLER_END_LEAK_CANCEL = POOLER_END_LEAK + POOLER_NLEAK_KINDS,	/* the command of a
+																	 * TRANSACTION */
 	POOLER_NEND_REASONS
 } PoolerEndReason;
 
@@ -44,6 +47,17 @@ typedef struct PoolerEndWords
 
 /* NULL for POOLER_END_NONE. */
 extern const PoolerEndWords *pooler_end_words(PoolerEndReason reason);
+
+/* Is it for a leak that a client is ended? */
+static inline bool
+pooler_end_is_leak(uint32 reason)
+{
+	return reason >= POOLER_END_LEAK && reason < POOLER_END_LEAK_CANCEL;
+}
+
+/* Which kind, and which threshold, in a sentence. */
+extern void pooler_end_leak_detail(PoolerEndReason reason, uint32 limit,
+								   char *buf, size_t size);
 
 /*
  * Is it to be logged?  pooler.log_pooler_errors is for what core has no words

@@ -33,6 +33,7 @@ double		pooler_client_login_timeout;
 double		pooler_client_read_timeout;
 double		pooler_client_write_timeout;
 double		pooler_cancel_wait_timeout;
+double		pooler_health_max_wait;
 double		pooler_pool_idle_timeout;
 double		pooler_stats_period;
 double		pooler_pin_timeout;
@@ -40,6 +41,8 @@ int			pooler_session_memory;
 int			pooler_pool_mode;
 int			pooler_pin_limit;
 int			pooler_prepared_statements_memory;
+
+static char *leak_action;
 
 char	   *pooler_admin_roles;
 char	   *pooler_aliases;
@@ -60,6 +63,10 @@ int			pooler_tcp_socket_buffer;
 bool		pooler_tcp_defer_accept;
 int			pooler_listen_backlog;
 
+int			pooler_http_port;
+char	   *pooler_http_listen_addresses;
+bool		pooler_http_show_queries;
+
 /* the server-wide values of what a pool may have of its own */
 static int	default_pool_size;
 static int	min_pool_size;
@@ -77,6 +84,17 @@ static double query_wait_notify;
 static double client_idle_timeout;
 static double idle_transaction_timeout;
 static double transaction_timeout;
+static double leak_idle_in_transaction;
+static double leak_transaction;
+static double leak_pinned_idle;
+static double leak_connection_idle;
+static int	leak_connection_growth;
+static double leak_pool_held;
+static int	leak_locks;
+static int	leak_cursors;
+static int	leak_temp_objects;
+static int	leak_prepared_statements;
+static int	leak_actions;		/* what pooler.leak_action says */
 
 typedef struct PoolSettingPlace
 {
@@ -104,6 +122,17 @@ static const PoolSettingPlace pool_settings[POOLER_NPOOL_SETTINGS] = {
 	[POOLER_TRANSACTION_TIMEOUT] = {"pooler.transaction_timeout", .seconds = &transaction_timeout},
 	[POOLER_POOL_MODE] = {"pooler.pool_mode", .count = &pooler_pool_mode},
 	[POOLER_PIN_TIMEOUT] = {"pooler.pin_timeout", .seconds = &pooler_pin_timeout},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_IDLE_IN_TRANSACTION] = {"pooler.leak_idle_in_transaction", .seconds = &leak_idle_in_transaction},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_TRANSACTION] = {"pooler.leak_transaction", .seconds = &leak_transaction},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_PINNED_IDLE] = {"pooler.leak_pinned_idle", .seconds = &leak_pinned_idle},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_CONNECTION_IDLE] = {"pooler.leak_connection_idle", .seconds = &leak_connection_idle},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_CONNECTION_GROWTH] = {"pooler.leak_connection_growth", .count = &leak_connection_growth},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_POOL_HELD] = {"pooler.leak_pool_held", .seconds = &leak_pool_held},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_LOCKS] = {"pooler.leak_locks", .count = &leak_locks},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_CURSORS] = {"pooler.leak_cursors", .count = &leak_cursors},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_TEMP_OBJECTS] = {"pooler.leak_temp_objects", .count = &leak_temp_objects},
+	[POOLER_LEAK_LIMITS + POOLER_LEAK_STATEMENTS] = {"pooler.leak_prepared_statements", .count = &leak_prepared_statements},
+	[POOLER_LEAK_ACTIONS] = {"pooler.leak_action", .count = &leak_actions},
 };
 
 const char *
@@ -118,6 +147,20 @@ pooler_pool_setting_here(PoolerPoolSetting setting)
 	const PoolSettingPlace *place = &pool_settings[setting];
 
 	return place->count ? *place->count : *place->seconds;
+}
+
+int32
+pooler_pool_setting_kept(PoolerPoolSetting setting)
+{
+	const PoolSettingPlace *place = &pool_settings[setting];
+
+	return place->count ? *place->count : pooler_ms(*place->seconds);
+}
+
+bool
+pooler_pool_setting_is_time(PoolerPoolSetting setting)
+{
+	return pool_settings[setting].seconds != NULL;
 }
 
 int
@@ -168,6 +211,45 @@ check_aliases(char **newval, void **extra, GucSource source)
 	}
 	GUC_check_errhint("For example: pooler.aliases = 'app = app_v2, \"Reports\" = app_v2 reader'.");
 	return false;
+}
+
+static bool
+check_leak_action(char **newval, void **extra, GucSource source)
+{
+	int			packed;
+	PoolerLeakKind kind;
+
+	switch (pooler_leak_parse_action(*newval, &packed, &kind))
+	{
+		case POOLER_LEAK_ACTION_OK:
+			return true;
+		case POOLER_LEAK_ACTION_SYNTAX:
+			GUC_check_errdetail("Each item must be an action (log, cancel, terminate), or a kind of leak, an equals sign, and an action; only one may be without a kind.");
+			break;
+		case POOLER_LEAK_ACTION_KIND:
+			GUC_check_errdetail("There is no such action or kind of leak.");
+			break;
+		case POOLER_LEAK_ACTION_DUPLICATE:
+			GUC_check_errdetail("The kind \"%s\" is given twice.",
+								pooler_leak_kind_name(kind));
+			break;
+		case POOLER_LEAK_ACTION_CANCEL:
+			GUC_check_errdetail("In a leak of the kind \"%s\" no command runs that could be canceled.",
+								pooler_leak_kind_name(kind));
+			GUC_check_errhint("Use \"log\" or \"terminate\" for it.");
+			return false;
+	}
+	GUC_check_errhint("For example: pooler.leak_action = 'log, idle_in_transaction = terminate, transaction = cancel'.");
+	return false;
+}
+
+/* The check has found it to be right. */
+static void
+assign_leak_action(const char *newval, void *extra)
+{
+	PoolerLeakKind kind;
+
+	(void) pooler_leak_parse_action(newval, &leak_actions, &kind);
 }
 
 static bool
@@ -336,6 +418,46 @@ static const PoolerIntSetting int_settings[] = {
 		.context = PGC_SUSET
 	},
 	{
+		.name = "pooler.leak_connection_growth",
+		.short_desc = "Number of unused connections of an application by which it counts as leaking them.",
+		.long_desc = "0 means never.",
+		.variable = &leak_connection_growth,
+		.boot = 50, .min = 0, .max = 1000000,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.leak_locks",
+		.short_desc = "Number of session-level advisory locks by which a session may grow without it counting as a leak.",
+		.long_desc = "0 means never.",
+		.variable = &leak_locks,
+		.boot = 1000, .min = 0, .max = 1000000,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.leak_cursors",
+		.short_desc = "Number of cursors by which a session may grow without it counting as a leak.",
+		.long_desc = "0 means never.",
+		.variable = &leak_cursors,
+		.boot = 100, .min = 0, .max = 1000000,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.leak_temp_objects",
+		.short_desc = "Number of temporary objects by which a session may grow without it counting as a leak.",
+		.long_desc = "0 means never.",
+		.variable = &leak_temp_objects,
+		.boot = 1000, .min = 0, .max = 5000,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.leak_prepared_statements",
+		.short_desc = "Number of prepared statements by which a session may grow without it counting as a leak.",
+		.long_desc = "0 means never.",
+		.variable = &leak_prepared_statements,
+		.boot = 5000, .min = 0, .max = 1000000,
+		.context = PGC_SUSET
+	},
+	{
 		.name = "pooler.session_memory",
 		.short_desc = "Shared memory for what all clients carry from one backend to the next.",
 		.long_desc = "Settings, names of prepared statements and the like.",
@@ -390,6 +512,14 @@ static const PoolerIntSetting int_settings[] = {
 		.variable = &pooler_tcp_socket_buffer,
 		.boot = 0, .min = 0, .max = INT_MAX / 2,
 		.context = PGC_SIGHUP, .flags = GUC_UNIT_BYTE
+	},
+	{
+		.name = "pooler.http_port",
+		.short_desc = "TCP port on which the pooler answers HTTP requests for its state.",
+		.long_desc = "0 means none.",
+		.variable = &pooler_http_port,
+		.boot = 0, .min = 0, .max = 65535,
+		.context = PGC_SIGHUP
 	},
 };
 
@@ -492,6 +622,46 @@ static const PoolerTimeSetting time_settings[] = {
 		.context = PGC_SUSET
 	},
 	{
+		.name = "pooler.leak_idle_in_transaction",
+		.short_desc = "Time after which a client that is idle in a transaction counts as a leak.",
+		.long_desc = "0 means never.",
+		.variable = &leak_idle_in_transaction,
+		.boot = 60, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.leak_transaction",
+		.short_desc = "Time after which an open transaction counts as a leak.",
+		.long_desc = "0 means never.",
+		.variable = &leak_transaction,
+		.boot = 0, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.leak_pinned_idle",
+		.short_desc = "Time after which a session that keeps a backend without using it counts as a leak.",
+		.long_desc = "0 means never.",
+		.variable = &leak_pinned_idle,
+		.boot = 300, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.leak_connection_idle",
+		.short_desc = "Time after which a connection that is not used counts as a leak.",
+		.long_desc = "0 means never.",
+		.variable = &leak_connection_idle,
+		.boot = 0, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
+		.name = "pooler.leak_pool_held",
+		.short_desc = "Time after which a pool that runs no command while clients wait counts as a leak.",
+		.long_desc = "0 means never.",
+		.variable = &leak_pool_held,
+		.boot = 10, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SUSET
+	},
+	{
 		.name = "pooler.server_connect_timeout",
 		.short_desc = "Time a new backend may take to get ready.",
 		.variable = &pooler_server_connect_timeout,
@@ -534,6 +704,14 @@ static const PoolerTimeSetting time_settings[] = {
 		.short_desc = "Time a cancel request may wait for the command that it is meant for.",
 		.long_desc = "0 means without limit.",
 		.variable = &pooler_cancel_wait_timeout,
+		.boot = 10, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.health_max_wait",
+		.short_desc = "Time that a client may wait for a backend before the pooler counts as unhealthy.",
+		.long_desc = "0 means without limit.",
+		.variable = &pooler_health_max_wait,
 		.boot = 10, .min = 0, .max = MAX_SECONDS,
 		.context = PGC_SIGHUP
 	},
@@ -617,6 +795,11 @@ define_bool_settings(void)
 							 "Leaves a TCP connection to the kernel until the client has sent something.",
 							 NULL, &pooler_tcp_defer_accept, false,
 							 PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pooler.http_show_queries",
+							 "Shows texts of queries over HTTP.",
+							 "To everybody who can reach pooler.http_port.",
+							 &pooler_http_show_queries, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void
@@ -651,6 +834,14 @@ define_string_settings(void)
 							   &pooler_listen_addresses,
 							    /* bootValue = */ "localhost",
 							   PGC_POSTMASTER,
+							    /* flags = */ GUC_LIST_INPUT,
+							   check_listen_addresses, NULL, NULL);
+	DefineCustomStringVariable("pooler.http_listen_addresses",
+							   "Host names or addresses on which the pooler answers HTTP requests.",
+							   "\"*\" means all; see pooler.http_port.",
+							   &pooler_http_listen_addresses,
+							    /* bootValue = */ "localhost",
+							   PGC_SIGHUP,
 							    /* flags = */ GUC_LIST_INPUT,
 							   check_listen_addresses, NULL, NULL);
 	DefineCustomStringVariable("pooler.unix_socket_directories",
@@ -693,6 +884,14 @@ define_string_settings(void)
 							   PGC_SIGHUP,
 							    /* flags = */ GUC_LIST_INPUT,
 							   check_names, NULL, NULL);
+	DefineCustomStringVariable("pooler.leak_action",
+							   "What is done about leaks: log, cancel or terminate, by kind.",
+							   "As \"kind = action\"; an action without a kind is for all others.",
+							   &leak_action,
+							    /* bootValue = */ "log",
+							   PGC_SUSET,
+							    /* flags = */ 0,
+							   check_leak_action, assign_leak_action, NULL);
 	DefineCustomStringVariable("pooler.login_notify_message",
 							   "Notice that each client gets when it has logged in.",
 							   NULL,

@@ -13,6 +13,8 @@
 
 #include "c.h"
 
+#include "shared/leak.h"
+
 /* where to listen */
 extern char *pooler_listen_addresses;
 extern int	pooler_port;
@@ -49,28 +51,51 @@ typedef enum PoolerPoolSetting
 	POOLER_TRANSACTION_TIMEOUT,
 	POOLER_PIN_TIMEOUT,
 	POOLER_POOL_MODE,			/* a PoolerPoolMode */
+	POOLER_LEAK_LIMITS,			/* the first one, of POOLER_NLEAK_KINDS */
+	POOLER_LEAK_ACTIONS = POOLER_LEAK_LIMITS + POOLER_NLEAK_KINDS,	/* packed */
 	POOLER_NPOOL_SETTINGS
 } PoolerPoolSetting;
 
-/* Those that differ from the server's, and how. */
+/*
+ * Those that differ from the server's, and how.  Each pool and each backend
+ * has some, so that times are in ms and not in the seconds that were given.
+ */
 typedef struct PoolerOverrides
 {
-	uint32		given;			/* a bit for each setting */
+	uint64		given;			/* a bit for each setting */
 	bool		partial;		/* something else hides some of them */
-	double		value[POOLER_NPOOL_SETTINGS];
+	int32		value[POOLER_NPOOL_SETTINGS];
 } PoolerOverrides;
+
+StaticAssertDecl(POOLER_NPOOL_SETTINGS <= 64, "given has a bit for each setting");
 
 extern const char *pooler_pool_setting_name(PoolerPoolSetting setting);
 
 /* The value in force in this process: in the pooler, the server's. */
 extern double pooler_pool_setting_here(PoolerPoolSetting setting);
 
+/* The same as it is kept in overrides. */
+extern int32 pooler_pool_setting_kept(PoolerPoolSetting setting);
+extern bool pooler_pool_setting_is_time(PoolerPoolSetting setting);
+
 static inline double
 pooler_pool_setting(const PoolerOverrides *overrides, PoolerPoolSetting setting)
 {
-	if (overrides->given & (1U << setting))
-		return overrides->value[setting];
-	return pooler_pool_setting_here(setting);
+	if ((overrides->given & (UINT64CONST(1) << setting)) == 0)
+		return pooler_pool_setting_here(setting);
+	return pooler_pool_setting_is_time(setting) ?
+		overrides->value[setting] / 1000.0 : overrides->value[setting];
+}
+
+/* Threshold of a kind of leak: ms, or how many; 0: off. */
+static inline uint32
+pooler_leak_limit(const PoolerOverrides *overrides, PoolerLeakKind kind)
+{
+	PoolerPoolSetting setting = POOLER_LEAK_LIMITS + kind;
+
+	if (overrides->given & (UINT64CONST(1) << setting))
+		return (uint32) overrides->value[setting];
+	return (uint32) pooler_pool_setting_kept(setting);
 }
 
 /*
@@ -111,6 +136,7 @@ extern double pooler_client_write_timeout;
 extern double pooler_cancel_wait_timeout;
 extern double pooler_pool_idle_timeout;
 extern double pooler_stats_period;
+extern double pooler_health_max_wait;
 
 /* who and what */
 extern char *pooler_admin_roles;	/* list of names */
@@ -147,6 +173,11 @@ extern int	pooler_tcp_user_timeout;
 extern int	pooler_tcp_socket_buffer;	/* bytes; 0: the system's */
 extern bool pooler_tcp_defer_accept;
 extern int	pooler_listen_backlog;
+
+/* HTTP; see metrics/ */
+extern int	pooler_http_port;	/* 0: none */
+extern char *pooler_http_listen_addresses;
+extern bool pooler_http_show_queries;
 
 /* pooler.max_backends, or what 0 stands for */
 extern int	pooler_max_backends_in_force(void);

@@ -10,6 +10,7 @@
  */
 #include "compat.h"
 
+#include "shared/hold.h"
 #include "shared/pool_count.h"
 #include "shared/snapshot.h"
 #include "storage/shmem.h"
@@ -21,6 +22,7 @@ count_client(PoolerPoolCount *count, const PoolerClientSnapshot *snap)
 	{
 		case POOLER_ACTIVITY_LOGIN:
 		case POOLER_ACTIVITY_CONSOLE:
+		case POOLER_ACTIVITY_REPLICATION:
 			break;				/* in no pool */
 		case POOLER_ACTIVITY_IDLE:
 		case POOLER_ACTIVITY_PINNED:
@@ -95,4 +97,46 @@ pooler_count_pools(void)
 			count_backend(&counts[snap.pool], &snap);
 	}
 	return counts;
+}
+
+int32
+pooler_count_client_slots(void)
+{
+	int32		used = 0;
+
+	for (int32 i = 0; i < pooler_shared->nclients; i++)
+	{
+		uint64		word = pg_atomic_read_u64(&pooler_clients[i].word);
+
+		if (pooler_client_word_state(word) != POOLER_CLIENT_FREE)
+			used++;
+	}
+	return used;
+}
+
+int32
+pooler_count_backend_slots(void)
+{
+	int32		used = 0;
+
+	for (int32 i = 0; i < pooler_shared->nbackends; i++)
+	{
+		uint64		word = pg_atomic_read_u64(&pooler_backends[i].word);
+
+		if (pooler_backend_word_state(word) != POOLER_BACKEND_UNUSED)
+			used++;
+	}
+	return used;
+}
+
+const char *
+pooler_state_name(void)
+{
+	uint32		flags = pooler_hold_flags(InvalidOid);
+
+	if (pooler_shared->port == 0)
+		return "closed";
+	if (flags & POOLER_HOLD_SUSPENDED)
+		return "suspended";
+	return flags & POOLER_HOLD_PAUSED ? "paused" : "active";
 }

@@ -37,4 +37,11 @@ typedef struct PoolerPoolCount
  */
 extern PoolerPoolCount *pooler_count_pools(void);
 
+/* Slots in use: those of logins, the console and dying backends included. */
+extern int32 pooler_count_client_slots(void);
+extern int32 pooler_count_backend_slots(void);
+
+/* active, paused, suspended or closed; if the pooler runs. */
+extern const char *pooler_state_name(void);
+
 #endif							/* POOLER_POOL_COUNT_H */

@@ -102,36 +102,58 @@ wait_for_answer(int slot, PoolerAdminResult *result)
 	}
 }
 
-/* Asked, and freed whatever happens. */
-static void
+/* Asked, and freed whatever happens.  False: there is no pooler. */
+static bool
 await(int slot, PoolerAdminResult *result)
 {
+	volatile bool running = false;
+
 	PG_ENSURE_ERROR_CLEANUP(give_up, Int32GetDatum(slot));
 	{
 		/* asked first, so that a pooler that ends now sees it */
-		if (!pooler_wake_worker())
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("the pooler is not running"),
-					 errhint("If it has ended it is started again within a second; the server's log tells why.")));
-		wait_for_answer(slot, result);
+		running = pooler_wake_worker();
+		if (running)
+			wait_for_answer(slot, result);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(give_up, Int32GetDatum(slot));
+	if (!running)
+		give_up(0, Int32GetDatum(slot));
+	return running;
+}
+
+PoolerRequestOutcome
+pooler_request_try(const PoolerAdminCommand *command, PoolerAdminResult *result)
+{
+	int			slot = ask(command);
+
+	if (slot < 0)
+		return POOLER_REQUEST_TOO_MANY;
+	return await(slot, result) ? POOLER_REQUEST_ANSWERED : POOLER_REQUEST_NO_POOLER;
 }
 
 void
 pooler_request_run(const PoolerAdminCommand *command)
 {
 	PoolerAdminResult result;
-	int			slot = ask(command);
 
-	if (slot < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("too many commands for the pooler at once"),
-				 errdetail("At most %d can wait at the same time.",
-						   POOLER_MAX_REQUESTS)));
-	await(slot, &result);
+	switch (pooler_request_try(command, &result))
+	{
+		case POOLER_REQUEST_ANSWERED:
+			break;
+		case POOLER_REQUEST_NO_POOLER:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the pooler is not running"),
+					 errhint("If it has ended it is started again within a second; the server's log tells why.")));
+			break;
+		case POOLER_REQUEST_TOO_MANY:
+			ereport(ERROR,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("too many commands for the pooler at once"),
+					 errdetail("At most %d can wait at the same time.",
+							   POOLER_MAX_REQUESTS)));
+			break;
+	}
 	if (strcmp(result.sqlstate, "00000") != 0)
 		ereport(ERROR,
 				(errcode(MAKE_SQLSTATE(result.sqlstate[0], result.sqlstate[1],

@@ -49,10 +49,24 @@ typedef struct PoolerRequest
 	PoolerAdminResult result;	/* if DONE */
 } PoolerRequest;
 
+typedef enum PoolerRequestOutcome
+{
+	POOLER_REQUEST_ANSWERED,	/* the result is there, and may be an error */
+	POOLER_REQUEST_NO_POOLER,
+	POOLER_REQUEST_TOO_MANY		/* others ask */
+} PoolerRequestOutcome;
+
 /*
  * Any backend: has a command carried out and waits until it is over.  Raises
+ * no error of its own, but can be cancelled.
+ */
+extern PoolerRequestOutcome pooler_request_try(const PoolerAdminCommand *command,
+											   PoolerAdminResult *result);
+
+/*
+ * The same, and raises what went wrong.  It is
  * the pooler's error; 55000 if there is no pooler, 57P01 if it ends meanwhile,
- * 53400 if too many ask at once.  Can be cancelled: the pooler then takes back
+ * 53400 if too many ask at once.  If it is cancelled, the pooler takes back
  * a PAUSE that is not over.
  */
 extern void pooler_request_run(const PoolerAdminCommand *command);

@@ -65,8 +65,9 @@ shmem_size(void)
 	size = add_size(size, mul_size(backend_slots(), sizeof(PoolerBackend)));
 	size = add_size(size, mul_size(pool_slots(), sizeof(PoolerPool)));
 	size = add_size(size, mul_size(tally_slots(), sizeof(PoolerTally)));
+	size = add_size(size, sizeof(PoolerLeakTable));
 	size = add_size(size, pooler_area_size());
-	return add_size(size, 5 * PG_CACHE_LINE_SIZE);
+	return add_size(size, 6 * PG_CACHE_LINE_SIZE);
 }
 
 static void
@@ -103,6 +104,7 @@ init_slots(void)
 		pg_atomic_init_u32(&backend->login_sqlstate, 0);
 		pg_atomic_init_u32(&backend->command, 0);
 		pg_atomic_init_u32(&backend->demand.reason, POOLER_END_NONE);
+		pg_atomic_init_u32(&backend->holdings.changes, 0);
 		backend->taking = backend->pool = backend->login_client = -1;
 	}
 	for (int i = 0; i < pooler_shared->npools; i++)
@@ -170,6 +172,8 @@ shmem_startup(void)
 		for (int i = 0; i < POOLER_MAX_HOLDS; i++)
 			pg_atomic_init_u64(&pooler_shared->holds[i], 0);
 		pg_atomic_init_u32(&pooler_shared->stats_gen, 0);
+		for (int i = 0; i < POOLER_NRECENT; i++)
+			pooler_recent_init(&pooler_shared->recent[i]);
 		pg_atomic_init_u32(&pooler_shared->debug_armed, 0);
 		for (int i = 0; i < POOLER_MAX_DEBUG_POINTS; i++)
 			pg_atomic_init_u32(&pooler_shared->debug_waiting[i], 0);
@@ -190,10 +194,12 @@ shmem_startup(void)
 							   sizeof(PoolerPool));
 	pooler_tallies = shmem_array("pooler tallies", pooler_shared->ntallies,
 								 sizeof(PoolerTally));
+	pooler_leaks = shmem_array("pooler leaks", 1, sizeof(PoolerLeakTable));
 	pooler_area_place = shmem_array("pooler area", 1, pooler_area_size());
 	if (!found)
 	{
 		init_slots();
+		pooler_leak_init();
 		init_area();
 	}
 	LWLockRelease(AddinShmemInitLock);

@@ -18,11 +18,13 @@
 
 #include "datatype/timestamp.h"
 #include "lib/dshash.h"
-#include "libpq/pqcomm.h"
 #include "port/atomics.h"
+#include "shared/address.h"
 #include "shared/ending.h"
 #include "shared/guc.h"
+#include "shared/leak.h"
 #include "shared/pin.h"
+#include "shared/recent.h"
 #include "shared/request.h"
 #include "shared/set_request.h"
 #include "shared/state.h"
@@ -84,18 +86,19 @@ typedef struct PoolerClient
 	pg_atomic_uint32 cancel_serial;
 
 	int32		pool;			/* index of its pool, -1 before login */
-	int32		cancel_key;		/* with the slot's number: the key of 'K' */
+	int32		walsender;		/* its process, while the word is REPLICATION */
 
 	/* written by whoever owns the client, for the views only */
 	TimestampTz state_since;
 
 	TimestampTz connected_at;
 	uint64		id;				/* never used twice while the server runs */
-	SockAddr	raddr;
-	SockAddr	laddr;
+	PoolerAddress raddr;
+	PoolerAddress laddr;
 	char		host[NI_MAXHOST > 64 ? 64 : NI_MAXHOST];	/* numeric */
 	char		port[8];
-	char		application_name[POOLER_APPNAME_LEN];
+	char		application_name[POOLER_APPNAME_LEN];	/* later by the owner,
+														 * when it changes */
 	char		role[NAMEDATALEN];	/* of its pool */
 	char		database[NAMEDATALEN];
 	char		login_role[NAMEDATALEN];	/* that was authenticated */
@@ -119,6 +122,14 @@ typedef struct PoolerClient
 	 * not its own.  Written by the owner, as above.
 	 */
 	int32		idle_session_timeout;
+
+	/*
+	 * Named prepared statements, and by how many that is more than the fewest
+	 * since there were fewer than before.  Written by the owner, at the end of
+	 * transactions.
+	 */
+	uint32		statements;
+	uint32		statements_grown;
 } PoolerClient;
 
 /*
@@ -147,6 +158,8 @@ typedef struct PoolerBackend
 	bool		delegated;		/* core logs in a client on it */
 	bool		only_login;		/* which then goes to another pool, and is
 								 * told by the pooler what it is told */
+	bool		walsender;		/* which wants a walsender: the slot is free
+								 * as soon as it is logged in */
 	int32		login_client;	/* that client, -1 */
 
 	/* backend, once, before its first ReadyForQuery */
@@ -194,6 +207,8 @@ typedef struct PoolerBackend
 	PoolerHistogram times[POOLER_NBACKEND_TIMES];
 	PoolerCounters counted_before;	/* worker: at the last reset; readers
 									 * subtract it */
+
+	PoolerHoldings holdings;	/* backend; see leak.h */
 } PoolerBackend;
 
 /* flags of a pool; under its mutex */
@@ -291,6 +306,7 @@ typedef struct PoolerShared
 	int32		port;			/* listened on; 0 if none */
 	int32		max_clients;	/* limit in force: open files may not allow
 								 * pooler.max_client_conn */
+	bool		draining;		/* and later: it is shutting down */
 	char		socket_dir[MAXPGPATH];	/* first unix socket directory */
 
 	slock_t		evict_mutex;	/* protects the following: */
@@ -354,6 +370,7 @@ typedef struct PoolerShared
 	TimestampTz stats_reset;	/* when they were reset last; 0: never */
 	pg_atomic_uint32 stats_gen; /* how often */
 	uint64		next_client_id;
+	PoolerRecent recent[POOLER_NRECENT];	/* worker */
 } PoolerShared;
 
 extern PGDLLIMPORT PoolerShared *pooler_shared;

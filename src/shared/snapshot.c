@@ -275,6 +275,8 @@ client_activity(int32 slot, uint64 word, uint64 backend_word)
 			return POOLER_ACTIVITY_HANDOVER;
 		case POOLER_CLIENT_CONSOLE:
 			return POOLER_ACTIVITY_CONSOLE;
+		case POOLER_CLIENT_REPLICATION:
+			return POOLER_ACTIVITY_REPLICATION;
 		case POOLER_CLIENT_BACKEND:
 			/* core logs it in: it has no pool before that has succeeded */
 			if (pooler_clients[slot].pool < 0)
@@ -320,7 +322,7 @@ copy_client(const PoolerClient *client, PoolerClientState state,
 	snap->id = client->id;
 	snap->connected_at = client->connected_at;
 	snap->state_since = client->state_since;
-	snap->raddr = client->raddr;
+	pooler_address_expand(&snap->raddr, &client->raddr);
 	snap->transactions = client->transactions;
 	snap->bytes_received = client->bytes_received;
 	snap->bytes_sent = client->bytes_sent;
@@ -333,8 +335,11 @@ copy_client(const PoolerClient *client, PoolerClientState state,
 	snap->pool = client->pool;
 	if (snap->pool >= pooler_shared->npools)
 		snap->pool = -1;
-	if (snap->pool < 0 && state != POOLER_CLIENT_CONSOLE)
+	if (snap->pool < 0 && state != POOLER_CLIENT_CONSOLE &&
+		state != POOLER_CLIENT_REPLICATION)
 		return;					/* core is still carrying the login out */
+	if (state == POOLER_CLIENT_REPLICATION)
+		snap->backend_pid = client->walsender;
 	copy_pool_oids(snap->pool, &snap->dbid, &snap->roleid);
 	copy_string(snap->application_name, client->application_name,
 				sizeof(snap->application_name));
@@ -494,9 +499,8 @@ pooler_snapshot_tally(int32 index, PoolerTallySnapshot *snap, PoolerHistogram *t
 	return false;
 }
 
-/* Changes whenever something is moved from one tally to another. */
-static uint64
-moves(void)
+uint64
+pooler_snapshot_moves(void)
 {
 	uint64		result = 0;
 
@@ -513,7 +517,7 @@ pooler_snapshot_totals(PoolerCounters *counters, PoolerHistogram *times)
 
 	for (int i = 0; i < MAX_TRIES; i++)
 	{
-		uint64		before = moves();
+		uint64		before = pooler_snapshot_moves();
 
 		pg_read_barrier();
 		memset(counters, 0, sizeof(*counters));
@@ -528,7 +532,7 @@ pooler_snapshot_totals(PoolerCounters *counters, PoolerHistogram *times)
 				pooler_histogram_add(&times[k], &part[k]);
 		}
 		pg_read_barrier();
-		if (before == moves())
+		if (before == pooler_snapshot_moves())
 			break;
 	}
 }
@@ -580,6 +584,7 @@ look_at_pool(int32 slot, PoolerPoolSnapshot *snap, PoolerCounters *counters)
 	snap->roleid = before.roleid;
 	snap->created_at = before.created_at;
 	snap->size = pool->size;
+	snap->wait_timeout = pooler_pool_ms(pool, POOLER_QUERY_WAIT_TIMEOUT);
 	snap->dedicated = pool->owner != POOLER_NO_OWNER;
 	snap->paused = (pool->flags & POOLER_POOL_PAUSED) != 0;
 	copy_string(snap->database, pool->database, sizeof(snap->database));

@@ -33,17 +33,21 @@ typedef enum PoolerActivity
 	POOLER_ACTIVITY_ACTIVE,		/* has a backend that works for it */
 	POOLER_ACTIVITY_LOST,		/* its backend has ended; the pooler is about
 								 * to settle that */
-	POOLER_ACTIVITY_CONSOLE		/* an administrator on the console */
+	POOLER_ACTIVITY_CONSOLE,	/* an administrator on the console */
+	POOLER_ACTIVITY_REPLICATION /* has a walsender */
 } PoolerActivity;
+
+#define POOLER_NACTIVITIES	(POOLER_ACTIVITY_REPLICATION + 1)
 
 typedef struct PoolerClientSnapshot
 {
 	PoolerActivity activity;
 	uint64		id;
-	int32		pool;			/* -1: none yet, or the console */
+	int32		pool;			/* -1: none yet, the console, or replication */
 	Oid			dbid;			/* of the pool */
 	Oid			roleid;
-	int			backend_pid;	/* attached or about to be; 0: none */
+	int			backend_pid;	/* attached or about to be, or a walsender; 0:
+								 * none */
 	PoolerPin	pin;			/* why it keeps it */
 	TimestampTz pinned_since;
 	TimestampTz connected_at;
@@ -65,7 +69,8 @@ typedef struct PoolerClientSnapshot
 static inline bool
 pooler_snapshot_logged_in(const PoolerClientSnapshot *snap)
 {
-	return snap->pool >= 0 || snap->activity == POOLER_ACTIVITY_CONSOLE;
+	return snap->pool >= 0 || snap->activity == POOLER_ACTIVITY_CONSOLE ||
+		snap->activity == POOLER_ACTIVITY_REPLICATION;
 }
 
 typedef struct PoolerBackendSnapshot
@@ -98,6 +103,7 @@ typedef struct PoolerPoolSnapshot
 	bool		paused;
 	bool		dedicated;		/* to one client */
 	bool		counted;		/* it has a tally of its own */
+	int			wait_timeout;	/* query_wait_timeout in ms; 0: none */
 	TimestampTz created_at;
 } PoolerPoolSnapshot;
 
@@ -129,6 +135,13 @@ extern bool pooler_snapshot_tally(int32 index, PoolerTallySnapshot *snap,
  */
 extern void pooler_snapshot_totals(PoolerCounters *counters,
 								   PoolerHistogram *times);
+
+/*
+ * Changes whenever something is moved from one tally to another.  Who reads
+ * several of them, and finds another number than before, may have missed
+ * something or have it twice.
+ */
+extern uint64 pooler_snapshot_moves(void);
 
 /*
  * counters, if not NULL, are those of the pool's tally, or 0 if it has none of

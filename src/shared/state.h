@@ -42,11 +42,15 @@
  *	  |      ^--------------------------------------------------------+
  *	  +---- IDLE, QUEUED (the pooler closes), BACKEND(b) (b has died)
  *
+ *	LOGIN ---> CONSOLE ---> FREE
+ *	LOGIN ---> BACKEND(b), core logs it in ---> REPLICATION ---> FREE
+ *
  * From BACKEND(b) back to LOGIN goes a client that b has only authenticated,
  * because its alias names another role.
  *
  * Only the owner reads, writes or reports an error on the socket: the pooler
- * in LOGIN, IDLE and QUEUED, nobody in CLAIMED, backend b in BACKEND(b).
+ * in LOGIN, IDLE, QUEUED and CONSOLE, nobody in CLAIMED, backend b in
+ * BACKEND(b), a walsender that is no pool backend in REPLICATION.
  */
 typedef enum PoolerClientState
 {
@@ -61,9 +65,12 @@ typedef enum PoolerClientState
 								 * BACKEND, QUEUED */
 	POOLER_CLIENT_BACKEND,		/* attached to (or taken by) a backend; next:
 								 * IDLE, QUEUED (nothing read and the backend
-								 * died), LOGIN (was only authenticated), FREE */
-	POOLER_CLIENT_CONSOLE		/* served by the pooler itself, for as long as
+								 * died), LOGIN (was only authenticated),
+								 * REPLICATION, FREE */
+	POOLER_CLIENT_CONSOLE,		/* served by the pooler itself, for as long as
 								 * it is connected; next: FREE */
+	POOLER_CLIENT_REPLICATION	/* has a walsender, for as long as it is
+								 * connected; next: FREE */
 } PoolerClientState;
 
 /*

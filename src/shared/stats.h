@@ -16,6 +16,7 @@
 
 #include "port/atomics.h"
 #include "shared/histogram.h"
+#include "shared/leak.h"
 #include "shared/pin.h"
 
 /* Why a login failed; from its SQLSTATE and from how far it had got. */
@@ -83,6 +84,9 @@ typedef struct PoolerCounters
 	uint64		transaction_timeouts;
 	uint64		idle_transaction_timeouts;
 	uint64		client_idle_timeouts;
+	uint64		leaks[POOLER_NLEAK_KINDS];
+	uint64		leaks_ended_by_action;
+	uint64		leaks_ended_by_request;
 	uint64		dropped_waiting;
 	uint64		births;
 	uint64		births_probe;
@@ -99,6 +103,7 @@ typedef struct PoolerWorkerCounters
 	uint64		refused;
 	uint64		abandoned_logins;
 	uint64		console_logins;
+	uint64		replication_logins;
 	uint64		bad_messages;
 	uint64		cancel_requests;
 } PoolerWorkerCounters;
@@ -152,10 +157,31 @@ typedef struct PoolerStat
 	PoolerStatScope scope;
 	PoolerStatKind kind;
 	size_t		offset;
+
+	/*
+	 * As a metric: the family that it belongs to, and the value of the
+	 * family's label.  Without a family it is a metric of its own, by its
+	 * name.  POOLER_STAT_TOLD: other metrics tell it, which add up to it.
+	 */
+	const char *family;
+	const char *label_value;
 } PoolerStat;
+
+#define POOLER_STAT_TOLD	""
+
+/* Counters that are told apart by a reason are one metric. */
+typedef struct PoolerStatFamily
+{
+	const char *name;
+	const char *help;
+	const char *label;			/* NULL: has one member, whose name it changes */
+} PoolerStatFamily;
 
 extern const PoolerStat pooler_stats[];
 extern const int pooler_stats_count;
+
+/* NULL if the counter is a metric of its own, or none. */
+extern const PoolerStatFamily *pooler_stat_family(const PoolerStat *stat);
 
 /* Adds one set of counters to another; maxima are kept. */
 extern void pooler_stats_add(PoolerCounters *sum, const PoolerCounters *more);

@@ -17,7 +17,6 @@
 
 #include "fmgr.h"
 #include "shared/guc.h"
-#include "shared/hold.h"
 #include "shared/pool_count.h"
 #include "shared/snapshot.h"
 #include "sql/rows.h"
@@ -40,9 +39,10 @@ static const char *const activity_names[] = {
 	[POOLER_ACTIVITY_ACTIVE] = "active",
 	[POOLER_ACTIVITY_LOST] = "lost",
 	[POOLER_ACTIVITY_CONSOLE] = "console",
+	[POOLER_ACTIVITY_REPLICATION] = "replication",
 };
 
-StaticAssertDecl(lengthof(activity_names) == POOLER_ACTIVITY_CONSOLE + 1,
+StaticAssertDecl(lengthof(activity_names) == POOLER_NACTIVITIES,
 				 "each activity of a client needs a name");
 
 static const char *const backend_state_names[] = {
@@ -83,7 +83,8 @@ add_pin(PoolerRow *row, PoolerPin pin, TimestampTz since)
 static void
 add_bytes(PoolerRow *row, const PoolerClientSnapshot *snap, uint64 bytes)
 {
-	if (snap->raddr.addr.ss_family == AF_UNIX || snap->pool < 0)
+	if (snap->raddr.addr.ss_family == AF_UNIX ||
+		(snap->pool < 0 && snap->activity != POOLER_ACTIVITY_REPLICATION))
 		pooler_put_null(row);
 	else
 		pooler_put_count(row, bytes);
@@ -261,48 +262,6 @@ pooler_get_pools(PG_FUNCTION_ARGS)
  *---------------------------------------------------------------------------
  */
 
-static int32
-used_client_slots(void)
-{
-	int32		used = 0;
-
-	for (int32 i = 0; i < pooler_shared->nclients; i++)
-	{
-		uint64		word = pg_atomic_read_u64(&pooler_clients[i].word);
-
-		if (pooler_client_word_state(word) != POOLER_CLIENT_FREE)
-			used++;
-	}
-	return used;
-}
-
-static int32
-used_backend_slots(void)
-{
-	int32		used = 0;
-
-	for (int32 i = 0; i < pooler_shared->nbackends; i++)
-	{
-		uint64		word = pg_atomic_read_u64(&pooler_backends[i].word);
-
-		if (pooler_backend_word_state(word) != POOLER_BACKEND_UNUSED)
-			used++;
-	}
-	return used;
-}
-
-static const char *
-server_state(void)
-{
-	uint32		flags = pooler_hold_flags(InvalidOid);
-
-	if (pooler_shared->port == 0)
-		return "closed";
-	if (flags & POOLER_HOLD_SUSPENDED)
-		return "suspended";
-	return flags & POOLER_HOLD_PAUSED ? "paused" : "active";
-}
-
 /* One row. */
 Datum
 pooler_get_status(PG_FUNCTION_ARGS)
@@ -328,15 +287,15 @@ pooler_get_status(PG_FUNCTION_ARGS)
 	pooler_put_count(&row, ((uint64) epoch + 1) / 2);
 	pooler_put_int_or_null(&row, pid == 0 ? 0 : pooler_shared->port);
 	pooler_put_text(&row, socket_dir);
-	pooler_put_int(&row, used_client_slots());
+	pooler_put_int(&row, pooler_count_client_slots());
 	pooler_put_int_or_null(&row, pooler_shared->max_clients);
-	pooler_put_int(&row, used_backend_slots());
+	pooler_put_int(&row, pooler_count_backend_slots());
 	pooler_put_int(&row, pooler_max_backends_in_force());
 	pooler_put_count(&row, pg_atomic_read_u64(&pooler_shared->session_bytes));
 	pooler_put_count(&row, pg_atomic_read_u32(&pooler_shared->statements));
 	pooler_put_count(&row, pg_atomic_read_u64(&pooler_shared->statements_bytes));
 	pooler_put_count(&row, pg_atomic_read_u32(&pooler_shared->statements_evicted));
-	pooler_put_text(&row, pid == 0 ? "" : server_state());
+	pooler_put_text(&row, pid == 0 ? "" : pooler_state_name());
 	pooler_put_time(&row, pooler_shared->stats_reset);
 	pooler_rows_put(result, &row);
 	return (Datum) 0;

@@ -37,10 +37,12 @@ static const char *const verb_names[] = {
 	[POOLER_ADMIN_RECONNECT] = "RECONNECT",
 	[POOLER_ADMIN_KILL] = "KILL",
 	[POOLER_ADMIN_KILL_CLIENT] = "KILL_CLIENT",
+	[POOLER_ADMIN_PROBE] = "PROBE",
 	[POOLER_ADMIN_SUSPEND] = "SUSPEND",
 	[POOLER_ADMIN_WAIT_CLOSE] = "WAIT_CLOSE",
 	[POOLER_ADMIN_SHUTDOWN] = "SHUTDOWN",
 	[POOLER_ADMIN_RESET_STATS] = "RESET_STATS",
+	[POOLER_ADMIN_END_LEAK] = "END_LEAK",
 };
 
 static const char *const mode_names[] = {
@@ -328,8 +330,11 @@ pooler_admin_abandon(const PoolerAdminCommand *command)
 static bool
 belongs_to(int client, Oid dbid)
 {
-	return pooler_worker_clients[client].fd >= 0 &&
-		pooler_clients[client].pool >= 0 &&
+	if (pooler_worker_clients[client].fd < 0)
+		return false;
+	if (pooler_worker_clients[client].replication != NULL)
+		return pooler_replication_in(client, dbid);
+	return pooler_clients[client].pool >= 0 &&
 		concerns(dbid, pooler_clients[client].pool);
 }
 
@@ -463,21 +468,25 @@ any_client(void)
 
 /*
  * Once draining is on, main.c ends clients that are idle and pools that have
- * nobody waiting, and timeout.c those that are pinned.
+ * nobody waiting, and timeout.c those that are pinned.  A walsender has no end
+ * that one could wait for, so it goes with the last backend.
  */
 static void
 go_on_shutting_down(void)
 {
 	PoolerShutdownMode mode = pooler_worker.shutdown_mode;
+	bool		released;
 
 	if (mode == POOLER_SHUTDOWN_WAIT_FOR_CLIENTS && any_client())
 		return;
-	pooler_worker.draining = true;
+	pooler_worker.draining = pooler_shared->draining = true;
+	released = !any_backend(InvalidOid, false);
 	for (int i = 0; i < pooler_shared->nclients; i++)
 	{
 		if (pooler_worker_clients[i].fd >= 0 &&
 			(mode == POOLER_SHUTDOWN_NOW ||
-			 pooler_client_state(i) == POOLER_CLIENT_QUEUED))
+			 pooler_client_state(i) == POOLER_CLIENT_QUEUED ||
+			 (pooler_client_state(i) == POOLER_CLIENT_REPLICATION && released)))
 			pooler_end_client(i);
 	}
 }
@@ -497,6 +506,7 @@ static bool
 begin_reset_stats(PoolerAdminResult *result)
 {
 	pooler_tally_reset();
+	pooler_leak_reset();
 	memset(&pooler_shared->counters, 0, sizeof(pooler_shared->counters));
 	pooler_shared->stats_reset = pooler_worker.now;
 	return done(result);
@@ -515,6 +525,8 @@ pooler_admin_log(const PoolerAdminCommand *command)
 
 	if (command->verb == POOLER_ADMIN_KILL_CLIENT)
 		ereport(LOG, (errmsg("pooler: %s " UINT64_FORMAT, verb, command->client_id)));
+	else if (command->verb == POOLER_ADMIN_END_LEAK)
+		ereport(LOG, (errmsg("pooler: %s " UINT64_FORMAT, verb, command->leak_id)));
 	else if (command->verb == POOLER_ADMIN_SHUTDOWN)
 		ereport(LOG, (errmsg("pooler: %s %s", verb, mode_names[command->mode])));
 	else if (OidIsValid(command->dbid))
@@ -552,12 +564,16 @@ pooler_admin_begin(const PoolerAdminCommand *command, PoolerAdminResult *result)
 			return begin_kill(command, result);
 		case POOLER_ADMIN_KILL_CLIENT:
 			return begin_kill_client(command, result);
+		case POOLER_ADMIN_PROBE:
+			break;				/* requests.c has it done */
 		case POOLER_ADMIN_WAIT_CLOSE:
 			return pooler_admin_poll(command, result);
 		case POOLER_ADMIN_SHUTDOWN:
 			return begin_shutdown(command, result);
 		case POOLER_ADMIN_RESET_STATS:
 			return begin_reset_stats(result);
+		case POOLER_ADMIN_END_LEAK:
+			return !pooler_leak_ask(command->leak_id) && done(result);
 	}
 	return refused(result, "XX000", NULL, "unknown command %d", command->verb);
 }
@@ -576,6 +592,8 @@ pooler_admin_poll(const PoolerAdminCommand *command, PoolerAdminResult *result)
 			return find_client(command->client_id) < 0 && done(result);
 		case POOLER_ADMIN_WAIT_CLOSE:
 			return !any_backend(command->dbid, true) && done(result);
+		case POOLER_ADMIN_END_LEAK:
+			return pooler_leak_asked_is_over(command->leak_id) && done(result);
 		default:
 			return done(result);
 	}

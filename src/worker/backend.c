@@ -282,6 +282,20 @@ delegated_login_done(int backend, const char *settings, size_t len)
 }
 
 static void
+walsender_logged_in(int backend, const PoolerControl *frame, const void *payload)
+{
+	PoolerWalsender walsender;
+
+	if (frame->payload != sizeof(walsender))
+	{
+		pooler_backend_gone(backend);
+		return;
+	}
+	memcpy(&walsender, payload, sizeof(walsender));
+	pooler_replication_begin(backend, &walsender);
+}
+
+static void
 client_needed(int backend, const PoolerControl *request)
 {
 	uint64		w;
@@ -331,7 +345,9 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 		case POOLER_CONTROL_LOGGED_IN:
 			if (pooler_worker_backends[backend].birth == NULL)
 				break;
-			if (pooler_backends[backend].only_login)
+			if (pooler_backends[backend].walsender)
+				walsender_logged_in(backend, frame, payload);
+			else if (pooler_backends[backend].only_login)
 				delegated_login_only(backend);
 			else
 				delegated_login_done(backend, payload, frame->payload);
@@ -441,6 +457,23 @@ settle_clients(int backend)
 			pooler_client_word_backend(cw) == (uint32) backend)
 			pooler_client_close(attached, NULL, NULL);
 	}
+}
+
+int
+pooler_backend_let_go(int backend)
+{
+	WorkerBackend *wb = &pooler_worker_backends[backend];
+	PoolerBackend *b = &pooler_backends[backend];
+	int			sock = wb->sock;
+
+	wb->sock = -1;
+	pooler_birth_free(backend);
+	pooler_tally_backend_gone(b, false);
+	wb->number++;
+	pg_write_barrier();
+	pg_atomic_write_u64(&b->word, 0);
+	pooler_pool_backend_left(-1);
+	return sock;
 }
 
 void
@@ -566,14 +599,22 @@ pooler_backend_demand(int backend, int client, uint32 gen,
 void
 pooler_backend_demand_pinned(int backend, uint64 word, PoolerEndReason reason)
 {
+	TimestampTz since = pooler_backends[backend].state_since;
+
+	pooler_backend_demand_idle(backend, word, reason, since, 0);
+}
+
+void
+pooler_backend_demand_idle(int backend, uint64 word, PoolerEndReason reason,
+						   TimestampTz since, int limit)
+{
 	PoolerBackend *b = &pooler_backends[backend];
-	TimestampTz since = b->state_since;
 	PGPROC	   *proc;
 
 	pg_read_barrier();
 	if (pg_atomic_read_u64(&b->word) != word)
 		return;					/* since may be another client's */
-	set_demand(b, reason, 0, since, 0);
+	set_demand(b, reason, 0, since, limit);
 	proc = BackendPidGetProc(b->pid);
 	if (proc != NULL)
 		SetLatch(&proc->procLatch);

@@ -126,6 +126,8 @@ build_startup(PoolerWriter *w, int backend, const char *database, const char *ro
 	pooler_build_startup_pair(w, "database", database);
 	while (pooler_next_pair(&settings, end, &name, &value))
 		pooler_build_startup_pair(w, name, value);
+	if (pooler_backends[backend].walsender)
+		pooler_build_startup_pair(w, "replication", database[0] ? "database" : "true");
 	pooler_build_startup_pair(w, option, "");
 	pooler_build_startup_end(w, begin);
 	return pooler_writer_fits(w);
@@ -189,6 +191,8 @@ fill_slot(int slot, WorkerBirthKind kind, int pool, int client)
 	b->drain_gen = pool >= 0 ? pg_atomic_read_u32(&pooler_pools[pool].drain_gen) : 0;
 	b->delegated = kind == WORKER_BIRTH_DELEGATED;
 	b->only_login = b->delegated && pooler_login_wants_other_role(client);
+	b->walsender = b->delegated &&
+		pooler_login_replication(client) != POOLER_REPLICATION_NONE;
 	b->login_client = client;
 	b->pid = 0;
 	b->dbid = b->roleid = InvalidOid;
@@ -353,6 +357,8 @@ failed(int backend, const void *message, size_t len)
 	}
 	if (pool >= 0)
 		pooler_pool_counters(&pooler_pools[pool])->failed_births++;
+	pooler_recent_add(&pooler_shared->recent[POOLER_RECENT_FAILED_BIRTH],
+					  pooler_worker.now);
 	if (birth->key != NULL)
 		pooler_login_parameters_failed(birth, message, len);
 	/* what one client's startup settings lead to is no other's business */
@@ -409,6 +415,7 @@ hand_over_login(int backend)
 	WorkerBackend *wb = &pooler_worker_backends[backend];
 	WorkerBirth *birth = wb->birth;
 	PoolerControl frame = {.type = POOLER_CONTROL_CLIENT};
+	WorkerClient *wc;
 
 	if (birth->client < 0 ||
 		pooler_client_gen(&pooler_clients[birth->client]) != birth->client_gen)
@@ -418,8 +425,9 @@ hand_over_login(int backend)
 	}
 	frame.client = birth->client;
 	frame.gen = birth->client_gen;
-	if (!pooler_control_send(wb->sock, &frame, NULL,
-							 pooler_worker_clients[birth->client].fd))
+	wc = &pooler_worker_clients[birth->client];
+	frame.payload = wc->key_len;
+	if (!pooler_control_send(wb->sock, &frame, wc->key, wc->fd))
 	{
 		pooler_backend_gone(backend);
 		return;

@@ -14,22 +14,33 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "port/pg_bswap.h"
 #include "utils/memutils.h"
 
 /* Clients whose cancel_until is not 0. */
 static int	nleft;
 
-static bool
-key_matches(const PoolerClient *client, const uint8_t *key, size_t key_len)
+bool
+pooler_cancel_make_key(int slot)
 {
-	uint32		expected = pg_hton32((uint32) client->cancel_key);
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	int			len = wc->long_key ? POOLER_LONG_KEY : POOLER_SHORT_KEY;
+
+	if (!pg_strong_random(wc->key, len))
+		return false;
+	wc->key_len = len;
+	return true;
+}
+
+/* In constant time. */
+static bool
+key_matches(const WorkerClient *wc, const uint8_t *key, size_t key_len)
+{
 	uint8		different = 0;
 
-	if (key_len != sizeof(expected))
+	if (key_len != wc->key_len)
 		return false;
 	for (size_t i = 0; i < key_len; i++)
-		different |= ((const uint8 *) &expected)[i] ^ key[i];
+		different |= wc->key[i] ^ key[i];
 	return different == 0;
 }
 
@@ -134,6 +145,15 @@ pooler_cancel_tick(void)
  *---------------------------------------------------------------------------
  */
 
+/* It may know its key already; then nothing runs that could be canceled. */
+static bool
+is_logging_in(int slot)
+{
+	return pooler_clients[slot].pool < 0 &&
+		pooler_worker_clients[slot].console == NULL &&
+		pooler_worker_clients[slot].replication == NULL;
+}
+
 void
 pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
 {
@@ -142,17 +162,23 @@ pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
 	uint64		w;
 
 	pooler_shared->counters.cancel_requests++;
-	if (slot >= (uint32) pooler_shared->nclients)
-		return;
-	client = &pooler_clients[slot];
-	w = pg_atomic_read_u64(&client->word);
-	if (pooler_worker_clients[slot].fd < 0 ||
-		(client->pool < 0 && pooler_worker_clients[slot].console == NULL) ||
-		!key_matches(client, key, key_len))
+	if (slot >= (uint32) pooler_shared->nclients ||
+		pooler_worker_clients[slot].key_len == 0)
 	{
-		ereport(LOG, (errmsg("wrong key in cancel request for process %u", pid)));
+		ereport(LOG, (errmsg("PID %d in cancel request did not match any process",
+							 (int) pid)));
 		return;
 	}
+	if (!key_matches(&pooler_worker_clients[slot], key, key_len))
+	{
+		ereport(LOG, (errmsg("wrong key in cancel request for process %d",
+							 (int) pid)));
+		return;
+	}
+	client = &pooler_clients[slot];
+	w = pg_atomic_read_u64(&client->word);
+	if (is_logging_in(slot))
+		return;
 	switch (pooler_client_word_state(w))
 	{
 		case POOLER_CLIENT_QUEUED:
@@ -168,6 +194,9 @@ pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len)
 			break;
 		case POOLER_CLIENT_CONSOLE:
 			pooler_console_cancel(slot);
+			break;
+		case POOLER_CLIENT_REPLICATION:
+			pooler_replication_signal(slot, SIGINT);
 			break;
 		case POOLER_CLIENT_FREE:
 		case POOLER_CLIENT_LOGIN:

@@ -96,6 +96,7 @@ pooler_client_slot_recovered(int slot)
 {
 	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
 
+	pooler_leak_client_left(slot);
 	pooler_session_free(&pooler_clients[slot]);
 	forget_identity(&pooler_clients[slot]);
 	pooler_clients[slot].pool = -1;
@@ -171,13 +172,12 @@ static void
 fill_slot(int slot, int fd, const SockAddr *raddr)
 {
 	PoolerClient *client = &pooler_clients[slot];
+	SockAddr	laddr = {.salen = sizeof(laddr.addr)};
 
-	client->raddr = *raddr;
-	memset(&client->laddr, 0, sizeof(client->laddr));
-	client->laddr.salen = sizeof(client->laddr.addr);
-	if (getsockname(fd, (struct sockaddr *) &client->laddr.addr,
-					&client->laddr.salen) < 0)
-		client->laddr.salen = 0;
+	if (getsockname(fd, (struct sockaddr *) &laddr.addr, &laddr.salen) < 0)
+		memset(&laddr, 0, sizeof(laddr));
+	pooler_address_pack(&client->raddr, raddr);
+	pooler_address_pack(&client->laddr, &laddr);
 	client->host[0] = client->port[0] = '\0';
 	(void) pg_getnameinfo_all(&raddr->addr, raddr->salen,
 							  client->host, sizeof(client->host),
@@ -197,8 +197,9 @@ fill_slot(int slot, int fd, const SockAddr *raddr)
 	pg_atomic_write_u32(&client->cancel_serial, 0);
 }
 
-int
-pooler_client_accept(int fd, const SockAddr *raddr)
+/* Takes a slot; the descriptor is closed, and becomes the slot's. */
+static int
+take_slot(int fd, const SockAddr *raddr)
 {
 	WorkerClient *wc = dlist_container(WorkerClient, node,
 									   dlist_pop_head_node(&free_slots));
@@ -215,20 +216,60 @@ pooler_client_accept(int fd, const SockAddr *raddr)
 		return -1;
 	}
 	close(fd);
-	if (raddr->addr.ss_family != AF_UNIX)
-		set_tcp_options(wc->fd);
 	fill_slot(slot, wc->fd, raddr);
+	return slot;
+}
+
+/* The slot is in use from now on; false if it had to be given up again. */
+static bool
+enter_login(int slot)
+{
 	pooler_client_set_state(slot, POOLER_CLIENT_LOGIN, 0);
-	pooler_shared->counters.connections++;
-	if (!pooler_worker_watch(EPOLL_CTL_ADD, wc->fd, WATCH_COMMAND,
-							 worker_event(WORKER_EVENT_CLIENT,
-										  pooler_client_gen(&pooler_clients[slot]),
-										  slot)))
-	{
-		pooler_client_close(slot, NULL, "could not be watched");
+	if (pooler_worker_watch(EPOLL_CTL_ADD, pooler_worker_clients[slot].fd, WATCH_COMMAND,
+							worker_event(WORKER_EVENT_CLIENT,
+										 pooler_client_gen(&pooler_clients[slot]),
+										 slot)))
+		return true;
+	pooler_client_close(slot, NULL, "could not be watched");
+	return false;
+}
+
+int
+pooler_client_accept(int fd, const SockAddr *raddr)
+{
+	int			slot = take_slot(fd, raddr);
+
+	if (slot < 0)
 		return -1;
-	}
+	if (raddr->addr.ss_family != AF_UNIX)
+		set_tcp_options(pooler_worker_clients[slot].fd);
+	pooler_shared->counters.connections++;
+	if (!enter_login(slot))
+		return -1;
 	pooler_login_begin(slot);
+	return slot;
+}
+
+int
+pooler_client_accept_internal(int fd, const char *database, const char *role)
+{
+	SockAddr	raddr = {.salen = sizeof(sa_family_t)};
+	int			slot;
+	PoolerClient *client;
+
+	raddr.addr.ss_family = AF_UNIX;
+	slot = take_slot(fd, &raddr);
+	if (slot < 0)
+		return -1;
+	client = &pooler_clients[slot];
+	strlcpy(client->database, database, NAMEDATALEN);
+	strlcpy(client->role, role, NAMEDATALEN);
+	strlcpy(client->login_role, role, NAMEDATALEN);
+	strlcpy(client->application_name, "pooler probe", POOLER_APPNAME_LEN);
+	pooler_worker_clients[slot].internal = true;
+	if (!enter_login(slot))
+		return -1;
+	pooler_login_begin_internal(slot);
 	return slot;
 }
 
@@ -248,8 +289,8 @@ pooler_client_log_begin(int slot)
 
 	memset(&log_port, 0, sizeof(log_port));
 	log_port.sock = PGINVALID_SOCKET;
-	log_port.raddr = client->raddr;
-	log_port.laddr = client->laddr;
+	pooler_address_expand(&log_port.raddr, &client->raddr);
+	pooler_address_expand(&log_port.laddr, &client->laddr);
 	log_port.remote_host = client->host;
 	log_port.remote_port = client->port;
 	log_port.user_name = client->role[0] ? client->role : NULL;
@@ -330,7 +371,6 @@ forget_identity(PoolerClient *client)
 	explicit_bzero(client->database, sizeof(client->database));
 	explicit_bzero(client->login_role, sizeof(client->login_role));
 	explicit_bzero(client->alias, sizeof(client->alias));
-	explicit_bzero(&client->cancel_key, sizeof(client->cancel_key));
 }
 
 void
@@ -340,17 +380,20 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	WorkerClient *wc = &pooler_worker_clients[slot];
 	PoolerClient *client = &pooler_clients[slot];
 	uint64		w = pg_atomic_read_u64(&client->word);
-	bool		logged_in = client->pool >= 0 || wc->console != NULL;
+	bool		logged_in = client->pool >= 0 || wc->console != NULL ||
+		wc->replication != NULL;
+	bool		core_logs = wc->replication != NULL && Log_disconnections;
 
 	Assert(pooler_client_word_state(w) != POOLER_CLIENT_FREE);
 
+	pooler_leak_client_left(slot);
 	if (len > 0 && pooler_console_at_border(slot))
 	{
 		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		discard_input(wc->fd);
 	}
 	pooler_end_forget(slot);
-	wc->hangup_armed = wc->lowat = wc->own_backend = false;
+	wc->hangup_armed = wc->lowat = wc->own_backend = wc->long_key = false;
 	wc->half_looks = 0;
 	wc->stray_left = 0;
 	wc->notified = 0;
@@ -367,23 +410,29 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 		pooler_login_free(slot);	/* and counts it, if nobody has */
 	else if (wc->console)
 		pooler_console_free(slot);
+	else if (wc->replication)
+		pooler_replication_free(slot);
 	else if (wc->node.next != NULL)
 		dlist_delete(&wc->node);	/* from half_sent */
 	wc->node.next = wc->node.prev = NULL;
-	if (logged_in)
+	if (logged_in && !wc->internal && !core_logs)
 		log_disconnection(slot, reason);
 	pooler_session_free(client);
 	forget_identity(client);
+	explicit_bzero(wc->key, sizeof(wc->key));
+	wc->key_len = 0;
 	pooler_client_forget_settings(slot);
 	if (wc->skip)
 		pfree(wc->skip);
 	wc->skip = NULL;
+	if (client->pool >= 0 && wc->internal)
+		pooler_worker_pools[client->pool].internal--;
 	if (client->pool >= 0)
 		pooler_pool_client_left(client->pool);
 	client->pool = -1;
 	if (wc->counted)
 		pooler_login_uncount();
-	wc->counted = false;
+	wc->counted = wc->internal = false;
 	pg_atomic_write_u64(&client->word,
 						pooler_client_word(POOLER_CLIENT_FREE, 0,
 										   pooler_client_word_gen(w) + 1, 0));
@@ -458,6 +507,8 @@ can_be_told(int slot)
 		case POOLER_CLIENT_BACKEND:
 			return pooler_backend_idle(backend, NULL) &&
 				pooler_backend_claim(backend);
+		case POOLER_CLIENT_REPLICATION:
+			return false;		/* it does not need us */
 	}
 	return false;
 }
@@ -556,7 +607,7 @@ await_rest(int slot, uint32 need)
 {
 	WorkerClient *wc = &pooler_worker_clients[slot];
 
-	if (pooler_clients[slot].raddr.addr.ss_family != AF_UNIX)
+	if (!pooler_address_is_unix(&pooler_clients[slot].raddr))
 	{
 		set_lowat(wc, need);
 		pooler_client_arm(slot);
@@ -580,7 +631,7 @@ await_rest(int slot, uint32 need)
 static bool
 sender_may_be_stopped(int slot, ssize_t sent)
 {
-	return pooler_clients[slot].raddr.addr.ss_family == AF_UNIX &&
+	return pooler_address_is_unix(&pooler_clients[slot].raddr) &&
 		sent >= STOPPED_AFTER &&
 		pooler_worker_clients[slot].half_looks >= MAX_HALF_LOOKS;
 }
@@ -742,6 +793,7 @@ pooler_client_event(int slot, uint32 gen, uint32 events)
 		case POOLER_CLIENT_FREE:
 		case POOLER_CLIENT_CLAIMED:
 		case POOLER_CLIENT_BACKEND:
+		case POOLER_CLIENT_REPLICATION:
 			break;				/* it is somebody else's by now */
 	}
 }

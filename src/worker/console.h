@@ -120,7 +120,8 @@ extern void pooler_row_write(StringInfo out, const ConsoleColumn *columns,
 extern const ConsoleShow *pooler_console_rows_of(const PoolerConsoleCommand *command);
 extern char *pooler_console_utf8(const char *bytes);
 
-/* console_sockets.c, console_stats.c */
+/* console_leaks.c, console_sockets.c, console_stats.c */
+extern const ConsoleShow pooler_show_leaks;
 extern const ConsoleShow pooler_show_clients;
 extern const ConsoleShow pooler_show_servers;
 extern const ConsoleShow pooler_show_sockets;

@@ -43,6 +43,7 @@ free_slot(int i)
 
 	SpinLockAcquire(&request->mutex);
 	request->number = 0;
+	explicit_bzero(request->value, sizeof(request->value));
 	SpinLockRelease(&request->mutex);
 	pfree(processes[i].handle);
 	memset(&processes[i], 0, sizeof(SetProcess));

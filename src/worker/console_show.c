@@ -407,6 +407,7 @@ static const ConsoleShow *const all_shows[POOLER_NSHOWS] = {
 	[POOLER_SHOW_DNS_ZONES] = &show_dns_zones,
 	[POOLER_SHOW_FDS] = &pooler_show_fds,
 	[POOLER_SHOW_HELP] = NULL,	/* is a notice */
+	[POOLER_SHOW_LEAKS] = &pooler_show_leaks,
 	[POOLER_SHOW_LISTS] = &show_lists,
 	[POOLER_SHOW_MEM] = &show_mem,
 	[POOLER_SHOW_PEERS] = &show_peers,

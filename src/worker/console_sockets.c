@@ -49,17 +49,20 @@ static const ConsoleColumn fds_columns[] = {
 
 /* Of a Unix socket, PgBouncer says "unix" and the port in its name. */
 static void
-add_address(ConsoleRow *row, const SockAddr *addr, int unix_port)
+add_address(ConsoleRow *row, const PoolerAddress *address, int unix_port)
 {
+	bool		is_unix = pooler_address_is_unix(address);
 	char		host[NI_MAXHOST] = "";
 	char		port[NI_MAXSERV] = "";
+	SockAddr	addr;
 
-	if (addr->addr.ss_family != AF_UNIX)
-		(void) pg_getnameinfo_all(&addr->addr, addr->salen, host, sizeof(host),
+	pooler_address_expand(&addr, address);
+	if (!is_unix)
+		(void) pg_getnameinfo_all(&addr.addr, addr.salen, host, sizeof(host),
 								  port, sizeof(port),
 								  NI_NUMERICHOST | NI_NUMERICSERV);
-	pooler_row_text(row, addr->addr.ss_family == AF_UNIX ? "unix" : pstrdup(host));
-	pooler_row_number(row, addr->addr.ss_family == AF_UNIX ? unix_port : atoi(port));
+	pooler_row_text(row, is_unix ? "unix" : pstrdup(host));
+	pooler_row_number(row, is_unix ? unix_port : atoi(port));
 }
 
 /* Nothing is to be learned from these but which are the same. */
@@ -81,7 +84,7 @@ peer_pid(int slot)
 	struct ucred peer;
 	socklen_t	len = sizeof(peer);
 
-	if (pooler_clients[slot].raddr.addr.ss_family != AF_UNIX ||
+	if (!pooler_address_is_unix(&pooler_clients[slot].raddr) ||
 		getsockopt(pooler_worker_clients[slot].fd, SOL_SOCKET, SO_PEERCRED,
 				   &peer, &len) != 0)
 		return 0;
@@ -109,9 +112,18 @@ client_state_name(PoolerActivity activity)
 		case POOLER_ACTIVITY_ACTIVE:
 		case POOLER_ACTIVITY_LOST:
 		case POOLER_ACTIVITY_CONSOLE:
+		case POOLER_ACTIVITY_REPLICATION:
 			break;
 	}
 	return "active";
+}
+
+static const char *
+replication_name(const PoolerClientSnapshot *snap)
+{
+	if (snap->activity != POOLER_ACTIVITY_REPLICATION)
+		return "none";
+	return snap->database[0] ? "logical" : "physical";
 }
 
 /* A client on whose return its backend only hopes is not linked to it. */
@@ -139,7 +151,7 @@ client_row(ConsoleRow *row, int slot, const PoolerClientSnapshot *snap,
 	pooler_row_text(row, "C");
 	pooler_row_text(row, known ? client->role : "(nouser)");
 	pooler_row_text(row, known ? client->database : "(nodb)");
-	pooler_row_text(row, "none");
+	pooler_row_text(row, replication_name(snap));
 	pooler_row_text(row, psprintf("%s%s", prefix, client_state_name(snap->activity)));
 	add_address(row, &client->raddr, pooler_shared->port);
 	add_address(row, &client->laddr, pooler_shared->port);

@@ -5,8 +5,8 @@
  *
  * Runs in: the pooler.  The rules: first come, first served; a client that
  * becomes ready while others wait goes behind them; a client never waits for
- * one particular backend.  The order of the steps here and in
- * backend/wait.c is what handover.pml checks: change neither alone.
+ * one particular backend.  The order of the steps here and in backend/ (wait.c,
+ * take.c, give_back.c) is what handover.pml checks: change neither alone.
  *
  *-------------------------------------------------------------------------
  */

@@ -36,12 +36,18 @@ static int	nending;			/* clients that are marked */
 void
 pooler_client_close_for(int slot, PoolerEndReason reason)
 {
+	pooler_client_close_with(slot, reason, NULL);
+}
+
+void
+pooler_client_close_with(int slot, PoolerEndReason reason, const char *detail)
+{
 	const PoolerEndWords *words = pooler_end_words(reason);
 	PoolerErrorFields error = {.severity = "FATAL"};
 
 	error.sqlstate = words->sqlstate;
 	error.message = _(words->message);
-	error.detail = words->detail ? _(words->detail) : NULL;
+	error.detail = words->detail ? _(words->detail) : detail;
 	pooler_client_log_begin(slot);
 	if (pooler_end_logged(reason))
 		ereport(LOG,
@@ -108,6 +114,9 @@ pooler_client_end(int slot, PoolerEndReason reason)
 			}
 			return end_at_backend(slot, pooler_client_word_gen(w),
 								  pooler_client_word_backend(w), reason);
+		case POOLER_CLIENT_REPLICATION:
+			pooler_replication_signal(slot, SIGTERM);
+			return true;
 	}
 	return false;
 }
@@ -144,6 +153,23 @@ pooler_end_forget(int slot)
 	pooler_worker_clients[slot].ending = false;
 }
 
+/* The process that has the client; 0: none. */
+static int
+process_of(int slot)
+{
+	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
+
+	switch (pooler_client_word_state(w))
+	{
+		case POOLER_CLIENT_BACKEND:
+			return pooler_backends[pooler_client_word_backend(w)].pid;
+		case POOLER_CLIENT_REPLICATION:
+			return pooler_clients[slot].walsender;
+		default:
+			return 0;
+	}
+}
+
 /*
  * Its backend was signalled some time ago.  A send that is stuck can't be
  * interrupted: then the socket has to go, and nothing can be told.
@@ -152,13 +178,11 @@ static void
 cut_off(int slot)
 {
 	WorkerClient *wc = &pooler_worker_clients[slot];
-	uint64		w = pg_atomic_read_u64(&pooler_clients[slot].word);
 	PGPROC	   *proc;
 
-	if (pooler_client_word_state(w) != POOLER_CLIENT_BACKEND ||
-		!TimestampDifferenceExceeds(wc->end_asked_at, pooler_worker.now, CUT_OFF_MS))
+	if (!TimestampDifferenceExceeds(wc->end_asked_at, pooler_worker.now, CUT_OFF_MS))
 		return;
-	proc = BackendPidGetProc(pooler_backends[pooler_client_word_backend(w)].pid);
+	proc = BackendPidGetProc(process_of(slot));
 	if (proc != NULL && proc->wait_event_info == WAIT_EVENT_CLIENT_WRITE)
 		(void) shutdown(wc->fd, SHUT_RDWR);
 }

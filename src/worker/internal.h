@@ -37,6 +37,11 @@
 typedef struct WorkerLogin WorkerLogin; /* login.c */
 typedef struct WorkerBirth WorkerBirth; /* birth.c */
 typedef struct WorkerConsole WorkerConsole; /* console.c */
+typedef struct WorkerReplication WorkerReplication; /* replication.c */
+
+/* Cancel keys, in bytes: since protocol 3.2 (core: MAX_CANCEL_KEY_LENGTH), before. */
+#define POOLER_LONG_KEY		32
+#define POOLER_SHORT_KEY	4
 
 /*---------------------------------------------------------------------------
  * main.c: the loop
@@ -49,7 +54,10 @@ typedef enum WorkerEventKind
 	WORKER_EVENT_LISTENER = 1,	/* index: which listener */
 	WORKER_EVENT_CLIENT = POOLER_EVENT_CLIENT,	/* index: slot, with its
 												 * generation */
-	WORKER_EVENT_BACKEND		/* index: slot, with the birth's number */
+	WORKER_EVENT_BACKEND,		/* index: slot, with the birth's number */
+	WORKER_EVENT_PROBE,			/* index: slot of the request, with its number */
+	WORKER_EVENT_WALSENDER		/* index: the client's slot, with its
+								 * generation */
 } WorkerEventKind;
 
 static inline uint64
@@ -109,6 +117,8 @@ typedef struct WorkerClient
 	WorkerLogin *login;			/* while its word is LOGIN, or core carries
 								 * the login out; else NULL */
 	WorkerConsole *console;		/* while its word is CONSOLE; else NULL */
+	WorkerReplication *replication; /* while its word is REPLICATION; else
+									 * NULL */
 	char	   *settings;		/* startup settings: pairs of strings, for
 								 * backends; NULL if there are none */
 	uint16		settings_len;
@@ -119,7 +129,11 @@ typedef struct WorkerClient
 	PoolerSkip *skip;			/* a cancelled command is being thrown away;
 								 * else NULL */
 	bool		own_backend;	/* has settings for a starting backend only */
+	bool		long_key;		/* its protocol has cancel keys of any length */
+	uint8		key_len;		/* of the key: 0 until there is one */
+	uint8		key[POOLER_LONG_KEY];	/* that it was told, for cancel requests */
 	bool		counted;		/* against max_client_conn */
+	bool		internal;		/* no client, but one end of a probe */
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
 	uint8		half_looks;		/* how often half a message was seen */
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
@@ -130,7 +144,8 @@ typedef struct WorkerClient
 	TimestampTz notified;		/* queued_at of the wait that it was told of */
 	TimestampTz cancel_until;	/* a cancel request is in force for its
 								 * hand-over; 0: none */
-	dlist_node	node;			/* free, logging in, or half-sent */
+	dlist_node	node;			/* free, logging in, half-sent, or with a
+								 * walsender */
 } WorkerClient;
 
 extern WorkerClient *pooler_worker_clients;
@@ -143,6 +158,15 @@ extern void pooler_client_startup(void);
  */
 extern int	pooler_client_accept(int fd, const SockAddr *raddr);
 extern bool pooler_client_slot_free(void);
+
+/*
+ * The same for one end of a socket pair whose other end is the pooler's own
+ * (probe.c): a client that is authenticated as this role and goes on from
+ * there, beyond max_client_conn and the limits on clients, and that is not
+ * counted as a connection or a login.  It may be gone again on return.
+ */
+extern int	pooler_client_accept_internal(int fd, const char *database,
+										  const char *role);
 
 /* The backend that had this client since an earlier life has gone. */
 extern void pooler_client_slot_recovered(int slot);
@@ -193,6 +217,7 @@ extern void pooler_client_close_idle(void);
  *---------------------------------------------------------------------------
  */
 extern void pooler_login_begin(int slot);
+extern void pooler_login_begin_internal(int slot);
 extern void pooler_login_event(int slot, uint32 events);
 extern void pooler_login_free(int slot);
 extern void pooler_login_tick(void);
@@ -211,6 +236,12 @@ extern void pooler_login_handed_over(int slot, int backend);
  */
 extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 										const char *settings, size_t len);
+
+/* Does it want a walsender, and of which kind? */
+extern PoolerReplication pooler_login_replication(int slot);
+
+/* It has one. */
+extern void pooler_login_replication_done(int slot);
 
 /* Is core to authenticate it only, since it works as another role? */
 extern bool pooler_login_wants_other_role(int slot);
@@ -238,6 +269,7 @@ typedef struct WorkerPool
 	bool		told;			/* a backend has told PoolerPool.overrides */
 	bool		learnt;			/* and they are complete */
 	TimestampTz unused_since;	/* without clients and backends; 0: it is not */
+	int			internal;		/* of its clients: see WorkerClient */
 } WorkerPool;
 
 extern WorkerPool *pooler_worker_pools;
@@ -349,6 +381,11 @@ extern void pooler_limits_shed(int pool);
 extern bool pooler_limits_refuse_client(int pool, int more,
 										PoolerErrorFields *error);
 
+/* The same for a client with a walsender, which is in no pool. */
+extern bool pooler_limits_refuse_walsender(const PoolerWalsender *walsender,
+										   const char *database, const char *role,
+										   PoolerErrorFields *error);
+
 /*---------------------------------------------------------------------------
  * birth.c: how a backend is made
  *---------------------------------------------------------------------------
@@ -439,6 +476,12 @@ extern void pooler_backend_release(int backend);
 extern void pooler_backend_detach(int backend);	/* gives its client back */
 extern void pooler_backend_exit(int backend, PoolerBackendEnd why);
 
+/*
+ * It is a walsender by now, and no pool backend any more: its slot is free, and
+ * the control socket is the caller's.
+ */
+extern int	pooler_backend_let_go(int backend);
+
 /* Puts a newly born backend to work in its pool. */
 extern void pooler_backend_welcome(int backend);
 
@@ -470,13 +513,23 @@ extern bool pooler_backend_demand(int backend, int client, uint32 gen,
 extern void pooler_backend_demand_pinned(int backend, uint64 word,
 										 PoolerEndReason reason);
 
+/* The same, if it is idle since then; limit is what it has exceeded. */
+extern void pooler_backend_demand_idle(int backend, uint64 word,
+									   PoolerEndReason reason,
+									   TimestampTz since, int limit);
+
 /*---------------------------------------------------------------------------
  * ending.c: ending clients
  *---------------------------------------------------------------------------
  */
 
-/* Closes a client that the pooler owns, with the reason's words. */
+/*
+ * Closes a client that the pooler owns, with the reason's words; a detail that
+ * is not in them, or NULL.
+ */
 extern void pooler_client_close_for(int slot, PoolerEndReason reason);
+extern void pooler_client_close_with(int slot, PoolerEndReason reason,
+									 const char *detail);
 
 /*
  * Ends a client, wherever it is, with the reason's words.  True if it is
@@ -515,6 +568,12 @@ extern void pooler_dispatch_feed(int pool);
  */
 extern void pooler_cancel(uint32 pid, const uint8_t *key, size_t key_len);
 
+/*
+ * Gives a client that logs in its key, of the length that its protocol has.
+ * False if there is no randomness to be had.
+ */
+extern bool pooler_cancel_make_key(int slot);
+
 /* A backend gave the client back unread because it was asked to cancel. */
 extern void pooler_cancel_unread(int client);
 
@@ -547,6 +606,32 @@ extern bool pooler_console_at_border(int slot);
 extern void pooler_console_tick(void);
 
 /*---------------------------------------------------------------------------
+ * replication.c: clients with a walsender
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Core has logged a client in that wants a walsender.  Lets it go on, or refuses
+ * it: then the client is gone.
+ */
+extern void pooler_replication_begin(int backend, const PoolerWalsender *walsender);
+
+/* Something has happened to its control socket: it has ended. */
+extern void pooler_replication_event(int slot, uint32 gen);
+
+/* SIGTERM ends it, SIGINT cancels its command; nothing if it has ended. */
+extern void pooler_replication_signal(int slot, int sig);
+
+/* Is it a session in this database, or (InvalidOid) a client with a walsender? */
+extern bool pooler_replication_in(int slot, Oid dbid);
+
+/* How many there are in a database, of a role, or (InvalidOid) of all. */
+extern int	pooler_replication_count(Oid dbid, Oid roleid);
+
+/* The client is being closed. */
+extern void pooler_replication_free(int slot);
+
+/*---------------------------------------------------------------------------
  * averages.c: what was counted some time ago
  *---------------------------------------------------------------------------
  */
@@ -557,6 +642,12 @@ extern void pooler_averages_tick(void);
  *---------------------------------------------------------------------------
  */
 extern void pooler_timeout_tick(void);
+
+/*
+ * An IDLE client: is its next command there already, and only its event has
+ * not been seen yet?
+ */
+extern bool pooler_client_has_sent_command(int slot);
 
 /* A pool has got a client, or has learnt of settings of its own. */
 extern void pooler_timeout_begin(int pool);
@@ -573,6 +664,31 @@ extern bool pooler_timeout_passed(TimestampTz since, int ms);
  */
 extern void pooler_overrun_startup(void);
 extern void pooler_overrun_check(int pool);
+
+/*
+ * Is a command under way, and not one that waits for more of the client's
+ * messages?  COPY data counts, as it does for statement_timeout.
+ */
+extern bool pooler_backend_runs_command(PoolerBackend *b);
+
+/*---------------------------------------------------------------------------
+ * leak.c: what clients hold and should have given back
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_leak_startup(void);
+extern void pooler_leak_tick(void);
+
+/* A client is about to be closed; its word and its backend's still say whose. */
+extern void pooler_leak_client_left(int slot);
+
+/* end_leaks(): asks for the end of one; false: there is none of that number. */
+extern bool pooler_leak_ask(uint64 id);
+
+/* Is it over? */
+extern bool pooler_leak_asked_is_over(uint64 id);
+
+/* RESET_STATS */
+extern void pooler_leak_reset(void);
 
 /*---------------------------------------------------------------------------
  * stall.c: clients that keep a backend from others
@@ -593,6 +709,24 @@ extern void pooler_stall_check_pins(void);
 
 /* From now on clients are told; needs the table of clients. */
 extern void pooler_quit_startup(void);
+
+/*---------------------------------------------------------------------------
+ * probe.c: transactions of the pooler itself
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Begins a probe for a request, and answers it when it is over, which may be
+ * before this returns.
+ */
+extern void pooler_probe_begin(int request, const PoolerAdminCommand *command);
+
+/* Nobody waits for the answer any more. */
+extern void pooler_probe_abandon(int request);
+extern void pooler_probe_event(int request, uint32 number);
+
+/* Has to come before pooler_timeout_tick(): see there. */
+extern void pooler_probe_tick(void);
 
 /*---------------------------------------------------------------------------
  * report.c: what is logged, and how

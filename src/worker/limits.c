@@ -368,9 +368,35 @@ count_clients(Scope scope)
 	for (int i = 0; i < pooler_pool_used(); i++)
 	{
 		if (in_scope(i, scope))
-			n += pooler_pools[i].nclients;
+			n += pooler_pools[i].nclients - pooler_worker_pools[i].internal;
 	}
-	return n;
+	return n + pooler_replication_count(scope.dbid, scope.roleid);
+}
+
+static bool
+too_many_of_role(Oid roleid, const char *name, int most, int more,
+				 PoolerErrorFields *error)
+{
+	if (most == 0 || count_clients((Scope) {.roleid = roleid}) + more <= most)
+		return false;
+	error->severity = "FATAL";
+	error->sqlstate = "53300";
+	error->message = psprintf(_("too many connections for role \"%s\""), name);
+	error->detail = psprintf(_("pooler.max_user_client_connections is %d."), most);
+	return true;
+}
+
+static bool
+too_many_in_database(Oid dbid, const char *name, int most, int more,
+					 PoolerErrorFields *error)
+{
+	if (most == 0 || count_clients((Scope) {.dbid = dbid}) + more <= most)
+		return false;
+	error->severity = "FATAL";
+	error->sqlstate = "53300";
+	error->message = psprintf(_("too many connections for database \"%s\""), name);
+	error->detail = psprintf(_("pooler.max_db_client_connections is %d."), most);
+	return true;
 }
 
 /* In core's order, which looks at the role first. */
@@ -378,23 +404,23 @@ bool
 pooler_limits_refuse_client(int index, int more, PoolerErrorFields *error)
 {
 	PoolerPool *pool = &pooler_pools[index];
-	int			user = pooler_pool_count(pool, POOLER_MAX_USER_CLIENT_CONNECTIONS);
-	int			db = pooler_pool_count(pool, POOLER_MAX_DB_CLIENT_CONNECTIONS);
 
-	error->severity = "FATAL";
-	error->sqlstate = "53300";
-	if (user > 0 && count_clients((Scope) {.roleid = pool->roleid}) + more > user)
-	{
-		error->message = psprintf(_("too many connections for role \"%s\""), pool->role);
-		error->detail = psprintf(_("pooler.max_user_client_connections is %d."), user);
-		return true;
-	}
-	if (db > 0 && count_clients((Scope) {.dbid = pool->dbid}) + more > db)
-	{
-		error->message = psprintf(_("too many connections for database \"%s\""),
-								  pool->database);
-		error->detail = psprintf(_("pooler.max_db_client_connections is %d."), db);
-		return true;
-	}
-	return false;
+	return too_many_of_role(pool->roleid, pool->role,
+							pooler_pool_count(pool, POOLER_MAX_USER_CLIENT_CONNECTIONS),
+							more, error) ||
+		too_many_in_database(pool->dbid, pool->database,
+							 pooler_pool_count(pool, POOLER_MAX_DB_CLIENT_CONNECTIONS),
+							 more, error);
+}
+
+bool
+pooler_limits_refuse_walsender(const PoolerWalsender *walsender,
+							   const char *database, const char *role,
+							   PoolerErrorFields *error)
+{
+	return too_many_of_role(walsender->roleid, role,
+							walsender->max_user_clients, 1, error) ||
+		(OidIsValid(walsender->dbid) &&
+		 too_many_in_database(walsender->dbid, database,
+							  walsender->max_db_clients, 1, error));
 }

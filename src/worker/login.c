@@ -33,7 +33,6 @@
 
 #include "access/xact.h"
 #include "auth/catalog.h"
-#include "port/pg_bswap.h"
 #include "shared/evict.h"
 #include "shared/session.h"
 #include "utils/memutils.h"
@@ -63,8 +62,8 @@ set_deadline(WorkerLogin *login)
 													  pooler_ms(pooler_client_login_timeout));
 }
 
-void
-pooler_login_begin(int slot)
+static WorkerLogin *
+begin(int slot)
 {
 	PoolerClient *client = &pooler_clients[slot];
 	WorkerClient *wc = &pooler_worker_clients[slot];
@@ -75,10 +74,9 @@ pooler_login_begin(int slot)
 
 	login->cxt = cxt;
 	login->step = LOGIN_STARTUP;
-	set_deadline(login);
 	login->port.sock = PGINVALID_SOCKET;
-	login->port.raddr = client->raddr;
-	login->port.laddr = client->laddr;
+	pooler_address_expand(&login->port.raddr, &client->raddr);
+	pooler_address_expand(&login->port.laddr, &client->laddr);
 	login->port.remote_host = client->host;
 	login->port.remote_port = client->port;
 	initStringInfo(&login->in);
@@ -87,7 +85,16 @@ pooler_login_begin(int slot)
 	wc->login = login;
 	dlist_push_tail(&logins, &wc->node);
 	pooler_worker_tick_within(1000);
+	return login;
+}
 
+void
+pooler_login_begin(int slot)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	WorkerLogin *login = begin(slot);
+
+	set_deadline(login);
 	if (pooler_logs(pooler_log_connections, pooler_log_connection_received()))
 	{
 		MyProcPort = &login->port;
@@ -98,13 +105,28 @@ pooler_login_begin(int slot)
 	}
 }
 
+/* What comes after authentication; who has asked for it has its own deadline. */
+void
+pooler_login_begin_internal(int slot)
+{
+	PoolerClient *client = &pooler_clients[slot];
+	WorkerLogin *login = begin(slot);
+
+	login->port.user_name = client->role;
+	login->port.database_name = client->database;
+	login->startup.application_name = client->application_name;
+	login->told_ok = true;
+	login->step = LOGIN_AUTHORIZE;
+	login_continue(slot);
+}
+
 void
 pooler_login_free(int slot)
 {
 	WorkerClient *wc = &pooler_worker_clients[slot];
 
 	/* one that has entered its pool has logged in */
-	if (!wc->login->counted && pooler_clients[slot].pool < 0)
+	if (!wc->login->counted && pooler_clients[slot].pool < 0 && !wc->internal)
 		pooler_shared->counters.abandoned_logins++;
 	dlist_delete(&wc->node);
 	wc->node.next = wc->node.prev = NULL;
@@ -222,10 +244,22 @@ after_auth(WorkerLogin *login, PoolerAuthResult result)
 	}
 }
 
+/* A walsender is the session of the role that core has authenticated. */
+static void
+require_own_role(const WorkerLogin *login)
+{
+	if (login->forced_role != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("an alias with a role of its own cannot be used for replication connections"),
+				 errhint("Connect with the name of the database.")));
+}
+
 static void
 check_rules(int slot)
 {
 	WorkerLogin *login = login_of(slot);
+	bool		replicates = login->startup.replication != POOLER_REPLICATION_NONE;
 
 	if (pooler_worker.rules == NULL)
 		ereport(ERROR,
@@ -233,15 +267,18 @@ check_rules(int slot)
 				 errmsg("could not load pg_hba.conf")));
 	if (!pooler_catalog_try_lock())
 		return;					/* stays in this step */
-	login->console = pooler_login_is_console(pooler_clients[slot].database);
+	login->console = !replicates && pooler_login_is_console(pooler_clients[slot].database);
 	if (!login->console && ncounted > pooler_shared->max_clients)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
 				 errmsg("sorry, too many clients already")));
 	if (!login->console)
 		pooler_login_resolve_alias(slot);
-	if (!login->console &&
-		pooler_catalog_has_login_triggers(pooler_clients[slot].database))
+	if (replicates)
+		require_own_role(login);
+	if (replicates ||
+		(!login->console &&
+		 pooler_catalog_has_login_triggers(pooler_clients[slot].database)))
 	{
 		/* they are run by the backend that core logs the client in on */
 		login->step = LOGIN_DELEGATE;
@@ -357,11 +394,6 @@ authorize(int slot)
 	WorkerLogin *login = login_of(slot);
 	PoolerClient *client = &pooler_clients[slot];
 
-	if (login->startup.replication != POOLER_REPLICATION_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the pooler does not accept replication connections"),
-				 errhint("Connect to the server's own port.")));
 	if (!pooler_catalog_try_lock())
 		return;
 	if (login->console)
@@ -457,7 +489,10 @@ enter_pool(int slot, Oid dbid, Oid roleid, const char *database, const char *rol
 									pooler_worker_clients[slot].own_backend ?
 									slot : POOLER_NO_OWNER);
 	pooler_pools[client->pool].nclients++;
-	pooler_tally_login(slot);
+	if (pooler_worker_clients[slot].internal)
+		pooler_worker_pools[client->pool].internal++;
+	else
+		pooler_tally_login(slot);
 	pooler_timeout_begin(client->pool);
 }
 
@@ -471,8 +506,12 @@ log_authorized(int slot)
 		return;
 	MyProcPort = &login->port;
 	ereport(LOG,
-			(errmsg_internal("connection authorized: user=%s database=%s%s%s",
-							 client->login_role, client->database,
+			(errmsg_internal("%sconnection authorized: user=%s%s%s%s%s",
+							 login->startup.replication == POOLER_REPLICATION_NONE ?
+							 "" : "replication ",
+							 client->login_role,
+							 client->database[0] ? " database=" : "",
+							 client->database,
 							 client->application_name[0] ? " application_name=" : "",
 							 client->application_name)));
 	MyProcPort = NULL;
@@ -565,10 +604,10 @@ welcome(int slot, const char *parameters, size_t len)
 	const char *settings;
 	size_t		settings_len;
 	StringInfoData told;
-	uint32		key;
+	WorkerClient *wc = &pooler_worker_clients[slot];
 	PoolerWriter w;
 
-	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
+	if (!pooler_cancel_make_key(slot))
 	{
 		pooler_login_fail(slot, "XX000", _("could not generate random cancel key"), NULL);
 		return;
@@ -588,11 +627,10 @@ welcome(int slot, const char *parameters, size_t len)
 					login->startup.application_name ? client->application_name : NULL,
 					&told);
 	pfree(told.data);
-	w = pooler_login_out_begin(login, 64 + strlen(pooler_login_notify_message));
+	w = pooler_login_out_begin(login, 96 + strlen(pooler_login_notify_message));
 	if (pooler_login_notify_message[0] != '\0')
 		pooler_build_notice(&w, pooler_login_notify_message);
-	key = pg_hton32(client->cancel_key);
-	pooler_build_key(&w, pooler_client_pid(slot), &key, sizeof(key));
+	pooler_build_key(&w, pooler_client_pid(slot), wc->key, wc->key_len);
 	pooler_build_ready(&w, 'I');
 	pooler_login_out_end(login, &w);
 	enter_pool(slot, who->dbid, who->roleid, NameStr(who->database),
@@ -620,7 +658,8 @@ step_parameters(int slot)
 		start_probe(slot);
 	else if (login->forced_role != NULL)
 		login->step = LOGIN_FORCE_ROLE;
-	else if (pooler_limits_refuse_client(shared_pool(login), 1, &error))
+	else if (!pooler_worker_clients[slot].internal &&
+			 pooler_limits_refuse_client(shared_pool(login), 1, &error))
 		pooler_login_fail(slot, error.sqlstate, error.message, error.detail);
 	else
 		welcome(slot, parameters, len);
@@ -699,9 +738,11 @@ step_delegate(int slot)
 	PoolerClient *client = &pooler_clients[slot];
 	int			backend;
 
-	if (pooler_admin_holds_login(client->database))
+	/* a standby has no database, and a PAUSE ends no walsender */
+	if (login->startup.replication != POOLER_REPLICATION_PHYSICAL &&
+		pooler_admin_holds_login(client->database))
 		return;					/* until RESUME, or client_login_timeout */
-	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
+	if (!pooler_cancel_make_key(slot))
 	{
 		pooler_login_fail(slot, "XX000", _("could not generate random cancel key"), NULL);
 		return;
@@ -746,6 +787,22 @@ pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 	enter_pool(slot, dbid, roleid, client->database, client->role);
 	if (!pooler_log_connection_authorized())
 		log_authorized(slot);
+	pooler_login_free(slot);
+}
+
+PoolerReplication
+pooler_login_replication(int slot)
+{
+	return login_of(slot)->startup.replication;
+}
+
+void
+pooler_login_replication_done(int slot)
+{
+	if (!pooler_log_connection_authorized())
+		log_authorized(slot);	/* else core has */
+	login_of(slot)->counted = true;
+	pooler_shared->counters.replication_logins++;
 	pooler_login_free(slot);
 }
 

@@ -119,20 +119,19 @@ pooler_login_authorize_console(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 	PoolerClient *client = &pooler_clients[slot];
+	WorkerClient *wc = &pooler_worker_clients[slot];
 	PoolerRole	role;
 	PoolerWriter w;
-	uint32		key;
 
 	check_role(client->role, &role, &login->admin);
-	if (!pg_strong_random(&client->cancel_key, sizeof(client->cancel_key)))
+	if (!pooler_cancel_make_key(slot))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random cancel key")));
 	login->identity.roleid = role.oid;
 	write_parameters(login);
-	w = pooler_login_out_begin(login, 32);
-	key = pg_hton32(client->cancel_key);
-	pooler_build_key(&w, pooler_client_pid(slot), &key, sizeof(key));
+	w = pooler_login_out_begin(login, 64);
+	pooler_build_key(&w, pooler_client_pid(slot), wc->key, wc->key_len);
 	pooler_build_ready(&w, 'I');
 	pooler_login_out_end(login, &w);
 }

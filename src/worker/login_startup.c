@@ -55,10 +55,10 @@ negotiate(WorkerLogin *login)
 {
 	PoolerWriter w;
 
-	if (!pooler_startup_must_negotiate(&login->startup, POOLER_PROTO_VERSION_3_0))
+	if (!pooler_startup_must_negotiate(&login->startup, PG_PROTOCOL_LATEST))
 		return;
 	w = pooler_login_out_begin(login, POOLER_STARTUP_MAX_TOTAL + 64);
-	pooler_build_negotiate(&w, &login->startup, POOLER_PROTO_VERSION_3_0);
+	pooler_build_negotiate(&w, &login->startup, PG_PROTOCOL_LATEST);
 	pooler_login_out_end(login, &w);
 }
 
@@ -84,6 +84,8 @@ take_parameters(int slot, uint32 len)
 		pooler_login_fail_proto(slot, error, &args);
 		return;
 	}
+	pooler_worker_clients[slot].long_key =
+		pooler_startup_has_long_keys(login->startup.proto, PG_PROTOCOL_LATEST);
 	copy_name(client->role, login->startup.user);
 	copy_name(client->login_role, login->startup.user);
 	copy_name(client->database, login->startup.database);
@@ -133,7 +135,7 @@ take_cancel(int slot, uint32 len)
 	PoolerProtoError error;
 
 	error = pooler_startup_parse_cancel((uint8_t *) login_of(slot)->in.data,
-										len, &cancel);
+										len, PG_PROTOCOL_LATEST, &cancel);
 	if (error != POOLER_PROTO_OK)
 	{
 		pooler_login_fail_proto(slot, error, NULL);
@@ -176,7 +178,7 @@ pooler_login_step_startup(int slot)
 	{
 		case POOLER_STARTUP_ERROR:
 			args.proto = v.proto;
-			args.latest = POOLER_PROTO_VERSION_3_0;
+			args.latest = PG_PROTOCOL_LATEST;
 			pooler_login_fail_proto(slot, v.error, &args);
 			break;
 		case POOLER_STARTUP_TLS_HELLO:

@@ -128,10 +128,10 @@ set_descriptor_range(void)
 	/*
 	 * Every process has what it inherited and up to max_files_per_process
 	 * more (18 does not count the former among the latter), the worker its
-	 * control sockets instead.
+	 * control sockets, and its end of each probe, instead.
 	 */
 	base = highest_descriptor() + 1 + max_files_per_process +
-		2 * pooler_shared->nbackends + 256;
+		2 * pooler_shared->nbackends + POOLER_MAX_REQUESTS + 256;
 	base = (base + 63) / 64 * 64;
 
 	wanted = (rlim_t) base + pooler_shared->nclients;
@@ -219,6 +219,7 @@ worker_startup(void)
 	pooler_backend_startup();
 	pooler_client_startup();
 	pooler_overrun_startup();
+	pooler_leak_startup();
 	pooler_stall_startup();
 	pooler_report_startup();
 	pooler_quit_startup();
@@ -231,6 +232,7 @@ worker_startup(void)
 	CommitTransactionCommand();
 	load_rules(LOG);
 
+	pooler_shared->draining = false;
 	pooler_shared->worker_pid = MyProcPid;
 	SpinLockAcquire(&pooler_shared->evict_mutex);
 	pooler_shared->worker_latch = MyLatch;
@@ -260,6 +262,12 @@ handle_event(const struct epoll_event *ev)
 			break;
 		case WORKER_EVENT_BACKEND:
 			pooler_backend_event((int) index, gen, ev->events);
+			break;
+		case WORKER_EVENT_PROBE:
+			pooler_probe_event((int) index, gen);
+			break;
+		case WORKER_EVENT_WALSENDER:
+			pooler_replication_event((int) index, gen);
 			break;
 	}
 }
@@ -333,7 +341,9 @@ tick(void)
 	pooler_client_tick();
 	pooler_login_tick();
 	pooler_birth_tick();
+	pooler_probe_tick();
 	pooler_timeout_tick();
+	pooler_leak_tick();
 	pooler_pool_tick();
 	pooler_console_tick();
 	pooler_averages_tick();
@@ -361,7 +371,7 @@ tick(void)
 	if (!pooler_worker.draining && smart_shutdown_requested())
 	{
 		ereport(LOG, (errmsg("pooler is shutting down with the server")));
-		pooler_worker.draining = true;
+		pooler_worker.draining = pooler_shared->draining = true;
 		pooler_listener_stop();
 	}
 }

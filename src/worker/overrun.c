@@ -74,12 +74,8 @@ demand(int backend, uint64 w, PoolerEndReason reason, uint32 command,
 	watch->demanded_at = pooler_worker.now;
 }
 
-/*
- * Is a command under way, and not one that waits for more of the client's
- * messages?  COPY data counts, as it does for statement_timeout.
- */
-static bool
-runs_command(PoolerBackend *b)
+bool
+pooler_backend_runs_command(PoolerBackend *b)
 {
 	PGPROC	   *proc = BackendPidGetProc(b->pid);
 
@@ -96,7 +92,7 @@ check_query(int backend, uint64 w, int timeout)
 	uint32		command = pg_atomic_read_u32(&b->command);
 	TimestampTz begun = b->state_since;
 
-	if (!runs_command(b))
+	if (!pooler_backend_runs_command(b))
 	{
 		watch->since = 0;
 		return;
@@ -124,7 +120,7 @@ check_idle_transaction(int backend, uint64 w, int timeout)
 		return false;
 	pg_read_barrier();
 	since = b->idle_since;
-	if (!pooler_timeout_passed(since, timeout) || runs_command(b))
+	if (!pooler_timeout_passed(since, timeout) || pooler_backend_runs_command(b))
 		return false;
 	demand(backend, w, POOLER_END_IDLE_TRANSACTION_TIMEOUT, 0, since, timeout);
 	return true;

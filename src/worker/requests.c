@@ -53,14 +53,24 @@ serve(int slot)
 	switch (pooler_request_look(slot, &command))
 	{
 		case POOLER_REQUEST_ASKED:
+			if (command.verb == POOLER_ADMIN_PROBE)
+			{
+				pooler_probe_begin(slot, &command);
+				break;
+			}
 			pooler_admin_log(&command);
 			over = pooler_admin_begin(&command, &result);
 			break;
 		case POOLER_REQUEST_WORKING:
-			over = pooler_admin_poll(&command, &result);
+			/* a probe is answered when something happens to it */
+			over = command.verb != POOLER_ADMIN_PROBE &&
+				pooler_admin_poll(&command, &result);
 			break;
 		case POOLER_REQUEST_ABANDONED:
-			pooler_admin_abandon(&command);
+			if (command.verb == POOLER_ADMIN_PROBE)
+				pooler_probe_abandon(slot);
+			else
+				pooler_admin_abandon(&command);
 			break;
 		case POOLER_REQUEST_FREE:
 		case POOLER_REQUEST_DONE:

@@ -276,11 +276,13 @@ pooler_tally_login_failed(int client, const char *sqlstate)
 	PoolerCounters *counters =
 		&pooler_tallies[tally_asked_for(&pooler_clients[client])].counters;
 
-	if (login->counted)
+	if (login->counted || pooler_worker_clients[client].internal)
 		return;
 	login->counted = true;
 	counters->failed_logins++;
 	counters->login_failures[failure_of(sqlstate, login->step)]++;
+	pooler_recent_add(&pooler_shared->recent[POOLER_RECENT_FAILED_LOGIN],
+					  pooler_worker.now);
 }
 
 void
@@ -325,12 +327,14 @@ pooler_tally_bytes(int client)
 	uint64_t	received;
 	uint64_t	sent;
 
-	if (c->pool < 0 || c->raddr.addr.ss_family == AF_UNIX || wc->fd < 0)
+	if ((c->pool < 0 && wc->replication == NULL) ||
+		pooler_address_is_unix(&c->raddr) || wc->fd < 0)
 		return;
 	wc->looked_at = c->transactions;
 	if (!pooler_tcp_bytes(wc->fd, &received, &sent))
 		return;
-	counters = pooler_pool_counters(&pooler_pools[c->pool]);
+	counters = c->pool >= 0 ? pooler_pool_counters(&pooler_pools[c->pool]) :
+		&pooler_tallies[POOLER_OTHERS].counters;
 	counters->bytes_received += Max(received, c->bytes_received) - c->bytes_received;
 	counters->bytes_sent += Max(sent, c->bytes_sent) - c->bytes_sent;
 	c->bytes_received = Max(received, c->bytes_received);
@@ -350,6 +354,7 @@ pooler_tally_tick(void)
 
 		if (wc->fd >= 0 && wc->login == NULL &&
 			(wc->looked_at != pooler_clients[next].transactions ||
+			 wc->replication != NULL ||
 			 pooler_clients[next].bytes_received == 0))
 		{
 			pooler_tally_bytes(next);

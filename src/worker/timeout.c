@@ -169,9 +169,8 @@ is_idle(int slot, TimestampTz *since, bool *pinned)
 		pooler_backend_word_gen(bw) == pooler_client_word_gen(w);
 }
 
-/* Its command is there already, and only its event has not been seen yet. */
-static bool
-has_sent_command(int slot)
+bool
+pooler_client_has_sent_command(int slot)
 {
 	static uint8_t buf[8192];
 	ssize_t		n = recv(pooler_worker_clients[slot].fd, buf, sizeof(buf),
@@ -191,7 +190,7 @@ end_idle(int slot, PoolerEndReason reason)
 	PoolerPool *pool = &pooler_pools[pooler_clients[slot].pool];
 	bool		ours = pooler_client_state(slot) == POOLER_CLIENT_IDLE;
 
-	if (ours && has_sent_command(slot))
+	if (ours && pooler_client_has_sent_command(slot))
 		return;
 	if (!pooler_client_end(slot, reason))
 		pooler_worker_tick_within(5);

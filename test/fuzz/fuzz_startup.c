@@ -76,8 +76,12 @@ fuzz_startup(const uint8_t *data, size_t size)
 			REQUIRE(v.need > size && v.need <= POOLER_STARTUP_MAX_TOTAL);
 			break;
 		case POOLER_STARTUP_CANCEL:
-			if (pooler_startup_parse_cancel(data, v.need, &cancel) == POOLER_PROTO_OK)
+			if (pooler_startup_parse_cancel(data, v.need, POOLER_PROTO_VERSION_3_2,
+											&cancel) == POOLER_PROTO_OK)
 				REQUIRE(cancel.key + cancel.key_len == data + v.need);
+			if (pooler_startup_parse_cancel(data, v.need, POOLER_PROTO_VERSION_3_0,
+											&cancel) == POOLER_PROTO_OK)
+				REQUIRE(cancel.key_len == 4);
 			break;
 		case POOLER_STARTUP_PARAMETERS:
 			REQUIRE(v.need <= size);

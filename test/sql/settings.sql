@@ -16,6 +16,8 @@ ALTER SYSTEM SET pooler.port = 65536;
 ALTER SYSTEM SET pooler.port = 'here';
 ALTER SYSTEM SET pooler.listen_addresses = 'localhost,,';
 ALTER SYSTEM SET pooler.unix_socket_directories = '/tmp,,';
+ALTER SYSTEM SET pooler.http_port = 65536;
+ALTER SYSTEM SET pooler.http_listen_addresses = 'localhost,,';
 ALTER SYSTEM SET pooler.max_client_conn = 0;
 ALTER SYSTEM SET pooler.max_backends = -1;
 ALTER SYSTEM SET pooler.default_pool_size = -1;
@@ -31,6 +33,19 @@ ALTER SYSTEM SET pooler.prefork = '/b';
 ALTER SYSTEM SET pooler.prefork = 'a/b c';
 ALTER SYSTEM SET pooler.prefork = 'a/b,,c/d';
 ALTER SYSTEM SET pooler.prefork = '"a/b';
+ALTER SYSTEM SET pooler.leak_locks = -1;
+ALTER SYSTEM SET pooler.leak_temp_objects = 5001;
+ALTER SYSTEM SET pooler.leak_idle_in_transaction = 'soon';
+ALTER SYSTEM SET pooler.leak_action = '';
+ALTER SYSTEM SET pooler.leak_action = 'kill';
+ALTER SYSTEM SET pooler.leak_action = 'log,';
+ALTER SYSTEM SET pooler.leak_action = 'log, terminate';
+ALTER SYSTEM SET pooler.leak_action = 'transaction';
+ALTER SYSTEM SET pooler.leak_action = 'transaction = stop';
+ALTER SYSTEM SET pooler.leak_action = 'transaction = log, transaction = cancel';
+ALTER SYSTEM SET pooler.leak_action = 'transactions = log';
+ALTER SYSTEM SET pooler.leak_action = 'idle_in_transaction = cancel';
+ALTER SYSTEM SET pooler.leak_action = 'locks = terminate terminate';
 -- (how a limit with a unit is worded depends on the server's version)
 \set VERBOSITY sqlstate
 ALTER SYSTEM SET pooler.query_wait_timeout = '-1';
@@ -71,6 +86,9 @@ RESET ROLE;
 DROP ROLE pooler_plain;
 
 -- Right values are taken.
+ALTER SYSTEM SET pooler.leak_action = 'cancel';
+ALTER SYSTEM SET pooler.leak_action = ' Terminate , LOCKS=log,transaction = cancel ';
+ALTER SYSTEM RESET pooler.leak_action;
 ALTER SYSTEM SET pooler.prefork = 'app/reader, "A/b, ""c"""/"D"';
 ALTER SYSTEM SET pooler.query_wait_timeout = '2min';
 SELECT pg_reload_conf();

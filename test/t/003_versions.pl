@@ -117,8 +117,8 @@ sub everything
 		FROM pg_class WHERE relnamespace = 'pooler'::regnamespace AND relkind = 'v'
 		UNION ALL
 		SELECT format('SELECT * FROM pooler.%I(%s)', proname,
-			(SELECT string_agg(CASE t WHEN 'bigint'::regtype THEN '1' WHEN 'text'::regtype THEN '''now'''
-				ELSE '''postgres''' END, ', ')
+			(SELECT string_agg(CASE t::regtype::text WHEN 'text' THEN '''now''' WHEN 'name' THEN '''postgres'''
+				WHEN 'boolean' THEN 'false' WHEN 'interval' THEN '''1s''' ELSE '1' END, ', ')
 			 FROM unnest(proargtypes) AS t))
 		FROM pg_proc AS p JOIN pg_language AS l ON l.oid = prolang
 		WHERE pronamespace = 'pooler'::regnamespace AND lanname = 'c'

@@ -107,6 +107,8 @@ my %columns = (
 	FDS => 'fd i, task s, user s, database s, addr s, port i, cancel q, link i,'
 	  . ' client_encoding s, std_strings s, datestyle s, timezone s, password s,'
 	  . ' scram_client_key b, scram_server_key b',
+	LEAKS => 'id i, kind s, severity s, client_id i, pid i, database s, user s,'
+	  . ' application_name s, addr s, port i, held i, clients_waiting i, query s',
 	LISTS => 'list s, items i',
 	MEM => 'name s, size i, used i, free i, memtotal i',
 	PEERS => 'peer_id i, host s, port i, pool_size i',

@@ -130,7 +130,7 @@ find(
 	{
 		no_chdir => 1,
 		wanted => sub {
-			return unless -f && /\.(c|h|pml|map)$/;
+			return unless -f && /\.(c|h|pml|map|html|css|js|yml|json)$/;
 			my ($folder, $file) = m{^\Q$top\E/src/(?:(.*)/)?([^/]+)$};
 			push @{ $files{ $folder // '' } }, $file;
 			$source .= slurp_file($_);
@@ -152,7 +152,7 @@ for (sort @{ $files{''} })
 }
 
 my %exists = map { $_ => 1 } map { @$_ } values %files;
-my @unknown = grep { /^\w+\.(c|h|pml|map)$/ && !$exists{$_} } quoted($inside);
+my @unknown = grep { /^[\w-]+\.(c|h|pml|map|html|css|js|yml)$/ && !$exists{$_} } quoted($inside);
 is("@unknown", '', 'src/README.md names no file that does not exist');
 
 my %word = map { $_ => 1 } $source =~ /(\w+)/g;

@@ -247,12 +247,12 @@ sub let_pass { sql("SELECT pg_sleep($_[0])") }
 # logins
 #----------------------------------------------------------------------------
 
-# connections = logins + console_logins + failed_logins + abandoned_logins + cancel_requests
+# connections = logins + console_logins + replication_logins + failed_logins + abandoned_logins + cancel_requests
 sub settled
 {
 	my ($name) = @_;
 	becomes($node, q{
-		SELECT connections - logins - console_logins - failed_logins - abandoned_logins - cancel_requests -
+		SELECT connections - logins - console_logins - replication_logins - failed_logins - abandoned_logins - cancel_requests -
 			   (SELECT count(*) FROM pooler.clients WHERE state = 'login')
 		FROM pooler.status}, '0', $name);
 }

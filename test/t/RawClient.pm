@@ -295,7 +295,8 @@ sub cancel
 		from => $self->{from}, port => $self->{port})
 	  or croak "cannot connect: $!";
 
-	$other->send_raw(pack('NN', 16, 80877102) . ($key // $self->{key}));
+	$key //= $self->{key};
+	$other->send_raw(pack('NN', 8 + length $key, 80877102) . $key);
 	my $silent = $other->at_end;
 	$other->close;
 	return $silent;

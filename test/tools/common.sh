@@ -37,7 +37,7 @@ install_missing()
 	   [ ! -x "$("$PG_CONFIG" --bindir 2>/dev/null)/postgres" ]; then
 		set -- postgresql-15 postgresql-server-dev-15 "$@"
 	fi
-	for package in gcc libc6-dev libkrb5-dev libssl-dev make perl "$@"; do
+	for package in gcc libc6-dev libkrb5-dev libmicrohttpd-dev libssl-dev make perl "$@"; do
 		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null |
 			grep -qx installed || missing+=("$package")
 	done

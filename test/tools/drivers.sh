@@ -1,6 +1,6 @@
 # test/tools/drivers.sh
 #
-# Sourced by test.sh: what t/043_drivers.pl runs.  The drivers are those of
+# Sourced by test.sh: what t/043_drivers.pl and t/104_real_leaks.pl run.  The drivers are those of
 # Debian's packages, and for Node.js those that test/drivers/package-lock.json
 # names, from npm's registry.
 
@@ -53,7 +53,7 @@ build_drivers()
 			-I"$("$PG_CONFIG" --includedir)" -o "$dir/with_libpq" \
 			"$dir/with_libpq.c" -pthread -lpq &&
 		javac -Xlint:all -Werror -cp /usr/share/java/postgresql.jar \
-			-d "$dir" "$dir/WithJdbc.java" &&
+			-d "$dir" "$dir/WithJdbc.java" "$dir/LeakJdbc.java" &&
 		GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS='' CGO_ENABLED=0 \
 			go build -o "$dir/with_pgx" "$dir/with_pgx.go"
 }

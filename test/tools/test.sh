@@ -194,7 +194,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-install_missing libipc-run-perl spin
+install_missing libipc-run-perl prometheus spin
 if ! run_make all; then
 	echo "0 passed, 1 failed"
 	exit 1
@@ -214,6 +214,7 @@ else
 	# shellcheck disable=SC2046
 	select_tests $(run_make list-unit-tests) test/sql/*.sql test/t/*.pl
 	check "exported symbols" run_make check-symbols
+	check "a build without HTTP" run_make check-no-http
 	check "warnings of gcc and clang" run_make check-warnings
 	check "clang-tidy and cppcheck" run_make check-analysis
 	check "fuzzers" run_make check-fuzz FUZZ_SECONDS=5
@@ -221,9 +222,14 @@ else
 		check "model of the hand-over" run_make check-model
 fi
 case " ${tap_tests[*]} " in
-	*" test/t/043_drivers.pl "*)
+	*" test/t/043_drivers.pl "* | *" test/t/104_real_leaks.pl "*)
 		install_drivers
 		check "programs with real drivers" build_drivers "$work/drivers" ;;
+esac
+case " ${tap_tests[*]} " in
+	*" test/t/107_page.pl "*)
+		command -v chromedriver >/dev/null || install_missing chromium chromium-driver
+		check "a browser" chromedriver --version ;;
 esac
 [ ${#unit_tests[@]} -eq 0 ] || run_unit_tests
 [ ${#regress_tests[@]} -eq 0 ] || run_regress_tests

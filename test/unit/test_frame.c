@@ -473,6 +473,44 @@ test_small_messages(void)
 	ok(!pooler_message_parse_ready(&m, &status), "ready: unknown status");
 }
 
+static void
+test_number(void)
+{
+	static const struct
+	{
+		const char *name;
+		const char *body;
+		size_t		len;
+		int			expected;	/* -1: refused */
+	}			rows[] = {
+		{"one digit", BYTES("\0\1\0\0\0\0017"), 7},
+		{"the largest", BYTES("\0\1\0\0\0\n2147483647"), 2147483647},
+		{"one more", BYTES("\0\1\0\0\0\n2147483648"), -1},
+		{"eleven digits", BYTES("\0\1\0\0\0\v00000000001"), -1},
+		{"negative", BYTES("\0\1\0\0\0\2-1"), -1},
+		{"NULL", BYTES("\0\1\xff\xff\xff\xff"), -1},
+		{"empty", BYTES("\0\1\0\0\0\0"), -1},
+		{"two columns", BYTES("\0\2\0\0\0\0017\0\0\0\0017"), -1},
+		{"trailing bytes", BYTES("\0\1\0\0\0\00177"), -1},
+		{"too short", BYTES("\0\1\0\0\0\0027"), -1},
+		{"half a length", BYTES("\0\1\0"), -1},
+		{"half a number of columns", BYTES("\0"), -1},
+		{"nothing", BYTES(""), -1},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	{
+		uint8_t    *copy = exact(rows[i].body, rows[i].len);
+		PoolerMessage m = with_body('D', copy, rows[i].len);
+		int			number = -1;
+
+		if (!pooler_message_parse_number(&m, &number))
+			number = -1;
+		is(number, rows[i].expected, "number: %s", rows[i].name);
+		free(copy);
+	}
+}
+
 int
 main(void)
 {
@@ -485,5 +523,6 @@ main(void)
 	test_message_lengths();
 	test_error_response();
 	test_small_messages();
+	test_number();
 	return done_testing();
 }

@@ -129,14 +129,23 @@ test_cancel(void)
 		size_t		len;
 		uint8_t    *packet = packet_of(body, 8 + key_len, &len);
 		PoolerCancelRequest cancel;
-		PoolerProtoError error = pooler_startup_parse_cancel(packet, len, &cancel);
+		PoolerProtoError error = pooler_startup_parse_cancel(packet, len, 0x30002,
+															 &cancel);
 		PoolerProtoError expected = key_len >= 1 && key_len <= 256 ?
 			POOLER_PROTO_OK : POOLER_PROTO_CANCEL_KEY_LENGTH;
+		PoolerProtoError old;
 
 		if (error != expected ||
 			(error == POOLER_PROTO_OK &&
 			 (cancel.pid != 0x01020304 || cancel.key_len != key_len ||
 			  cancel.key != packet + 12)))
+		{
+			ok(false, "cancel: key of %zu bytes", key_len);
+			free(packet);
+			return;
+		}
+		old = pooler_startup_parse_cancel(packet, len, 0x30000, &cancel);
+		if (old != (key_len == 4 ? POOLER_PROTO_OK : POOLER_PROTO_STARTUP_LENGTH))
 		{
 			ok(false, "cancel: key of %zu bytes", key_len);
 			free(packet);
@@ -151,8 +160,11 @@ test_cancel(void)
 		uint8_t    *packet = exact("\0\0\0\10\x04\xd2\x16\x2e\0\0\0", key_len);
 		PoolerCancelRequest cancel;
 
-		is(pooler_startup_parse_cancel(packet, key_len, &cancel),
+		is(pooler_startup_parse_cancel(packet, key_len, 0x30002, &cancel),
 		   POOLER_PROTO_CANCEL_LENGTH, "cancel: packet of %zu bytes", key_len);
+		is(pooler_startup_parse_cancel(packet, key_len, 0x30000, &cancel),
+		   POOLER_PROTO_STARTUP_LENGTH, "cancel: packet of %zu bytes, before 3.2",
+		   key_len);
 		free(packet);
 	}
 }
@@ -367,6 +379,13 @@ test_negotiate(void)
 	s.proto = 0x30000;
 	s.nprotocol = 1;
 	ok(pooler_startup_must_negotiate(&s, 0x30000), "an option that is unknown");
+	ok(pooler_startup_must_negotiate(&s, 0x30002), "... in any version");
+
+	ok(!pooler_startup_has_long_keys(0x30000, 0x30000), "3.0: short keys");
+	ok(!pooler_startup_has_long_keys(0x30001, 0x30002), "3.1: short keys");
+	ok(pooler_startup_has_long_keys(0x30002, 0x30002), "3.2: long keys");
+	ok(pooler_startup_has_long_keys(0x3270f, 0x30002), "3.9999: long keys");
+	ok(!pooler_startup_has_long_keys(0x30002, 0x30000), "3.2, where 3.0 is the newest");
 }
 
 /* The expected answers are those of SET enable_sort = '...' on PostgreSQL 15. */

@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * address.h
+ *	  Addresses of sockets as client slots keep them.
+ *
+ * Runs in: any process.  Core's SockAddr has room for the longest path of a
+ * Unix socket, which nobody asks for: what is known of such an address is that
+ * it is one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_ADDRESS_H
+#define POOLER_ADDRESS_H
+
+#include "c.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "libpq/pqcomm.h"
+
+typedef union PoolerAddress
+{
+	struct sockaddr any;		/* family; AF_UNSPEC: not known */
+	struct sockaddr_in in4;
+	struct sockaddr_in6 in6;
+} PoolerAddress;
+
+extern void pooler_address_pack(PoolerAddress *to, const SockAddr *from);
+extern void pooler_address_expand(SockAddr *to, const PoolerAddress *from);
+
+static inline bool
+pooler_address_is_unix(const PoolerAddress *address)
+{
+	return address->any.sa_family == AF_UNIX;
+}
+
+#endif							/* POOLER_ADDRESS_H */
