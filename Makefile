@@ -104,6 +104,7 @@ OBJS = \
 	src/sql/import_rows.o \
 	src/sql/health.o \
 	src/sql/stats.o \
+	src/sql/version.o \
 	src/sql/views.o \
 	src/tls/connection.o \
 	src/tls/context.o \

@@ -4,6 +4,21 @@
 \echo Use "CREATE EXTENSION pooler" to load this file. \quit
 
 /*
+ * First of all, and in each update script the first statement: is the library
+ * new enough for what follows?
+ */
+CREATE FUNCTION pooler.require_library(version text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pooler_require_library'
+LANGUAGE C STRICT VOLATILE;
+
+REVOKE ALL ON FUNCTION pooler.require_library(text) FROM PUBLIC;
+COMMENT ON FUNCTION pooler.require_library(text) IS
+'raises an error if the library that the server has loaded is older than this version of the extension; for its scripts';
+
+SELECT pooler.require_library('1.0'::pg_catalog.text);
+
+/*
  * What lies in shared memory.  Each view below takes its rows from one of
  * these functions.  They take no lock and can be asked at any time; what is
  * not known is NULL.

@@ -20,6 +20,7 @@
 #include "shared/pool_count.h"
 #include "shared/snapshot.h"
 #include "sql/rows.h"
+#include "sql/version.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -126,7 +127,7 @@ pooler_get_clients(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	for (int32 i = 0; i < pooler_shared->nclients; i++)
 	{
@@ -175,7 +176,7 @@ pooler_get_backends(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result;
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	for (int32 i = 0; i < pooler_shared->nbackends; i++)
 	{
@@ -242,7 +243,7 @@ pooler_get_pools(PG_FUNCTION_ARGS)
 	PoolerPoolCount *counts;
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	counts = pooler_count_pools();
 	for (int32 i = 0; i < pooler_shared->npools; i++)
@@ -274,7 +275,7 @@ pooler_get_status(PG_FUNCTION_ARGS)
 	uint32		epoch;
 	char		socket_dir[MAXPGPATH];
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 
 	/* What a worker that has ended has left behind says nothing. */

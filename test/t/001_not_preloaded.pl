@@ -19,7 +19,7 @@ my @functions = qw(get_clients get_backends get_pools get_status get_counters
 my @commands = ("disable('postgres')", "enable('postgres')", 'kill_client(1)', 'end_leaks(1)',
 	'get_leaks(true)',
 	map { "$_()" } qw(kill pause reconnect reset_stats resume shutdown suspend wait_close));
-my @others = qw(get_cores import_pgbouncer);
+my @others = qw(get_cores import_pgbouncer require_library);
 my $line = "shared_preload_libraries = 'pooler'";
 
 my $node = PostgreSQL::Test::Cluster->new('main');
