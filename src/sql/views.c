@@ -330,7 +330,7 @@ pooler_get_tls_workers(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result;
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	for (int i = 0; i < pooler_shared->ntls; i++)
 	{
