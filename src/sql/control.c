@@ -19,6 +19,7 @@
 #include "shared/hold.h"
 #include "shared/request.h"
 #include "shared/shmem.h"
+#include "sql/version.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(pooler_pause);
@@ -67,7 +68,7 @@ run(FunctionCallInfo fcinfo, PoolerAdminVerb verb, const char *waiting)
 {
 	PoolerAdminCommand command = {.verb = verb};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	command.dbid = database_argument(fcinfo);
 	if (waiting != NULL)
 		refuse_own_database(waiting, command.dbid);
@@ -121,7 +122,7 @@ pooler_wait_close(PG_FUNCTION_ARGS)
 static Datum
 run_plain(PoolerAdminCommand command)
 {
-	pooler_require_shmem();
+	pooler_require_version();
 	pooler_request_run(&command);
 	PG_RETURN_VOID();
 }
@@ -189,7 +190,7 @@ hold_row(ReturnSetInfo *result, Oid dbid)
 Datum
 pooler_get_databases(PG_FUNCTION_ARGS)
 {
-	pooler_require_shmem();
+	pooler_require_version();
 	InitMaterializedSRF(fcinfo, 0);
 	hold_row((ReturnSetInfo *) fcinfo->resultinfo, InvalidOid);
 	for (int i = 0; i < POOLER_MAX_HOLDS; i++)

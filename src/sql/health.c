@@ -17,6 +17,7 @@
 #include "shared/health.h"
 #include "shared/request.h"
 #include "shared/shmem.h"
+#include "sql/version.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -80,7 +81,7 @@ pooler_health(PG_FUNCTION_ARGS)
 	PoolerAdminResult result;
 	StringInfoData json;
 
-	pooler_require_shmem();
+	pooler_require_version();
 	if (with_probe)
 		run_probe(&probe, &result);
 	initStringInfo(&json);

@@ -14,6 +14,7 @@
 #include "shared/shmem.h"
 #include "shared/snapshot.h"
 #include "sql/rows.h"
+#include "sql/version.h"
 
 PG_FUNCTION_INFO_V1(pooler_get_holdings);
 
@@ -80,7 +81,7 @@ pooler_get_holdings(PG_FUNCTION_ARGS)
 	PoolerRow	row = {0};
 	Holder		holder;
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	for (int32 i = 0; i < pooler_shared->nclients; i++)
 	{

@@ -18,6 +18,7 @@
 #include "shared/request.h"
 #include "shared/shmem.h"
 #include "sql/rows.h"
+#include "sql/version.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -162,7 +163,7 @@ pooler_get_leaks(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result;
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	if (PG_GETARG_BOOL(0))
 		put_leaks(result, pooler_leaks->ended, POOLER_MAX_ENDED_LEAKS);
@@ -178,7 +179,7 @@ pooler_get_leak_counts(PG_FUNCTION_ARGS)
 	PoolerLeakCount count;
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	for (int i = 0; i < POOLER_MAX_LEAK_COUNTS; i++)
 	{
@@ -324,7 +325,7 @@ pooler_end_leaks(PG_FUNCTION_ARGS)
 	PoolerLeak	leak;
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	check_arguments(fcinfo);
 	result = pooler_rows_begin(fcinfo);
 	for (int i = 0; i < POOLER_MAX_LEAKS; i++)

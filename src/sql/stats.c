@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "shared/statement.h"
 #include "sql/rows.h"
+#include "sql/version.h"
 #include "shared/snapshot.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -74,7 +75,7 @@ pooler_list_counters(PG_FUNCTION_ARGS)
 Datum
 pooler_get_counters(PG_FUNCTION_ARGS)
 {
-	pooler_require_shmem();
+	pooler_require_version();
 	return pooler_list_counters(fcinfo);
 }
 
@@ -102,7 +103,7 @@ pooler_get_stats(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result;
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	for (int32 i = 0; i < pooler_shared->ntallies; i++)
 	{
@@ -136,7 +137,7 @@ pooler_get_totals(PG_FUNCTION_ARGS)
 	PoolerCounters total;
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	pooler_snapshot_totals(&total, NULL);
 	for (int s = 0; s < pooler_stats_count; s++)
@@ -276,7 +277,7 @@ pooler_get_times(PG_FUNCTION_ARGS)
 	TimeGroups	all;
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	all = collect_times();
 	for (int i = 0; i < all.n; i++)
@@ -360,7 +361,7 @@ pooler_get_prepared_statements(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 	PoolerRow	row = {0};
 
-	pooler_require_shmem();
+	pooler_require_version();
 	result = pooler_rows_begin(fcinfo);
 	pooler_registry_each(copy_statement, &all);
 	foreach(lc, all)

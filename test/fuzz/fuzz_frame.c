@@ -67,6 +67,7 @@ fuzz_bodies(const PoolerMessage *m)
 	size_t		rest_len;
 	uint32_t	word;
 	char		status;
+	int			number;
 
 	if (pooler_message_parse_error(m, &f))
 		REQUIRE(strlen(f.severity) + strlen(f.sqlstate) < m->len);
@@ -76,6 +77,8 @@ fuzz_bodies(const PoolerMessage *m)
 		REQUIRE(rest + rest_len == m->body + m->len);
 	if (pooler_message_parse_key(m, &word, &rest, &rest_len))
 		REQUIRE(rest + rest_len == m->body + m->len && rest_len > 0);
+	if (pooler_message_parse_number(m, &number))
+		REQUIRE(number >= 0);
 	(void) pooler_message_parse_ready(m, &status);
 }
 

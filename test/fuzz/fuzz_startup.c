@@ -5,6 +5,7 @@
  * Besides crashes it looks for answers that contradict each other.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "../../src/proto/build.h"
 
@@ -20,6 +21,26 @@ require_string(const char *s, const uint8_t *packet, size_t len)
 
 	REQUIRE(p >= packet && p < packet + len);
 	REQUIRE(p + strlen(s) < packet + len);
+}
+
+/* What a client is told of versions and options must be a message. */
+static void
+fuzz_negotiation(const PoolerStartup *startup, size_t len)
+{
+	size_t		size = len + 64;
+	uint8_t    *buf = malloc(size);
+	PoolerWriter w = pooler_writer(buf, size);
+	PoolerMessage m;
+	size_t		offset = 0;
+
+	pooler_build_negotiate(&w, startup, POOLER_PROTO_VERSION_3_2);
+	REQUIRE(pooler_writer_fits(&w));
+	REQUIRE(pooler_message_next(buf, w.len, size, &offset, &m) == POOLER_MESSAGE_OK);
+	REQUIRE(offset == w.len && m.type == 'v');
+	REQUIRE(pooler_get_be32(m.body) <= POOLER_PROTO_VERSION_3_2);
+	REQUIRE(pooler_get_be32(m.body + 4) == startup->nprotocol);
+	REQUIRE(!pooler_startup_has_long_keys(startup->proto, POOLER_PROTO_VERSION_3_0));
+	free(buf);
 }
 
 static void
@@ -62,26 +83,55 @@ fuzz_parameters(const uint8_t *packet, size_t len)
 	REQUIRE(startup.user[0] != '\0' && startup.database != NULL);
 	REQUIRE(n >= startup.nsettings + startup.nprotocol + 1);
 	fuzz_builders(&startup, packet);
+	fuzz_negotiation(&startup, len);
+}
+
+/* A key goes out in BackendKeyData and comes back in a cancel request. */
+static void
+fuzz_cancel(const uint8_t *packet, size_t len)
+{
+	PoolerCancelRequest cancel;
+	uint8_t		buf[POOLER_CANCEL_KEY_MAX + 16];
+	PoolerWriter w = pooler_writer(buf, sizeof(buf));
+	PoolerMessage m;
+	size_t		offset = 0;
+	uint32_t	pid;
+	const uint8_t *key;
+	size_t		key_len;
+
+	if (pooler_startup_parse_cancel(packet, len, POOLER_PROTO_VERSION_3_0, &cancel) == POOLER_PROTO_OK)
+		REQUIRE(cancel.key_len == 4);
+	if (pooler_startup_parse_cancel(packet, len, POOLER_PROTO_VERSION_3_2, &cancel) != POOLER_PROTO_OK)
+		return;
+	REQUIRE(cancel.key + cancel.key_len == packet + len);
+	REQUIRE(cancel.key_len >= 1 && cancel.key_len <= POOLER_CANCEL_KEY_MAX);
+	pooler_build_key(&w, cancel.pid, cancel.key, cancel.key_len);
+	REQUIRE(pooler_writer_fits(&w));
+	REQUIRE(pooler_message_next(buf, w.len, sizeof(buf), &offset, &m) == POOLER_MESSAGE_OK);
+	REQUIRE(pooler_message_parse_key(&m, &pid, &key, &key_len));
+	REQUIRE(pid == cancel.pid && key_len == cancel.key_len &&
+			memcmp(key, cancel.key, key_len) == 0);
 }
 
 static void
-fuzz_startup(const uint8_t *data, size_t size)
+fuzz_startup(const uint8_t *data, size_t size, bool ssl_done, bool gss_done)
 {
-	PoolerStartupVerdict v = pooler_startup_inspect(data, size, false, false);
-	PoolerCancelRequest cancel;
+	PoolerStartupVerdict v = pooler_startup_inspect(data, size, ssl_done, gss_done);
 
 	switch (v.kind)
 	{
 		case POOLER_STARTUP_NEED_MORE:
 			REQUIRE(v.need > size && v.need <= POOLER_STARTUP_MAX_TOTAL);
 			break;
+		case POOLER_STARTUP_SSL_REQUEST:
+			REQUIRE(!ssl_done);
+			break;
+		case POOLER_STARTUP_GSS_REQUEST:
+			REQUIRE(!gss_done);
+			break;
 		case POOLER_STARTUP_CANCEL:
-			if (pooler_startup_parse_cancel(data, v.need, POOLER_PROTO_VERSION_3_2,
-											&cancel) == POOLER_PROTO_OK)
-				REQUIRE(cancel.key + cancel.key_len == data + v.need);
-			if (pooler_startup_parse_cancel(data, v.need, POOLER_PROTO_VERSION_3_0,
-											&cancel) == POOLER_PROTO_OK)
-				REQUIRE(cancel.key_len == 4);
+			REQUIRE(v.need <= size);
+			fuzz_cancel(data, v.need);
 			break;
 		case POOLER_STARTUP_PARAMETERS:
 			REQUIRE(v.need <= size);
@@ -98,6 +148,7 @@ fuzz_startup(const uint8_t *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	fuzz_startup(data, size);
+	for (int done = 0; done < 4; done++)
+		fuzz_startup(data, size, done & 1, done & 2);
 	return 0;
 }

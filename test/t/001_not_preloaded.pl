@@ -10,16 +10,16 @@ use Test::More;
 
 my @views = qw(clients backends pools stats stats_by_database stats_by_role status
   latency holders waits prepared_statements pins pin_reasons logins databases
-  leaks leak_history leak_counts);
+  leaks leak_history leak_counts tls_workers);
 my @functions = qw(get_clients get_backends get_pools get_status get_counters
   get_stats get_totals get_times get_prepared_statements get_databases get_holdings
-  get_leak_counts health advice get_pool_advice get_server_advice);
+  get_leak_counts get_tls_workers health advice get_pool_advice get_server_advice);
 
 # Those that do something, with arguments; and those that need no pooler.
 my @commands = ("disable('postgres')", "enable('postgres')", 'kill_client(1)', 'end_leaks(1)',
 	'get_leaks(true)',
 	map { "$_()" } qw(kill pause reconnect reset_stats resume shutdown suspend wait_close));
-my @others = qw(get_cores import_pgbouncer);
+my @others = qw(get_cores import_pgbouncer require_library);
 my $line = "shared_preload_libraries = 'pooler'";
 
 my $node = PostgreSQL::Test::Cluster->new('main');
