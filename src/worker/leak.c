@@ -250,10 +250,33 @@ close_leak(int i, PoolerLeakEnd end)
 	pg_atomic_fetch_sub_u32(&pooler_leaks->ncurrent, 1);
 }
 
-/* How it ended, if the client still is there. */
+/* By this reason: which of its leaks it was does not matter to who asked. */
+static PoolerLeakEnd
+end_by_reason(const PoolerLeak *leak, PoolerEndReason reason)
+{
+	if (!pooler_end_is_leak(reason))
+		return POOLER_LEAK_LEFT;
+	if (leak->asked)
+		return POOLER_LEAK_ENDED;
+	return leak->action == POOLER_LEAK_TERMINATE ? POOLER_LEAK_TERMINATED :
+		POOLER_LEAK_LEFT;
+}
+
+/*
+ * How it ended, if the client still is there.  A backend that ends it, which
+ * takes a while, holds nothing any more before the client has gone.
+ */
 static PoolerLeakEnd
 end_by_client(int i)
 {
+	PoolerLeak *leak = LEAK(i);
+	PoolerEndReason reason = POOLER_END_NONE;
+
+	if (leak->client_id != 0 &&
+		pooler_client_gen(&pooler_clients[leak->client]) == leak->gen)
+		reason = pooler_leak_closed_for(leak->client);
+	if (pooler_end_is_leak(reason))
+		return end_by_reason(leak, reason);
 	if (live[i].ended_by_us)
 		return LEAK(i)->asked ? POOLER_LEAK_ENDED : POOLER_LEAK_TERMINATED;
 	if (LEAK(i)->kind == POOLER_LEAK_TRANSACTION &&
@@ -305,6 +328,10 @@ still_holds(const PoolerLeak *leak, const LeakClient *who, uint32 limit, uint32 
 		(!pooler_leak_is_timed(leak->kind) || since == leak->held_since);
 }
 
+/*
+ * Nobody tells us of the end of a client that an earlier worker had taken: then
+ * what we have demanded has happened.
+ */
 static void
 look_after_client(int i)
 {
@@ -316,7 +343,7 @@ look_after_client(int i)
 
 	if (sight == LEAK_GONE || who.gen != leak->gen || who.id != leak->client_id)
 	{
-		close_leak(i, POOLER_LEAK_LEFT);
+		close_leak(i, end_by_reason(leak, live[i].demand.reason));
 		return;
 	}
 	live[i].pool = who.pool;
@@ -646,18 +673,6 @@ act(int i)
 	}
 	else
 		pooler_leak_terminate(leak, &live[i].demand);
-}
-
-/* By this reason: which of its leaks it was does not matter to who asked. */
-static PoolerLeakEnd
-end_by_reason(const PoolerLeak *leak, PoolerEndReason reason)
-{
-	if (!pooler_end_is_leak(reason))
-		return POOLER_LEAK_LEFT;
-	if (leak->asked)
-		return POOLER_LEAK_ENDED;
-	return leak->action == POOLER_LEAK_TERMINATE ? POOLER_LEAK_TERMINATED :
-		POOLER_LEAK_LEFT;
 }
 
 void

@@ -194,8 +194,9 @@ sub waiting
 	has_ended($role, 'given back', 'the leak has ended');
 	like($_->reply, qr/UPDATE 1/, 'who was blocked goes on') for $blocked, $next;
 	is($admin->value("SELECT count(*) FROM pooler.leaks WHERE role = '$role'"), '0', 'it is gone');
-	is($admin->value("SELECT max_clients_waiting FROM pooler.leak_history WHERE role = '$role'"),
-		'2', 'the history knows who waited');
+	# more than two if there was a look while backends were being started for the others
+	is($admin->value("SELECT max_clients_waiting BETWEEN 2 AND 4 FROM pooler.leak_history WHERE role = '$role'"),
+		't', 'the history knows who waited');
 	is($admin->value("SELECT last_query FROM pooler.leak_history WHERE role = '$role'"),
 		'SELECT 11 AS eleven', 'and the query');
 	is($admin->value("SELECT leaks || ' ' || application_name || ' ' || query FROM pooler.leak_counts WHERE role = '$role'"),
@@ -747,8 +748,22 @@ for my $next ('COMMIT', 'SELECT 12')
 	$client->put(m_query('COMMIT'));
 	like($client->reply, qr/^COMMIT/, 'the client commits');
 	has_ended($role, 'disconnected', 'and leaves with its pooler');
-	$reload->('0');
 	$client->close;
+
+	# that of a client which only its backend has any more can be ended, too
+	PoolerTest::wait_for_pooler($node);
+	$client = client($role);
+	$client->query('BEGIN');
+	is_leak($role, 'kind', 'idle_in_transaction', 'another one');
+	$pid = worker_pid($node);
+	kill 'TERM', $pid;
+	ok($admin->until("SELECT pid <> $pid FROM pooler.status", 't'), 'and another pooler');
+	is($admin->value("SELECT leak_kind FROM pooler.end_leaks(role => '$role')"),
+		'idle_in_transaction', 'end_leaks() says what it has ended');
+	has_ended($role, 'end_leaks', 'and so does the history');
+	like($client->reply, qr/^FATAL $ended{idle_in_transaction}/, 'as the client is told');
+	$client->close;
+	$reload->('0');
 }
 
 #----------------------------------------------------------------------------
