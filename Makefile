@@ -22,13 +22,16 @@ OBJS = \
 	src/auth/auth.o \
 	src/auth/authorize.o \
 	src/auth/catalog.o \
+	src/auth/certificate.o \
 	src/auth/hba_match.o \
 	src/auth/hba_rules.o \
+	src/auth/ident.o \
 	src/auth/report.o \
 	src/backend/analysis.o \
 	src/backend/attach.o \
 	src/backend/begin.o \
 	src/backend/birth.o \
+	src/backend/delegated.o \
 	src/backend/duties.o \
 	src/backend/ending.o \
 	src/backend/give_back.o \
@@ -47,6 +50,7 @@ OBJS = \
 	src/backend/socket.o \
 	src/backend/startup_settings.o \
 	src/backend/statements.o \
+	src/backend/system_user.o \
 	src/backend/tally.o \
 	src/backend/take.o \
 	src/backend/unnamed.o \
@@ -87,6 +91,7 @@ OBJS = \
 	src/shared/shmem.o \
 	src/shared/snapshot.o \
 	src/shared/stats.o \
+	src/shared/tls.o \
 	src/sql/advice.o \
 	src/sql/control.o \
 	src/sql/ddl.o \
@@ -101,6 +106,13 @@ OBJS = \
 	src/sql/stats.o \
 	src/sql/version.o \
 	src/sql/views.o \
+	src/tls/connection.o \
+	src/tls/context.o \
+	src/tls/handshake.o \
+	src/tls/link.o \
+	src/tls/main.o \
+	src/tls/relay.o \
+	src/tls/wire.o \
 	src/worker/admin.o \
 	src/worker/averages.o \
 	src/worker/backend.o \
@@ -128,8 +140,11 @@ OBJS = \
 	src/worker/login.o \
 	src/worker/login_alias.o \
 	src/worker/login_console.o \
+	src/worker/login_guard.o \
 	src/worker/login_io.o \
+	src/worker/login_settings.o \
 	src/worker/login_startup.o \
+	src/worker/login_tls.o \
 	src/worker/main.o \
 	src/worker/parameters.o \
 	src/worker/pool.o \
@@ -142,7 +157,8 @@ OBJS = \
 	src/worker/requests.o \
 	src/worker/stall.o \
 	src/worker/tcp_progress.o \
-	src/worker/timeout.o
+	src/worker/timeout.o \
+	src/worker/tls.o
 
 # HTTP needs libmicrohttpd; NO_HTTP=1 does without also where it is installed.
 HTTP_OBJS = \
@@ -197,6 +213,9 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
 # has to restrict what is exported.  Calls inside the library stay direct.
 SHLIB_LINK = $(if $(have_http),-lmicrohttpd) \
 	-Wl,--version-script=$(srcdir)/src/pooler.map -Wl,-Bsymbolic-functions
+
+# What the server itself is linked with for TLS, if it is.
+SHLIB_LINK += $(filter -lssl -lcrypto,$(LIBS))
 
 # No code of ours could be inlined into a query's: spare us clang's bitcode.
 override with_llvm = no

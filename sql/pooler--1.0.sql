@@ -45,7 +45,9 @@ CREATE FUNCTION pooler.get_clients(
 	OUT bytes_received bigint,
 	OUT bytes_sent bigint,
 	OUT login_role name,
-	OUT alias name)
+	OUT alias name,
+	OUT tls_version text,
+	OUT tls_cipher text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_clients'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -121,6 +123,19 @@ CREATE FUNCTION pooler.get_status(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pooler_get_status'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 1;
+
+CREATE FUNCTION pooler.get_tls_workers(
+	OUT number integer,
+	OUT pid integer,
+	OUT state text,
+	OUT loaded_at timestamptz,
+	OUT connections integer,
+	OUT max_connections integer,
+	OUT handshakes bigint,
+	OUT failures bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pooler_get_tls_workers'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 4;
 
 CREATE FUNCTION pooler.get_counters(
 	OUT name text,
@@ -296,6 +311,8 @@ COMMENT ON FUNCTION pooler.get_pools() IS
 'Pools of backends; see the view pooler.pools';
 COMMENT ON FUNCTION pooler.get_status() IS
 'The pooler itself; see the view pooler.status';
+COMMENT ON FUNCTION pooler.get_tls_workers() IS
+'Processes that encrypt and decrypt for clients; see the view pooler.tls_workers';
 COMMENT ON FUNCTION pooler.get_databases() IS
 'Databases that are paused or disabled by name, and (dbid is NULL) whether all are; see the view pooler.databases';
 COMMENT ON FUNCTION pooler.get_counters() IS
@@ -341,6 +358,8 @@ SELECT c.id,
 	   c.bytes_sent,
 	   c.login_role,
 	   c.alias,
+	   c.tls_version,
+	   c.tls_cipher,
 	   c.dbid,
 	   c.roleid
 FROM pooler.get_clients() AS c
@@ -380,17 +399,43 @@ COMMENT ON COLUMN pooler.clients.connected_at IS
 COMMENT ON COLUMN pooler.clients.transactions IS
 'Transactions of this client that ended';
 COMMENT ON COLUMN pooler.clients.bytes_received IS
-'Bytes that came from the client, as the kernel had counted them about a second ago; NULL if it is connected by a Unix socket, or has not logged in';
+'Bytes that came from the client, as the kernel had counted them about a second ago (with TLS, encrypted); NULL if it is connected by a Unix socket, or has not logged in';
 COMMENT ON COLUMN pooler.clients.bytes_sent IS
 'Bytes that were sent to the client; otherwise as bytes_received';
 COMMENT ON COLUMN pooler.clients.login_role IS
 'Role that the client logged in as, which an alias can make another one than role; NULL until it has logged in';
 COMMENT ON COLUMN pooler.clients.alias IS
 'Name by which the client called the database, if that is one of pooler.aliases; NULL if not';
+COMMENT ON COLUMN pooler.clients.tls_version IS
+'Version of TLS, such as TLSv1.3; NULL if the client does not use TLS, or has not logged in';
+COMMENT ON COLUMN pooler.clients.tls_cipher IS
+'Cipher suite that TLS uses; NULL as tls_version';
 COMMENT ON COLUMN pooler.clients.dbid IS
 'OID of the database; NULL until the client has logged in, on the console and for replication';
 COMMENT ON COLUMN pooler.clients.roleid IS
 'OID of the role; NULL until the client has logged in, on the console and for replication';
+
+CREATE VIEW pooler.tls_workers AS
+SELECT * FROM pooler.get_tls_workers();
+
+COMMENT ON VIEW pooler.tls_workers IS
+'Processes that encrypt and decrypt for clients: a row for each of pooler.tls_workers';
+COMMENT ON COLUMN pooler.tls_workers.number IS
+'Number of the process';
+COMMENT ON COLUMN pooler.tls_workers.pid IS
+'Process ID; NULL if it is not running';
+COMMENT ON COLUMN pooler.tls_workers.state IS
+'ready: has a certificate and takes clients; off: ssl is off, or could not be turned on; starting: is being started, or ends';
+COMMENT ON COLUMN pooler.tls_workers.loaded_at IS
+'When certificate, key and settings were loaded; NULL if they are not';
+COMMENT ON COLUMN pooler.tls_workers.connections IS
+'Connections that it has';
+COMMENT ON COLUMN pooler.tls_workers.max_connections IS
+'Connections that it can have, by the limit on open files';
+COMMENT ON COLUMN pooler.tls_workers.handshakes IS
+'Handshakes that were completed since the server started';
+COMMENT ON COLUMN pooler.tls_workers.failures IS
+'Handshakes that failed since the server started; the log has the reasons';
 
 CREATE VIEW pooler.backends AS
 SELECT b.pid,
@@ -1817,7 +1862,7 @@ REVOKE ALL ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
 	pooler.get_prepared_statements(), pooler.get_databases(),
 	pooler.get_leaks(boolean), pooler.get_leak_counts(),
-	pooler.get_holdings() FROM PUBLIC;
+	pooler.get_holdings(), pooler.get_tls_workers() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pooler.import_pgbouncer(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
 	pooler.get_server_advice(), pooler.advice() FROM PUBLIC;
@@ -1825,7 +1870,7 @@ REVOKE ALL ON pooler.clients, pooler.backends, pooler.pools, pooler.databases, p
 	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
 	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,
 	pooler.pins, pooler.pin_reasons, pooler.logins, pooler.leaks,
-	pooler.leak_history, pooler.leak_counts FROM PUBLIC;
+	pooler.leak_history, pooler.leak_counts, pooler.tls_workers FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA pooler TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.health(boolean) TO pg_monitor;
@@ -1834,7 +1879,7 @@ GRANT EXECUTE ON FUNCTION pooler.get_clients(), pooler.get_backends(),
 	pooler.get_stats(), pooler.get_totals(), pooler.get_times(),
 	pooler.get_prepared_statements(), pooler.get_databases(),
 	pooler.get_leaks(boolean), pooler.get_leak_counts(),
-	pooler.get_holdings() TO pg_monitor;
+	pooler.get_holdings(), pooler.get_tls_workers() TO pg_monitor;
 /* It shows nothing that its caller did not give it, but takes some time. */
 GRANT EXECUTE ON FUNCTION pooler.import_pgbouncer(text, text) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pooler.get_cores(), pooler.get_pool_advice(),
@@ -1843,4 +1888,4 @@ GRANT SELECT ON pooler.clients, pooler.backends, pooler.pools, pooler.databases,
 	pooler.stats_by_database, pooler.stats_by_role, pooler.status,
 	pooler.latency, pooler.holders, pooler.waits, pooler.prepared_statements,
 	pooler.pins, pooler.pin_reasons, pooler.logins, pooler.leaks,
-	pooler.leak_history, pooler.leak_counts TO pg_monitor;
+	pooler.leak_history, pooler.leak_counts, pooler.tls_workers TO pg_monitor;

@@ -49,6 +49,7 @@
 #define PqMsg_ParameterStatus 'S'
 #define PqMsg_NegotiateProtocolVersion 'v'
 #define PqMsg_ErrorResponse 'E'
+#define PqMsg_AuthenticationRequest 'R'
 #define PqMsg_CommandComplete 'C'
 #define PqMsg_EmptyQueryResponse 'I'
 #define PqMsg_PortalSuspended 's'
@@ -273,6 +274,26 @@ pooler_auth_file_tokenize(PoolerAuthFile *f, const char *name, int elevel)
 	return true;
 }
 
+/* The same for pg_ident.conf, with core's words for that file. */
+static inline bool
+pooler_ident_file_tokenize(PoolerAuthFile *f, const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return pooler_auth_file_tokenize(f, name, LOG);
+#else
+	f->file = AllocateFile(name, "r");
+	if (f->file == NULL)
+	{
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not open usermap file \"%s\": %m", name)));
+		return false;
+	}
+	f->cxt = tokenize_auth_file(name, f->file, &f->lines, LOG);
+	return true;
+#endif
+}
+
 static inline void
 pooler_auth_file_free(PoolerAuthFile *f)
 {
@@ -298,6 +319,31 @@ pooler_auth_file_free(PoolerAuthFile *f)
 	((void) (file), \
 	 psprintf(_("Connection matched pg_hba.conf line %d: \"%s\""), \
 			  (number), (text)))
+#endif
+
+/*
+ * Lines of pg_ident.conf: tokens, with groups and expressions in the place of a
+ * role, since 16; before, two strings, the first of which may be an expression.
+ * Compiled expressions are in a memory context since 16.
+ */
+#if PG_VERSION_NUM >= 160000
+#define pooler_ident_regex(line) ((line)->system_user->regex)
+#define pooler_ident_system_user(line) ((line)->system_user->string)
+#define pooler_ident_role(line) (*(line)->pg_user)
+#define pooler_ident_role_is_special(token) \
+	((token)->regex != NULL || \
+	 (!(token)->quoted && (token)->string[0] == '+'))
+#define pooler_ident_free_line(line) ((void) (line))
+#else
+#include "regex/regex.h"
+#define pooler_ident_regex(line) \
+	((line)->ident_user[0] == '/' ? (regex_t *) &(line)->re : NULL)
+#define pooler_ident_system_user(line) ((line)->ident_user)
+#define pooler_ident_role(line) \
+	((AuthToken) {.string = (line)->pg_role, .quoted = true})
+#define pooler_ident_role_is_special(token) ((void) (token), false)
+#define pooler_ident_free_line(line) \
+	(pooler_ident_regex(line) ? pg_regfree(&(line)->re) : (void) 0)
 #endif
 
 /*
@@ -370,5 +416,14 @@ pooler_auth_file_free(PoolerAuthFile *f)
 #else
 #define POOLER_DB_USER_NAMESPACE Db_user_namespace
 #endif
+
+/*
+ * TLS.  ALPN came with 17; a refused certificate is named in the log since 16.
+ * Since 18 OpenSSL hears of an end of file, and so has other words for it.
+ */
+#define POOLER_HAVE_SYSTEM_USER (PG_VERSION_NUM >= 160000)
+#define POOLER_HAVE_ALPN (PG_VERSION_NUM >= 170000)
+#define POOLER_TLS_TELLS_CERTIFICATE (PG_VERSION_NUM >= 160000)
+#define POOLER_TLS_BIO_TELLS_EOF (PG_VERSION_NUM >= 180000)
 
 #endif							/* POOLER_COMPAT_H */

@@ -16,6 +16,7 @@
 #include "shared/guc.h"
 #include "shared/shmem.h"
 #include "sql/ddl.h"
+#include "tls/tls.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -37,5 +38,6 @@ _PG_init(void)
 	pooler_birth_init();
 	pooler_ddl_init();
 	pooler_worker_register();
+	pooler_tls_init();
 	pooler_http_register();
 }

@@ -4,7 +4,7 @@
  *
  * Runs in the pooler worker, inside a transaction.  Owns PoolerAuth.  It
  * carries through the methods that neither wait nor compute: trust, reject,
- * md5 and scram-sha-256; all others are delegated.  It must not do I/O on the
+ * cert, md5 and scram-sha-256; all others are delegated.  It must not do I/O on the
  * client's socket, so it calls core's SASL mechanism step by step and never
  * CheckSASLAuth(), and must not report a secret.
  *
@@ -14,6 +14,7 @@
 
 #include "auth/auth.h"
 #include "auth/catalog.h"
+#include "auth/certificate.h"
 #include "auth/report.h"
 #include "compat.h"
 #include "commands/user.h"
@@ -52,6 +53,8 @@ struct PoolerAuth
 	Port	   *port;
 	PoolerAuthRule rule;
 	AuthStep	step;
+	bool		failed;			/* the client has not proved who it is */
+	PoolerCertificate certificate;	/* what the rule asks of it */
 	char	   *secret;			/* NULL: doomed, whatever the client says */
 	const char *logdetail;		/* why it is doomed */
 	uint8		md5_salt[4];
@@ -71,19 +74,50 @@ send_request(StringInfo out, AuthRequest request, const void *data, int len)
 	out->data[out->len] = '\0';
 }
 
+/*
+ * An MD5 hash is as good as the password, and of a SCRAM secret the rest can be
+ * computed with what the client has sent.
+ */
+static void
+forget_secret(PoolerAuth *auth)
+{
+	if (auth->secret != NULL)
+		explicit_bzero(auth->secret, strlen(auth->secret));
+	auth->secret = NULL;
+}
+
 pg_noreturn static void
 fail(PoolerAuth *auth)
 {
 	auth->step = AUTH_FINISHED;
-	pooler_report_password_failure(&auth->rule, auth->port, auth->logdetail);
+	auth->failed = true;
+	forget_secret(auth);
+	pooler_report_failure(&auth->rule, auth->port, auth->logdetail);
 }
 
+/*
+ * The end of ClientAuthentication().  trust and cert come here at once.  Who
+ * has proved who he is stands in the log before his certificate is compared
+ * with his role, as in core.
+ */
 static PoolerAuthResult
 succeed(PoolerAuth *auth)
 {
-	Assert(auth->secret != NULL);
+	UserAuth	method = auth->rule.method;
+	const char *identity = auth->port->user_name;
+
 	auth->step = AUTH_FINISHED;
-	pooler_report_authenticated(&auth->rule, auth->port);
+	forget_secret(auth);
+	if (method == uaCert)
+		identity = auth->port->peer_dn;
+	if (method != uaTrust && identity != NULL &&
+		(method != uaCert || auth->certificate.known))
+		pooler_report_authenticated(&auth->rule, auth->port, identity);
+	pooler_certificate_report(&auth->certificate);
+	if (!auth->certificate.fits)
+		fail(auth);
+	if (method == uaTrust)
+		pooler_report_authenticated(&auth->rule, auth->port, NULL);
 	return POOLER_AUTH_DONE;
 }
 
@@ -196,6 +230,8 @@ exchange(PoolerAuth *auth, const char *data, int len, StringInfo out)
 	result = pg_be_scram_mech.exchange(auth->scram, input,
 									   input != NULL ? len : -1,
 									   &output, &outputlen, &auth->logdetail);
+	if (input != NULL)
+		explicit_bzero(input, len);
 
 	if (result == PG_SASL_EXCHANGE_FAILURE)
 		fail(auth);
@@ -260,7 +296,7 @@ delegate_for(const char *format, const char *what)
  */
 static PoolerAuthResult
 begin(PoolerAuth **auth, Port *port, PoolerReplication replication,
-	  const PoolerHbaRules *rules, StringInfo out)
+	  const PoolerHbaRules *rules, bool ca_loaded, StringInfo out)
 {
 	PoolerRole	role;
 	PoolerRoleSecret secret;
@@ -283,12 +319,12 @@ begin(PoolerAuth **auth, Port *port, PoolerReplication replication,
 		pooler_report_no_rule(port, replication);
 	if (verdict == POOLER_HBA_NEEDS_DNS)
 		return delegate_for("%s", "a host name");
-	if (line->clientcert != clientCertOff)
-		return delegate_for("%s", "clientcert");
 
+	pooler_certificate_require(line, port, ca_loaded);
 	if (line->auth_method == uaReject)
 		pooler_report_reject(port, replication);
 	if (line->auth_method != uaTrust &&
+		line->auth_method != uaCert &&
 		line->auth_method != uaMD5 &&
 		line->auth_method != uaSCRAM)
 		return delegate_for("the method \"%s\"",
@@ -298,13 +334,10 @@ begin(PoolerAuth **auth, Port *port, PoolerReplication replication,
 	(*auth)->cxt = CurrentMemoryContext;
 	(*auth)->port = port;
 	pooler_auth_rule_copy(&(*auth)->rule, line);
-
-	if (line->auth_method == uaTrust)
-	{
-		(*auth)->step = AUTH_FINISHED;
-		pooler_report_authenticated(&(*auth)->rule, port);
-		return POOLER_AUTH_DONE;
-	}
+	(*auth)->certificate = pooler_certificate_judge(&(*auth)->rule, port,
+													peer.roleid);
+	if (line->auth_method == uaTrust || line->auth_method == uaCert)
+		return succeed(*auth);
 
 	choose_secret(*auth, role_exists, &secret);
 	begin_challenge(*auth, out);
@@ -314,7 +347,7 @@ begin(PoolerAuth **auth, Port *port, PoolerReplication replication,
 PoolerAuthResult
 pooler_auth_begin(PoolerAuth **auth, MemoryContext cxt, Port *port,
 				  PoolerReplication replication,
-				  const PoolerHbaRules *rules, StringInfo out)
+				  const PoolerHbaRules *rules, bool ca_loaded, StringInfo out)
 {
 	MemoryContext oldcxt;
 	PoolerAuthResult result;
@@ -329,7 +362,7 @@ pooler_auth_begin(PoolerAuth **auth, MemoryContext cxt, Port *port,
 		return delegate_for("%s", "a library's hook");
 
 	oldcxt = MemoryContextSwitchTo(cxt);
-	result = begin(auth, port, replication, rules, out);
+	result = begin(auth, port, replication, rules, ca_loaded, out);
 	MemoryContextSwitchTo(oldcxt);
 	return result;
 }
@@ -363,6 +396,18 @@ pooler_auth_continue(PoolerAuth *auth, const char *body, int len,
 	return result;
 }
 
+void
+pooler_auth_forget(PoolerAuth *auth)
+{
+	forget_secret(auth);
+}
+
+bool
+pooler_auth_has_failed(const PoolerAuth *auth)
+{
+	return auth->failed;
+}
+
 int
 pooler_auth_max_body(const PoolerAuth *auth)
 {
@@ -385,4 +430,13 @@ pooler_auth_fail_type(const PoolerAuth *auth, int type)
 	pooler_report_protocol(auth->step == AUTH_AWAIT_MD5 ?
 						   POOLER_PROTO_PASSWORD_TYPE :
 						   POOLER_PROTO_SASL_TYPE, type);
+}
+
+const char *
+pooler_auth_identity(const PoolerAuth *auth, UserAuth *method)
+{
+	*method = auth->rule.method;
+	if (auth->rule.method == uaTrust)
+		return NULL;
+	return auth->rule.method == uaCert ? auth->port->peer_dn : auth->port->user_name;
 }

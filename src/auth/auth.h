@@ -66,9 +66,11 @@ typedef struct PoolerIdentity
  * cxt is the memory context of this login.  All that must live from one step
  * to the next, *auth included, is allocated there and freed with it; it must
  * outlive the transaction.  port must live as long and have raddr,
- * user_name, database_name and ssl_in_use set.  out must have been
- * initialized; complete messages are appended to it.  The rules are needed
- * during this call only: a reload may free them before the next step.
+ * user_name, database_name and ssl_in_use set, and for a client that came by
+ * TLS what worker/tls.h promises; ca_loaded is its fact of that name.  out
+ * must have been initialized; complete messages are appended to it.  The rules
+ * are needed during this call only: a reload may free them before the next
+ * step.
  *
  * POOLER_AUTH_DELEGATE is the answer if the method waits or computes
  * (password, peer, ldap, ...), if a rule names a host, or if a library has
@@ -80,13 +82,20 @@ extern PoolerAuthResult pooler_auth_begin(PoolerAuth **auth,
 										  MemoryContext cxt, Port *port,
 										  PoolerReplication replication,
 										  const PoolerHbaRules *rules,
-										  StringInfo out);
+										  bool ca_loaded, StringInfo out);
 
 /*
  * After DELEGATE, until the next call: what the pooler can't do itself, as
  * words ("the method \"peer\"").
  */
 extern const char *pooler_auth_delegated_for(void);
+
+/*
+ * After DONE: as whom the client has proved itself, and by what (what core
+ * calls authn_id, and shows as SYSTEM_USER); NULL if it did not have to.  Lives
+ * as long as the port.
+ */
+extern const char *pooler_auth_identity(const PoolerAuth *auth, UserAuth *method);
 
 /*
  * Take one 'p' message: len bytes of body, type and length word left out.
@@ -97,6 +106,18 @@ extern const char *pooler_auth_delegated_for(void);
 extern PoolerAuthResult pooler_auth_continue(PoolerAuth *auth,
 											 const char *body, int len,
 											 StringInfo out);
+
+/*
+ * Overwrites what it knows of the role's secret.  To be called before a login
+ * that was given up half-way is freed; after DONE or an error that was done.
+ */
+extern void pooler_auth_forget(PoolerAuth *auth);
+
+/*
+ * Has the client failed to prove who it is?  Then that was the error; else it
+ * was another one.
+ */
+extern bool pooler_auth_has_failed(const PoolerAuth *auth);
 
 /*
  * The longest body that the awaited 'p' message may have: 4 less than the

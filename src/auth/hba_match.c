@@ -74,12 +74,12 @@ database_token_matches(const AuthToken *token, const PoolerHbaPeer *peer)
 	return name_matches(token, peer->database);
 }
 
-static bool
-role_token_matches(const AuthToken *token, const PoolerHbaPeer *peer)
+bool
+pooler_hba_role_matches(const AuthToken *token, const char *role, Oid roleid)
 {
 	if (!token->quoted && token->string[0] == '+')
-		return pooler_catalog_is_member(peer->roleid, token->string + 1);
-	return is_keyword(token, "all") || name_matches(token, peer->role);
+		return pooler_catalog_is_member(roleid, token->string + 1);
+	return is_keyword(token, "all") || name_matches(token, role);
 }
 
 static bool
@@ -102,7 +102,8 @@ role_matches(const HbaLine *line, const PoolerHbaPeer *peer)
 
 	foreach(cell, line->roles)
 	{
-		if (role_token_matches((AuthToken *) lfirst(cell), peer))
+		if (pooler_hba_role_matches((AuthToken *) lfirst(cell), peer->role,
+									peer->roleid))
 			return true;
 	}
 	return false;

@@ -22,20 +22,23 @@ pooler_auth_rule_copy(PoolerAuthRule *rule, const HbaLine *line)
 	rule->linenumber = line->linenumber;
 	rule->file = pstrdup(pooler_hba_file(line));
 	rule->text = pstrdup(line->rawline);
+	rule->clientcert = line->clientcert;
+	rule->clientcertname = line->clientcertname;
+	rule->usermap = line->usermap ? pstrdup(line->usermap) : NULL;
 }
 
 void
-pooler_report_authenticated(const PoolerAuthRule *rule, const Port *port)
+pooler_report_authenticated(const PoolerAuthRule *rule, const Port *port,
+							const char *identity)
 {
 	if (!pooler_logs(pooler_log_connections, pooler_log_authentication()))
 		return;
 
-	/* trust learns nothing about who the client is, hence no "identity" */
-	if (rule->method != uaTrust)
+	if (identity != NULL)
 		ereport(LOG,
 				errmsg("connection authenticated: identity=\"%s\" method=%s "
 					   "(%s:%d)",
-					   port->user_name, hba_authname(rule->method),
+					   identity, hba_authname(rule->method),
 					   rule->file, rule->linenumber));
 	else if (POOLER_LOGS_TRUST)
 		ereport(LOG,
@@ -97,19 +100,32 @@ pooler_report_no_rule(const Port *port, PoolerReplication replication)
 }
 
 void
-pooler_report_password_failure(const PoolerAuthRule *rule, const Port *port,
-							   const char *logdetail)
+pooler_report_failure(const PoolerAuthRule *rule, const Port *port,
+					  const char *logdetail)
 {
+	int			sqlstate = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+	const char *format;
 	const char *matched = pooler_hba_matched(rule->file, rule->linenumber,
 											 rule->text);
 
 	if (logdetail != NULL)
 		matched = psprintf("%s\n%s", logdetail, matched);
 
+	switch (rule->method)
+	{
+		case uaTrust:			/* with clientcert=verify-full */
+			format = gettext_noop("\"trust\" authentication failed for user \"%s\"");
+			break;
+		case uaCert:
+			format = gettext_noop("certificate authentication failed for user \"%s\"");
+			break;
+		default:
+			format = gettext_noop("password authentication failed for user \"%s\"");
+			sqlstate = ERRCODE_INVALID_PASSWORD;
+	}
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PASSWORD),
-			 errmsg("password authentication failed for user \"%s\"",
-					port->user_name),
+			(errcode(sqlstate),
+			 errmsg(format, port->user_name),
 			 errdetail_log("%s", matched)));
 }
 

@@ -24,14 +24,21 @@ typedef struct PoolerAuthRule
 	int			linenumber;
 	const char *file;
 	const char *text;
+	ClientCertMode clientcert;
+	ClientCertName clientcertname;
+	const char *usermap;		/* may be NULL */
 } PoolerAuthRule;
 
 /* Copies into CurrentMemoryContext. */
 extern void pooler_auth_rule_copy(PoolerAuthRule *rule, const HbaLine *line);
 
-/* With log_connections: who it is, and by which rule. */
+/*
+ * With log_connections: who it is, and by which rule.  identity is NULL for
+ * trust, which learns nothing about that.
+ */
 extern void pooler_report_authenticated(const PoolerAuthRule *rule,
-										const Port *port);
+										const Port *port,
+										const char *identity);
 
 /* A rule with the method reject, or no rule at all: 28000. */
 pg_noreturn extern void pooler_report_reject(const Port *port,
@@ -39,11 +46,13 @@ pg_noreturn extern void pooler_report_reject(const Port *port,
 pg_noreturn extern void pooler_report_no_rule(const Port *port,
 											  PoolerReplication replication);
 
-/* 28P01; logdetail is for the log only and may be NULL. */
-pg_noreturn extern void
-			pooler_report_password_failure(const PoolerAuthRule *rule,
-										   const Port *port,
-										   const char *logdetail);
+/*
+ * auth_failed(): 28P01 where a password was wrong, else 28000.  logdetail is
+ * for the log only and may be NULL.
+ */
+pg_noreturn extern void pooler_report_failure(const PoolerAuthRule *rule,
+											  const Port *port,
+											  const char *logdetail);
 
 /* The client's bytes were wrong; type as in PoolerProtoErrorArgs. */
 pg_noreturn extern void pooler_report_protocol(PoolerProtoError error,

@@ -19,6 +19,7 @@
 
 #include "common/hashfn.h"
 #include "shared/session.h"
+#include "shared/tls.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
 
@@ -29,6 +30,8 @@ typedef struct Payload
 	int			len;
 	int			startup_len;	/* of the startup settings, which come first */
 	uint64		startup_digest; /* 0: none */
+	char	   *facts;			/* of the connection; NULL: none */
+	int			facts_len;
 } Payload;
 
 static Payload *payloads;		/* by client slot */
@@ -37,6 +40,22 @@ static Payload *payloads;		/* by client slot */
  * what the pooler knows of a client
  *---------------------------------------------------------------------------
  */
+
+/* They come first, as long as there are pairs with a name. */
+static void
+take_facts(Payload *p, const char **payload, int *len)
+{
+	int			facts_len = *len > 0 ? pooler_startup_length(*payload, *len) : 0;
+
+	if (facts_len > 0)
+	{
+		p->facts = MemoryContextAlloc(TopMemoryContext, facts_len);
+		memcpy(p->facts, *payload, facts_len);
+		p->facts_len = facts_len;
+	}
+	*payload += facts_len + 1;
+	*len -= facts_len + 1;
+}
 
 void
 pooler_attach_remember(int client, const char *payload, int len)
@@ -52,8 +71,11 @@ pooler_attach_remember(int client, const char *payload, int len)
 		explicit_bzero(p->bytes, p->len);	/* may be secret */
 		pfree(p->bytes);
 	}
+	if (p->facts != NULL)
+		pfree(p->facts);
 	memset(p, 0, sizeof(Payload));
-	if (len == 0)
+	take_facts(p, &payload, &len);
+	if (len <= 0)
 		return;
 	p->bytes = MemoryContextAlloc(TopMemoryContext, len);
 	memcpy(p->bytes, payload, len);
@@ -145,6 +167,81 @@ set_port(PoolerClient *client)
 	pooler_port_forget_local_host(port);
 }
 
+/* What is shown of the client's connection. */
+static char *shown_facts;		/* NULL: nothing */
+static int	shown_facts_len = -1; /* not known yet */
+
+#ifdef USE_OPENSSL
+static void
+fill_ssl_status(PgBackendSSLStatus *status, const Payload *p)
+{
+	const char *pair = p->facts;
+	const char *name;
+	const char *value;
+
+	memset(status, 0, sizeof(*status));
+	while (pooler_next_pair(&pair, p->facts + p->facts_len, &name, &value))
+	{
+		if (strcmp(name, POOLER_TLS_FACT_VERSION) == 0)
+			strlcpy(status->ssl_version, value, NAMEDATALEN);
+		else if (strcmp(name, POOLER_TLS_FACT_CIPHER) == 0)
+			strlcpy(status->ssl_cipher, value, NAMEDATALEN);
+		else if (strcmp(name, POOLER_TLS_FACT_BITS) == 0)
+			status->ssl_bits = atoi(value);
+		else if (strcmp(name, POOLER_TLS_FACT_CLIENT_DN) == 0)
+			strlcpy(status->ssl_client_dn, value, NAMEDATALEN);
+		else if (strcmp(name, POOLER_TLS_FACT_SERIAL) == 0)
+			strlcpy(status->ssl_client_serial, value, NAMEDATALEN);
+		else if (strcmp(name, POOLER_TLS_FACT_ISSUER_DN) == 0)
+			strlcpy(status->ssl_issuer_dn, value, NAMEDATALEN);
+	}
+}
+
+static void
+show_ssl_status(const Payload *p)
+{
+	volatile PgBackendStatus *entry = MyBEEntry;
+	PgBackendSSLStatus status;
+
+	if (p != NULL)
+		fill_ssl_status(&status, p);
+	PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
+	entry->st_ssl = p != NULL && status.ssl_version[0] != '\0';
+	if (entry->st_ssl)
+		memcpy(entry->st_sslstatus, &status, sizeof(status));
+	PGSTAT_END_WRITE_ACTIVITY(entry);
+}
+#else
+#define show_ssl_status(p) ((void) (p))
+#endif
+
+/*
+ * pg_stat_ssl and SYSTEM_USER.  Only if they change: many clients of an
+ * application are equal in this.
+ */
+static void
+set_facts(int client)
+{
+	Payload    *p = payloads && client >= 0 ? &payloads[client] : NULL;
+	int			len = p ? p->facts_len : 0;
+
+	if (MyBEEntry == NULL ||
+		(len == shown_facts_len &&
+		 (len == 0 || memcmp(p->facts, shown_facts, len) == 0)))
+		return;
+	if (shown_facts != NULL)
+		pfree(shown_facts);
+	shown_facts = NULL;
+	shown_facts_len = len;
+	if (len > 0)
+	{
+		shown_facts = MemoryContextAlloc(TopMemoryContext, len);
+		memcpy(shown_facts, p->facts, len);
+	}
+	show_ssl_status(len > 0 ? p : NULL);
+	pooler_system_user_show(shown_facts, shown_facts_len);
+}
+
 /*
  * The row of pg_stat_activity.  The last client's query goes with it: a
  * client never stands beside what another one ran.
@@ -174,8 +271,17 @@ set_activity(const SockAddr *raddr)
  * nothing if none is set.
  */
 static void
-set_socket_options(void)
+set_socket_options(int client)
 {
+	if (pooler_clients[client].tls_version != 0)
+	{
+		/* set by the pooler; this socket is none of TCP */
+		MyProcPort->keepalives_idle = tcp_keepalives_idle;
+		MyProcPort->keepalives_interval = tcp_keepalives_interval;
+		MyProcPort->keepalives_count = tcp_keepalives_count;
+		MyProcPort->tcp_user_timeout = tcp_user_timeout;
+		return;
+	}
 	(void) pq_setkeepalivesidle(tcp_keepalives_idle, MyProcPort);
 	(void) pq_setkeepalivesinterval(tcp_keepalives_interval, MyProcPort);
 	(void) pq_setkeepalivescount(tcp_keepalives_count, MyProcPort);
@@ -189,8 +295,9 @@ pooler_attach_session(int client)
 {
 	set_port(&pooler_clients[client]);
 	set_activity(&MyProcPort->raddr);
+	set_facts(client);
 	pooler_session_restore(client);
-	set_socket_options();
+	set_socket_options(client);
 	if (nobody)
 		pgstat_report_appname(application_name);
 	nobody = false;
@@ -217,6 +324,7 @@ pooler_attach_nobody(void)
 	MyProcPort->remote_host = "[local]";
 	MyProcPort->remote_port = "";
 	set_activity(NULL);
+	set_facts(-1);
 	pgstat_report_appname("");
 	nobody = true;
 }

@@ -26,6 +26,7 @@
 
 #include "access/xact.h"
 #include "backend/birth.h"
+#include "backend/delegated.h"
 #include "libpq/hba.h"
 #include "pgstat.h"
 #include "port/pg_bswap.h"
@@ -193,12 +194,29 @@ trust_pooler(void)
 				 errmsg("could not load the rule for pool backends")));
 }
 
-/* Blocks for the client's socket and key: nothing else can happen here yet. */
+/* It comes first, with its length; returns the length of the rest. */
 static int
-receive_client(void)
+take_key(char *payload, int len)
+{
+	int			key_len = len > 0 ? (uint8) payload[0] : 0;
+
+	if (key_len == 0 || 1 + key_len > len || key_len > (int) sizeof(client_key))
+		proc_exit(0);
+	memcpy(client_key, payload + 1, key_len);
+	client_key_len = key_len;
+	memmove(payload, payload + 1 + key_len, len - 1 - key_len);
+	explicit_bzero(payload + len - 1 - key_len, 1 + key_len);
+	return len - 1 - key_len;
+}
+
+/*
+ * Blocks for the client's socket, and what comes with it: nothing else can
+ * happen here yet.
+ */
+static int
+receive_client(char *payload, int *len)
 {
 	PoolerControl frame;
-	static char payload[POOLER_MAX_PAYLOAD];
 	int			fd = -1;
 
 	for (;;)
@@ -211,12 +229,9 @@ receive_client(void)
 			case POOLER_CONTROL_AGAIN:
 				continue;
 			case POOLER_CONTROL_RECEIVED:
-				if (frame.type == POOLER_CONTROL_CLIENT && fd >= 0 &&
-					frame.payload <= sizeof(client_key))
+				if (frame.type == POOLER_CONTROL_CLIENT && fd >= 0)
 				{
-					memcpy(client_key, payload, frame.payload);
-					client_key_len = frame.payload;
-					explicit_bzero(payload, frame.payload);
+					*len = take_key(payload, frame.payload);
 					return fd;
 				}
 				/* FALLTHROUGH */
@@ -234,12 +249,14 @@ static void
 become_client(void)
 {
 	PoolerClient *client = &pooler_clients[pooler_me.shared->login_client];
+	static char facts[POOLER_MAX_PAYLOAD];
+	int			len;
 	int			fd;
 
 	pooler_tally_begin();
 	if (pooler_me.core->flush() != 0)
 		proc_exit(0);
-	fd = receive_client();
+	fd = receive_client(facts, &len);
 	if (dup3(fd, MyProcPort->sock, O_CLOEXEC) < 0)
 		ereport(FATAL, (errmsg("could not attach to the client's socket: %m")));
 	close(fd);
@@ -252,6 +269,7 @@ become_client(void)
 	MyProcPort->remote_hostname_resolv = 0;
 	MyProcPort->remote_hostname_errcode = 0;
 	pooler_port_forget_local_host(MyProcPort);
+	pooler_delegated_begin(facts, len);
 }
 
 static void
@@ -434,6 +452,9 @@ pool_putmessage(char type, const char *s, size_t len)
 			after_flush = FLUSH_THEN_WAIT;
 		return 0;
 	}
+	if (!begun && pooler_me.shared->delegated &&
+		pooler_delegated_see(type, &s, &len))
+		return 0;
 	if (is_told_by_pooler(type))
 		return 0;
 	see_batch(type);

@@ -474,4 +474,15 @@ extern uint64 pooler_unnamed_save(StringInfo part);
  */
 extern void pooler_unnamed_restore(uint64 digest, const char *part, int len);
 
+/*---------------------------------------------------------------------------
+ * system_user.c: SYSTEM_USER
+ *---------------------------------------------------------------------------
+ */
+
+/* Shows that of a client, whose facts (see control.h) these are. */
+extern void pooler_system_user_show(const char *facts, int len);
+
+/* Adds what core knows of the one that it has logged in. */
+extern void pooler_system_user_report(StringInfo facts);
+
 #endif							/* POOLER_BACKEND_INTERNAL_H */

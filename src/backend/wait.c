@@ -27,6 +27,7 @@
  *-------------------------------------------------------------------------
  */
 #include "backend/wait.h"
+#include "backend/delegated.h"
 
 #include <sys/socket.h>
 
@@ -374,8 +375,11 @@ after_birth(void)
 {
 	PoolerControl report = {.type = POOLER_CONTROL_LOGGED_IN};
 	StringInfoData settings;
+	StringInfoData payload;
 
 	whereToSendOutput = DestNone;
+	if (pooler_me.shared->delegated)
+		pooler_delegated_end();
 	pooler_socket_detach();
 	if (!pooler_me.shared->delegated)
 		return POOLER_NEXT_FREE;
@@ -385,11 +389,17 @@ after_birth(void)
 		proc_exit(0);
 	appendStringInfoChar(&settings, '\0');
 	pooler_reported_save(&settings);
-	report.payload = Min(settings.len, POOLER_MAX_PAYLOAD);
-	if (settings.len > POOLER_MAX_PAYLOAD ||
-		!pooler_control_send(pooler_me.control, &report, settings.data, -1))
+	initStringInfo(&payload);
+	pooler_system_user_report(&payload);
+	appendStringInfoChar(&payload, '\0');
+	if (settings.len > POOLER_MAX_SETTINGS_PAYLOAD || payload.len > POOLER_MAX_FACTS)
+		proc_exit(0);
+	appendBinaryStringInfo(&payload, settings.data, settings.len);
+	report.payload = payload.len;
+	if (!pooler_control_send(pooler_me.control, &report, payload.data, -1))
 		proc_exit(0);
 	pfree(settings.data);
+	pfree(payload.data);
 	return POOLER_NEXT_FREE;
 }
 

@@ -16,6 +16,8 @@
  */
 #include "backend/internal.h"
 
+#include "backend/delegated.h"
+
 #include "storage/ipc.h"
 #include "utils/wait_event.h"
 
@@ -94,6 +96,8 @@ leave_pooler(void)
 static int
 walsender_putmessage(char type, const char *s, size_t len)
 {
+	if (pooler_delegated_see(type, &s, &len))
+		return 0;
 	if (type == PqMsg_BackendKeyData)
 		return pooler_put_key();
 	if (type == PqMsg_ReadyForQuery)

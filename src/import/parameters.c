@@ -17,7 +17,7 @@
 #define SERVER_LOG_DO	"See logging_collector, log_destination, log_directory and syslog_ident of the server."
 #define SERVER_LOGIN	"Roles and their passwords are the server's own, so nobody has to look them up."
 #define SERVER_LOGIN_DO	"Nothing to do. When PgBouncer has gone, a role or function that was made for it can be dropped."
-#define SERVER_TLS		"TLS is the server's, by its ssl settings, and the pooler's port does not offer it yet."
+#define SERVER_TLS		"TLS is the server's, by its ssl settings, which hold for the pooler's port, too."
 #define SERVER_TLS_DO	"See ssl, ssl_min_protocol_version, ssl_ciphers, ssl_ecdh_curve (ssl_groups in PostgreSQL 18) and ssl_dh_params_file of the server."
 #define ONE_PROCESS		"There is one pooler, and transactions do not pass through it."
 #define BUFFERS			"Clients and backends talk to each other directly during a transaction, by the server's own buffers."
@@ -143,7 +143,7 @@ const PoolerParameter pooler_parameters[] = {
 	{
 		NOTE("client_tls_sslmode", IN_P, "disable"),
 		.reason = SERVER_TLS,
-		.action = "Clients that need TLS have to use the server's own port, with ssl turned on. In the rules of pg_hba.conf hostssl instead of host stands for require, and clientcert=verify-ca or verify-full for those."
+		.action = "Turn ssl on. In the rules of pg_hba.conf hostssl instead of host stands for require, and clientcert=verify-ca or verify-full for those."
 	},
 	{
 		NOTE("conffile", IN_P, NULL),

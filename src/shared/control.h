@@ -24,7 +24,9 @@ typedef enum PoolerControlType
 								 * payload unless POOLER_CONTROL_CACHED */
 	POOLER_CONTROL_CLIENT,		/* answer to NEED: descriptor and payload.  For
 								 * a login that core carries out the payload
-								 * is the client's cancel key */
+								 * is the length of the client's cancel key in
+								 * a byte, the key, and what is known of its
+								 * TLS connection (pooler_login_facts()) */
 	POOLER_CONTROL_GONE,			/* answer to NEED: no such client any more */
 	POOLER_CONTROL_DETACH,		/* claim: give back whoever you linger on */
 	POOLER_CONTROL_RELEASE,		/* claim undone: be what you were */
@@ -35,6 +37,8 @@ typedef enum PoolerControlType
 								 * client's startup settings, of a walsender
 								 * a PoolerWalsender */
 	POOLER_CONTROL_CANCELLED,		/* given back unread: it asked to cancel */
+	POOLER_CONTROL_LOGIN_FAILED,	/* delegated login has failed, and the client
+								 * was not told; payload: the ErrorResponse */
 	POOLER_CONTROL_FAILED			/* given back unread: session can't be set up;
 								 * payload: the ErrorResponse to send */
 } PoolerControlType;
@@ -72,7 +76,17 @@ typedef struct PoolerWalsender
  * login; both as (name, value) pairs of strings.  Startup settings are not
  * much longer than a startup packet, which core limits to 10000 bytes.
  */
-#define POOLER_MAX_PAYLOAD	24000
+#define POOLER_MAX_SETTINGS_PAYLOAD	24000
+
+/*
+ * With the descriptor, and with LOGGED_IN, come before all that the facts of the connection that
+ * a backend has to know: pairs as well, with names of shared/tls.h, and an
+ * empty name behind them.
+ */
+#define POOLER_MAX_FACTS	2048
+#define POOLER_FACT_AUTH_METHOD	"auth_method"	/* a UserAuth, as a number */
+#define POOLER_FACT_AUTH_ID		"auth_id"	/* SYSTEM_USER without the method */
+#define POOLER_MAX_PAYLOAD	(POOLER_MAX_SETTINGS_PAYLOAD + POOLER_MAX_FACTS + 1)
 
 /*
  * Name of a pair that comes before all others if some of the settings can only

@@ -24,12 +24,15 @@ int			pooler_port;
 char	   *pooler_unix_socket_directories;
 
 int			pooler_max_client_conn;
+int			pooler_max_unauthenticated;
 int			pooler_max_backends;
+int			pooler_tls_workers;
 char	   *pooler_prefork;
 
 double		pooler_server_connect_timeout;
 double		pooler_server_login_retry;
 double		pooler_client_login_timeout;
+double		pooler_auth_delay;
 double		pooler_client_read_timeout;
 double		pooler_client_write_timeout;
 double		pooler_cancel_wait_timeout;
@@ -345,6 +348,22 @@ static const PoolerIntSetting int_settings[] = {
 		.short_desc = "Maximum number of clients connected to the pooler.",
 		.variable = &pooler_max_client_conn,
 		.boot = 1000, .min = 1, .max = 400000,
+		.context = PGC_POSTMASTER
+	},
+	{
+		.name = "pooler.max_unauthenticated",
+		.short_desc = "Number of connections that may be logging in while client slots are short.",
+		.long_desc = "0 means a quarter of pooler.max_client_conn.",
+		.variable = &pooler_max_unauthenticated,
+		.boot = 0, .min = 0, .max = 400000,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.tls_workers",
+		.short_desc = "Number of processes that encrypt and decrypt for clients.",
+		.long_desc = "0 means half as many as processors, at least one and at most four.",
+		.variable = &pooler_tls_workers,
+		.boot = 0, .min = 0, .max = POOLER_MAX_TLS_WORKERS,
 		.context = PGC_POSTMASTER
 	},
 	{
@@ -681,6 +700,14 @@ static const PoolerTimeSetting time_settings[] = {
 		.long_desc = "0 means without limit.",
 		.variable = &pooler_client_login_timeout,
 		.boot = 60, .min = 0, .max = MAX_SECONDS,
+		.context = PGC_SIGHUP
+	},
+	{
+		.name = "pooler.auth_delay",
+		.short_desc = "Time for which the answer to a wrong password is kept back.",
+		.long_desc = "It doubles with each failure from the same address. 0 means not at all.",
+		.variable = &pooler_auth_delay,
+		.boot = 0, .min = 0, .max = 60,
 		.context = PGC_SIGHUP
 	},
 	{

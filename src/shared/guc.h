@@ -22,8 +22,10 @@ extern char *pooler_unix_socket_directories;	/* NULL: the server's */
 
 /* limits */
 extern int	pooler_max_client_conn;
+extern int	pooler_max_unauthenticated;
 extern int	pooler_max_backends;	/* 0: four fifths of max_connections */
 extern char *pooler_prefork;	/* see lists.h */
+extern int	pooler_tls_workers; /* 0: see pooler_tls_workers_in_force() */
 
 /*
  * What a pool may have of its own, by ALTER ROLE or ALTER DATABASE ... SET.
@@ -131,6 +133,7 @@ extern int	pooler_prepared_statements_memory;
 extern double pooler_server_connect_timeout;
 extern double pooler_server_login_retry;
 extern double pooler_client_login_timeout;
+extern double pooler_auth_delay;
 extern double pooler_client_read_timeout;
 extern double pooler_client_write_timeout;
 extern double pooler_cancel_wait_timeout;

@@ -120,6 +120,26 @@ init_slots(void)
 	}
 }
 
+static void
+init_tls(void)
+{
+#ifdef USE_OPENSSL
+	pooler_shared->ntls = pooler_tls_workers_in_force();
+#endif
+	for (int i = 0; i < POOLER_MAX_TLS_WORKERS; i++)
+	{
+		PoolerTlsRelay *relay = &pooler_shared->tls_relays[i];
+
+		pg_atomic_init_u32(&relay->pid, 0);
+		pg_atomic_init_u32(&relay->state, POOLER_TLS_STARTING);
+		pg_atomic_init_u32(&relay->capacity, 0);
+		pg_atomic_init_u32(&relay->connections, 0);
+		pg_atomic_init_u64(&relay->handshakes, 0);
+		pg_atomic_init_u64(&relay->failures, 0);
+		pg_atomic_init_u64(&relay->loaded_at, 0);
+	}
+}
+
 static void *
 shmem_array(const char *name, int n, Size size)
 {
@@ -201,6 +221,7 @@ shmem_startup(void)
 		init_slots();
 		pooler_leak_init();
 		init_area();
+		init_tls();
 	}
 	LWLockRelease(AddinShmemInitLock);
 }

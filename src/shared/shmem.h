@@ -29,6 +29,7 @@
 #include "shared/set_request.h"
 #include "shared/state.h"
 #include "shared/stats.h"
+#include "shared/tls.h"
 #include "storage/lwlock.h"
 #include "storage/s_lock.h"
 #include "storage/spin.h"
@@ -116,6 +117,14 @@ typedef struct PoolerClient
 	uint64		bytes_received;
 	uint64		bytes_sent;
 	int32		last_backend;	/* slot of the backend it ran on last, -1 */
+
+	/* TLS; worker, 0: none.  Version and cipher as in tls_names, plus one */
+	uint8		tls_version;
+	uint8		tls_cipher;
+
+	/* its relay: bytes on the wire, as the kernel counts them without TLS */
+	uint64		tls_received;
+	uint64		tls_sent;
 
 	/*
 	 * The session's idle_session_timeout in ms; POOLER_SERVERS_OWN if it is
@@ -357,6 +366,14 @@ typedef struct PoolerShared
 	pg_atomic_uint64 statements_next_id;
 	pg_atomic_uint32 statements;	/* how many there are */
 	pg_atomic_uint32 statements_evicted;
+
+	/* TLS; see tls.h.  The name is the worker's, "" if it does not listen */
+	char		tls_name[POOLER_TLS_NAME_LEN];
+	PoolerTlsRelay tls_relays[POOLER_MAX_TLS_WORKERS];
+	int32		ntls;			/* how many of them there are; postmaster */
+
+	/* worker: versions and ciphers that clients have had, never changed */
+	char		tls_names[POOLER_TLS_NAMES][POOLER_TLS_NAME_LEN];
 
 	/* sizes of the arrays, fixed at server start */
 	int32		nclients;		/* slots: max_client_conn and some more, so

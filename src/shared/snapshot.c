@@ -315,6 +315,14 @@ copy_client_backend(int32 client, uint64 word, PoolerClientSnapshot *snap)
 	return backend_word;
 }
 
+/* Names stay where they are, so that pointers to them will do. */
+static const char *
+tls_name(uint8 number)
+{
+	return number == 0 || number > POOLER_TLS_NAMES ? NULL :
+		pooler_shared->tls_names[number - 1];
+}
+
 static void
 copy_client(const PoolerClient *client, PoolerClientState state,
 			PoolerClientSnapshot *snap)
@@ -341,6 +349,8 @@ copy_client(const PoolerClient *client, PoolerClientState state,
 	if (state == POOLER_CLIENT_REPLICATION)
 		snap->backend_pid = client->walsender;
 	copy_pool_oids(snap->pool, &snap->dbid, &snap->roleid);
+	snap->tls_version = tls_name(client->tls_version);
+	snap->tls_cipher = tls_name(client->tls_cipher);
 	copy_string(snap->application_name, client->application_name,
 				sizeof(snap->application_name));
 	copy_string(snap->role, client->role, sizeof(snap->role));

@@ -57,6 +57,8 @@ typedef struct PoolerClientSnapshot
 	uint64		transactions;
 	uint64		bytes_received;
 	uint64		bytes_sent;
+	const char *tls_version;	/* NULL: no TLS, or not logged in */
+	const char *tls_cipher;
 
 	/* empty until it has logged in: before, they are only claims */
 	char		application_name[POOLER_APPNAME_LEN];

@@ -85,7 +85,7 @@ auth_type_advice(PoolerText type)
 		{"plain", "Have a rule such as \"host all all samenet scram-sha-256\". Clients need no change for it, and with \"password\" they would send theirs in plain text."},
 		{"md5", "Have a rule such as \"host all all samenet md5\". It takes passwords of both kinds, md5 and scram-sha-256."},
 		{"scram-sha-256", "Have a rule such as \"host all all samenet scram-sha-256\"."},
-		{"cert", "Have a rule such as \"hostssl all all samenet cert\", for the server's own port: the pooler's does not offer TLS yet."},
+		{"cert", "Have a rule such as \"hostssl all all samenet cert\"."},
 		{"hba", "Take the rules of auth_hba_file over into pg_hba.conf: they have the same form there, and the same first match decides."},
 		{"ldap", "Have a rule such as \"host all all samenet ldap ldapserver=...\", with the options of auth_ldap_options."},
 		{"pam", "Have a rule such as \"host all all samenet pam pamservice=pgbouncer\"."},

@@ -29,6 +29,7 @@ PG_FUNCTION_INFO_V1(pooler_get_clients);
 PG_FUNCTION_INFO_V1(pooler_get_backends);
 PG_FUNCTION_INFO_V1(pooler_get_pools);
 PG_FUNCTION_INFO_V1(pooler_get_status);
+PG_FUNCTION_INFO_V1(pooler_get_tls_workers);
 
 static const char *const activity_names[] = {
 	[POOLER_ACTIVITY_LOGIN] = "login",
@@ -115,6 +116,8 @@ client_row(PoolerRow *row, int32 slot, const PoolerClientSnapshot *snap,
 	add_bytes(row, snap, snap->bytes_sent);
 	pooler_put_name(row, snap->login_role);
 	pooler_put_name(row, snap->alias);
+	pooler_put_text(row, snap->tls_version ? snap->tls_version : "");
+	pooler_put_text(row, snap->tls_cipher ? snap->tls_cipher : "");
 }
 
 Datum
@@ -298,5 +301,50 @@ pooler_get_status(PG_FUNCTION_ARGS)
 	pooler_put_text(&row, pid == 0 ? "" : pooler_state_name());
 	pooler_put_time(&row, pooler_shared->stats_reset);
 	pooler_rows_put(result, &row);
+	return (Datum) 0;
+}
+
+/*---------------------------------------------------------------------------
+ * TLS
+ *---------------------------------------------------------------------------
+ */
+
+static const char *
+tls_state_name(uint32 state)
+{
+	switch ((PoolerTlsState) state)
+	{
+		case POOLER_TLS_STARTING:
+			return "starting";
+		case POOLER_TLS_OFF:
+			return "off";
+		case POOLER_TLS_READY:
+			return "ready";
+	}
+	return "";
+}
+
+Datum
+pooler_get_tls_workers(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result;
+	PoolerRow	row = {0};
+
+	pooler_require_version();
+	result = pooler_rows_begin(fcinfo);
+	for (int i = 0; i < pooler_shared->ntls; i++)
+	{
+		PoolerTlsRelay *relay = &pooler_shared->tls_relays[i];
+
+		pooler_put_int(&row, i + 1);
+		pooler_put_int_or_null(&row, (int32) pg_atomic_read_u32(&relay->pid));
+		pooler_put_text(&row, tls_state_name(pg_atomic_read_u32(&relay->state)));
+		pooler_put_time(&row, (TimestampTz) pg_atomic_read_u64(&relay->loaded_at));
+		pooler_put_int(&row, (int32) pg_atomic_read_u32(&relay->connections));
+		pooler_put_int(&row, (int32) pg_atomic_read_u32(&relay->capacity));
+		pooler_put_count(&row, pg_atomic_read_u64(&relay->handshakes));
+		pooler_put_count(&row, pg_atomic_read_u64(&relay->failures));
+		pooler_rows_put(result, &row);
+	}
 	return (Datum) 0;
 }

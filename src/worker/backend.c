@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "shared/debug_point.h"
+#include "shared/session.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "worker/tally.h"
@@ -161,6 +162,23 @@ send_frame(int backend, PoolerControl *frame, const void *payload, int fd)
 		(void) kill(pid, SIGTERM);
 }
 
+/* What comes with a client's descriptor; see control.h. */
+static uint16
+fill_payload(const WorkerClient *wc, char *payload)
+{
+	char	   *p = payload;
+
+	Assert(wc->facts_len <= POOLER_MAX_FACTS &&
+		   wc->payload_len <= POOLER_MAX_SETTINGS_PAYLOAD);
+	if (wc->facts_len > 0)
+		memcpy(p, wc->facts, wc->facts_len);
+	p += wc->facts_len;
+	*p++ = '\0';
+	if (wc->payload_len > 0)
+		memcpy(p, wc->settings, wc->payload_len);
+	return p + wc->payload_len - payload;
+}
+
 /* A frame about a client; with its descriptor unless the backend has it. */
 static void
 send_client(int backend, int client, PoolerControlType type)
@@ -179,8 +197,11 @@ send_client(int backend, int client, PoolerControlType type)
 		send_frame(backend, &frame, NULL, -1);
 	else
 	{
-		frame.payload = wc->payload_len;
-		send_frame(backend, &frame, wc->settings, wc->fd);
+		static char payload[POOLER_MAX_PAYLOAD];
+
+		frame.payload = fill_payload(wc, payload);
+		send_frame(backend, &frame, payload, wc->fd);
+		explicit_bzero(payload, frame.payload);
 		wb->sent[client] = gen + 1;
 	}
 }
@@ -281,6 +302,38 @@ delegated_login_done(int backend, const char *settings, size_t len)
 		pooler_backend_exit(backend, POOLER_ENDED_UNNEEDED);
 }
 
+/*
+ * Core has refused a client, and leaves it to us to say so.  The backend is on
+ * its way out.
+ */
+static void
+delegated_login_failed(int backend, const char *message, size_t len)
+{
+	WorkerBirth *birth = pooler_worker_backends[backend].birth;
+	int			client = birth->client;
+
+	if (len == 0 || birth->refused ||
+		pooler_client_gen(&pooler_clients[client]) != birth->client_gen)
+		return;
+	birth->refused = true;
+	pooler_tally_login_core(client, backend);
+	pooler_login_core_refused(client, message, len);
+}
+
+/* The facts come first, as in what is sent with a descriptor. */
+static void
+logged_in(int backend, const char *payload, size_t len)
+{
+	int			client = pooler_worker_backends[backend].birth->client;
+	size_t		facts_len = pooler_startup_length(payload, len);
+
+	pooler_client_add_facts(client, payload, facts_len);
+	if (pooler_backends[backend].only_login)
+		delegated_login_only(backend);
+	else
+		delegated_login_done(backend, payload + facts_len + 1, len - facts_len - 1);
+}
+
 static void
 walsender_logged_in(int backend, const PoolerControl *frame, const void *payload)
 {
@@ -347,10 +400,12 @@ take_frame(int backend, const PoolerControl *frame, const void *payload)
 				break;
 			if (pooler_backends[backend].walsender)
 				walsender_logged_in(backend, frame, payload);
-			else if (pooler_backends[backend].only_login)
-				delegated_login_only(backend);
 			else
-				delegated_login_done(backend, payload, frame->payload);
+				logged_in(backend, payload, frame->payload);
+			break;
+		case POOLER_CONTROL_LOGIN_FAILED:
+			if (pooler_worker_backends[backend].birth != NULL)
+				delegated_login_failed(backend, payload, frame->payload);
 			break;
 		case POOLER_CONTROL_CANCELLED:
 			if (take_over(backend, frame))

@@ -415,6 +415,7 @@ hand_over_login(int backend)
 	WorkerBackend *wb = &pooler_worker_backends[backend];
 	WorkerBirth *birth = wb->birth;
 	PoolerControl frame = {.type = POOLER_CONTROL_CLIENT};
+	StringInfoData facts;
 	WorkerClient *wc;
 
 	if (birth->client < 0 ||
@@ -426,8 +427,12 @@ hand_over_login(int backend)
 	frame.client = birth->client;
 	frame.gen = birth->client_gen;
 	wc = &pooler_worker_clients[birth->client];
-	frame.payload = wc->key_len;
-	if (!pooler_control_send(wb->sock, &frame, wc->key, wc->fd))
+	initStringInfo(&facts);
+	appendStringInfoChar(&facts, wc->key_len);
+	appendBinaryStringInfo(&facts, (char *) wc->key, wc->key_len);
+	pooler_login_facts(birth->client, &facts);
+	frame.payload = facts.len;
+	if (!pooler_control_send(wb->sock, &frame, facts.data, wc->fd))
 	{
 		pooler_backend_gone(backend);
 		return;
@@ -518,8 +523,9 @@ pooler_birth_ended(int backend)
 
 	if (birth->client_sent)
 	{
-		/* core has told the client why */
-		if (pooler_client_gen(&pooler_clients[birth->client]) == birth->client_gen)
+		/* core has told the client why, or the pooler does */
+		if (!birth->refused &&
+			pooler_client_gen(&pooler_clients[birth->client]) == birth->client_gen)
 		{
 			pooler_tally_login_core(birth->client, backend);
 			pooler_client_close(birth->client, NULL, NULL);

@@ -23,6 +23,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "worker/tally.h"
+#include "worker/tls.h"
 
 /*
  * As much as a backend's receive buffer holds (PQ_RECV_BUFFER_SIZE, pqcomm.c):
@@ -189,6 +190,8 @@ fill_slot(int slot, int fd, const SockAddr *raddr)
 	client->login_role[0] = client->alias[0] = '\0';
 	client->transactions = 0;
 	client->bytes_received = client->bytes_sent = 0;
+	client->tls_version = client->tls_cipher = 0;
+	client->tls_received = client->tls_sent = 0;
 	client->idle_session_timeout = POOLER_SERVERS_OWN;
 	client->last_backend = -1;
 	client->queued_at = 0;
@@ -362,6 +365,42 @@ pooler_client_forget_settings(int slot)
 	wc->settings_len = wc->payload_len = 0;
 }
 
+void
+pooler_client_add_facts(int slot, const char *pairs, size_t len)
+{
+	WorkerClient *wc = &pooler_worker_clients[slot];
+	char	   *all;
+
+	if (len == 0 || wc->facts_len + len > POOLER_MAX_FACTS)
+		return;
+	all = MemoryContextAlloc(TopMemoryContext, wc->facts_len + len);
+	if (wc->facts != NULL)
+	{
+		memcpy(all, wc->facts, wc->facts_len);
+		pfree(wc->facts);
+	}
+	memcpy(all + wc->facts_len, pairs, len);
+	wc->facts = all;
+	wc->facts_len += len;
+}
+
+static void
+forget_facts(WorkerClient *wc)
+{
+	if (wc->facts == NULL)
+		return;
+	pfree(wc->facts);
+	wc->facts = NULL;
+	wc->facts_len = 0;
+}
+
+bool
+pooler_client_is_unix_socket(int slot)
+{
+	return pooler_worker_clients[slot].tls_relay > 0 ||
+		pooler_address_is_unix(&pooler_clients[slot].raddr);
+}
+
 /* Nothing of it is left in shared memory, but the number that it had. */
 static void
 forget_identity(PoolerClient *client)
@@ -422,6 +461,8 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	explicit_bzero(wc->key, sizeof(wc->key));
 	wc->key_len = 0;
 	pooler_client_forget_settings(slot);
+	forget_facts(wc);
+	pooler_tls_client_left(slot);
 	if (wc->skip)
 		pfree(wc->skip);
 	wc->skip = NULL;
@@ -607,7 +648,7 @@ await_rest(int slot, uint32 need)
 {
 	WorkerClient *wc = &pooler_worker_clients[slot];
 
-	if (!pooler_address_is_unix(&pooler_clients[slot].raddr))
+	if (!pooler_client_is_unix_socket(slot))
 	{
 		set_lowat(wc, need);
 		pooler_client_arm(slot);
@@ -631,7 +672,7 @@ await_rest(int slot, uint32 need)
 static bool
 sender_may_be_stopped(int slot, ssize_t sent)
 {
-	return pooler_address_is_unix(&pooler_clients[slot].raddr) &&
+	return pooler_client_is_unix_socket(slot) &&
 		sent >= STOPPED_AFTER &&
 		pooler_worker_clients[slot].half_looks >= MAX_HALF_LOOKS;
 }

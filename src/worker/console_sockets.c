@@ -139,6 +139,12 @@ client_link(int slot, const PoolerClientSnapshot *snap)
 	return server_ptr(pooler_client_word_backend(w));
 }
 
+static const char *
+or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
 static void
 client_row(ConsoleRow *row, int slot, const PoolerClientSnapshot *snap,
 		   const char *prefix)
@@ -163,7 +169,8 @@ client_row(ConsoleRow *row, int slot, const PoolerClientSnapshot *snap,
 	pooler_row_text(row, client_ptr(client->id));
 	pooler_row_text(row, client_link(slot, snap));
 	pooler_row_number(row, peer_pid(slot));
-	pooler_row_text(row, "");
+	pooler_row_text(row, snap->tls_version == NULL ? "" :
+					psprintf("%s/%s", snap->tls_version, or_empty(snap->tls_cipher)));
 	pooler_row_text(row, known ? client->application_name : "");
 	pooler_row_number(row, 0);
 	pooler_row_number(row, client->id);

@@ -56,8 +56,10 @@ typedef enum WorkerEventKind
 												 * generation */
 	WORKER_EVENT_BACKEND,		/* index: slot, with the birth's number */
 	WORKER_EVENT_PROBE,			/* index: slot of the request, with its number */
-	WORKER_EVENT_WALSENDER		/* index: the client's slot, with its
+	WORKER_EVENT_WALSENDER,		/* index: the client's slot, with its
 								 * generation */
+	WORKER_EVENT_TLS			/* index: 0 for the listening socket, or relay
+								 * plus one */
 } WorkerEventKind;
 
 static inline uint64
@@ -124,6 +126,10 @@ typedef struct WorkerClient
 	uint16		settings_len;
 	uint16		payload_len;	/* with what it was told at login, behind an
 								 * empty name */
+	uint8		tls_relay;		/* that has its TCP socket, plus one; 0: the
+								 * descriptor is the client's own */
+	char	   *facts;			/* pairs of strings, for backends; NULL: none */
+	uint16		facts_len;
 	uint32		stray_left;		/* bytes to drop of a message that belongs to
 								 * a COPY that is over */
 	PoolerSkip *skip;			/* a cancelled command is being thrown away;
@@ -189,6 +195,19 @@ extern void pooler_client_close_raw(int slot, const void *message, size_t len,
 /* What it had asked for when it connected may be secret. */
 extern void pooler_client_forget_settings(int slot);
 
+/*
+ * What a backend has to know of the client besides its settings: pairs with
+ * the names of shared/tls.h.  They come with its descriptor, so it must not
+ * have been sent yet.  At most POOLER_MAX_FACTS bytes, the rest is dropped.
+ */
+extern void pooler_client_add_facts(int slot, const char *pairs, size_t len);
+
+/*
+ * Is the descriptor a Unix socket, the client's own or one end of a pair?  Then
+ * the kernel keeps no counts and knows no SO_RCVLOWAT.
+ */
+extern bool pooler_client_is_unix_socket(int slot);
+
 /* Watches a client for its next command, or only for leaving. */
 extern void pooler_client_arm(int slot);
 extern void pooler_client_watch_hangup(int slot);
@@ -236,6 +255,27 @@ extern void pooler_login_handed_over(int slot, int backend);
  */
 extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 										const char *settings, size_t len);
+
+/*
+ * What core has to know of the TLS connection of a client that it is to log in:
+ * pairs of strings, none if there is no TLS.
+ */
+extern void pooler_login_facts(int slot, StringInfo pairs);
+
+/*
+ * Core has failed a client, with this ErrorResponse, which the client has not
+ * been sent.  It may be gone after.
+ */
+extern void pooler_login_core_refused(int slot, const void *message,
+									  size_t len);
+
+/*
+ * Client slots are short: ends a login, if there are more of those than
+ * pooler.max_unauthenticated.  For the sake of a newcomer (or -1, if it has
+ * not even a slot yet) one that counts against max_client_conn.  False if there
+ * is none to be ended.
+ */
+extern bool pooler_guard_make_room(int newcomer);
 
 /* Does it want a walsender, and of which kind? */
 extern PoolerReplication pooler_login_replication(int slot);
@@ -410,6 +450,8 @@ struct WorkerBirth
 	bool		has_settings;	/* it was given startup settings: it can't
 								 * serve anybody else */
 	bool		client_sent;	/* delegated: socket handed over */
+	bool		refused;		/* delegated: core has failed the client, which
+								 * is the pooler's again */
 	uint32		defaults_gen;	/* when it began */
 	bool		unsure;			/* then it was not known whether the pool may
 								 * have it */

@@ -344,7 +344,7 @@ pooler_listener_event(uint32 index)
 
 		if (listener->state != LISTENER_LISTENING)
 			return;
-		if (!pooler_client_slot_free())
+		if (!pooler_client_slot_free() && !pooler_guard_make_room(-1))
 		{
 			/* the backlog keeps them until somebody leaves */
 			set_paused(true);

@@ -8,6 +8,9 @@
  * read.  Every step that can raise runs in a transaction and under PG_TRY:
  * an error ends this client only.
  *
+ *	TLS_OFFER, TLS_SEND, TLS_HANDSHAKE: see login_tls.c
+ *	   ^ |
+ *	   | v
  *	STARTUP ---> CHECK_RULES ---> PASSWORD --+--> AUTHORIZE --+--> PARAMETERS
  *	                 |    |           ^ |    |                |       | |
  *	                 |    |           +-+    |   FORCE_ROLE --+       | v
@@ -16,6 +19,9 @@
  *	              DELEGATE ---> CORE ---> IDLE      |  +--------------+
  *	                              |                 |
  *	                              +-----------------+
+ *
+ * From CHECK_RULES, PASSWORD and CORE a client that has not proved who it is
+ * may come to DELAYED (login_guard.c), which ends in FREE.
  *
  * In CORE core does the dialogue.  FORCE_ROLE is for clients whose alias names
  * another role than the one that logs in; mostly AUTHORIZE does it in passing.
@@ -40,8 +46,7 @@
 #include "worker/parameters.h"
 #include "worker/tally.h"
 
-/* Clients in LOGIN, oldest first. */
-static dlist_head logins = DLIST_STATIC_INIT(logins);
+dlist_head	pooler_logins = DLIST_STATIC_INIT(pooler_logins);
 static int	ncounted;			/* clients that count against the limit */
 
 static void login_continue(int slot);
@@ -83,7 +88,8 @@ begin(int slot)
 	initStringInfo(&login->out);
 	MemoryContextSwitchTo(old);
 	wc->login = login;
-	dlist_push_tail(&logins, &wc->node);
+	dlist_push_tail(&pooler_logins, &wc->node);
+	pooler_guard_begin(login);
 	pooler_worker_tick_within(1000);
 	return login;
 }
@@ -130,10 +136,16 @@ pooler_login_free(int slot)
 		pooler_shared->counters.abandoned_logins++;
 	dlist_delete(&wc->node);
 	wc->node.next = wc->node.prev = NULL;
+	pooler_guard_left(wc->login);
+	if (wc->login->auth)
+		pooler_auth_forget(wc->login->auth);
 	explicit_bzero(wc->login->in.data, wc->login->in.maxlen);
 	if (wc->login->packet)
 		explicit_bzero(wc->login->packet, wc->login->packet_len);
 	explicit_bzero(wc->login->out.data, wc->login->out.maxlen);
+#ifdef USE_OPENSSL
+	SSL_free(wc->login->port.ssl);
+#endif
 	MemoryContextDelete(wc->login->cxt);
 	wc->login = NULL;
 }
@@ -158,7 +170,7 @@ pooler_login_admit(int slot)
 	}
 	if (ncounted >= pooler_shared->max_clients +
 		(pooler_login_console_name(pooler_clients[slot].database) ?
-		 POOLER_EXTRA_CONSOLES : 0))
+		 POOLER_EXTRA_CONSOLES : 0) && !pooler_guard_make_room(slot))
 	{
 		pooler_shared->counters.refused++;
 		pooler_login_fail(slot, "53300", _("sorry, too many clients already"), NULL);
@@ -177,6 +189,9 @@ static void
 fail_caught(int slot, ErrorData *edata)
 {
 	PoolerErrorFields error = {.severity = "FATAL"};
+	PoolerAuth *auth = login_of(slot)->auth;
+	uint8_t		buf[8192];
+	PoolerWriter w = pooler_writer(buf, sizeof(buf));
 
 	error.sqlstate = unpack_sql_state(edata->sqlerrcode);
 	error.message = edata->message ? edata->message : _("missing error text");
@@ -184,12 +199,19 @@ fail_caught(int slot, ErrorData *edata)
 	error.hint = edata->hint;
 	pooler_tally_login_failed(slot, error.sqlstate);
 	pooler_login_say_authenticated(slot);
-	pooler_client_close(slot, &error, NULL);
+	(void) pooler_login_flush(slot);	/* what was said before the error */
+	pooler_build_error(&w, &error);
+	if (!pooler_writer_fits(&w))
+		w.len = 0;
+	if (auth != NULL && pooler_auth_has_failed(auth) &&
+		pooler_guard_delay(slot, buf, w.len))
+		return;
+	pooler_client_close_raw(slot, buf, w.len, NULL);
 }
 
 /*
  * Runs a step of the login in a transaction.  False if it failed; then the
- * client is gone.
+ * client is gone, or DELAYED.
  */
 static bool
 run_step(int slot, void (*step) (int slot))
@@ -228,14 +250,18 @@ run_step(int slot, void (*step) (int slot))
  */
 
 static void
-after_auth(WorkerLogin *login, PoolerAuthResult result)
+after_auth(int slot, PoolerAuthResult result)
 {
+	WorkerLogin *login = login_of(slot);
+
 	switch (result)
 	{
 		case POOLER_AUTH_CONTINUE:
 			login->step = LOGIN_PASSWORD;
 			break;
 		case POOLER_AUTH_DONE:
+			pooler_guard_proven(login);
+			pooler_login_keep_identity(slot);
 			login->step = LOGIN_AUTHORIZE;
 			break;
 		case POOLER_AUTH_DELEGATE:
@@ -284,9 +310,11 @@ check_rules(int slot)
 		login->step = LOGIN_DELEGATE;
 		return;
 	}
-	after_auth(login, pooler_auth_begin(&login->auth, login->cxt, &login->port,
-										login->startup.replication,
-										pooler_worker.rules, &login->out));
+	after_auth(slot, pooler_auth_begin(&login->auth, login->cxt, &login->port,
+									   login->startup.replication,
+									   pooler_worker.rules,
+									   login->tls != NULL && login->tls->ca_loaded,
+									   &login->out));
 	if (login->console && login->step == LOGIN_DELEGATE)
 		pooler_login_refuse_delegation();
 	if (login->step == LOGIN_AUTHORIZE)
@@ -298,10 +326,10 @@ continue_auth(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 
-	after_auth(login, pooler_auth_continue(login->auth,
-										   login->in.data + POOLER_FRAME_HEADER,
-										   login->in.len - POOLER_FRAME_HEADER,
-										   &login->out));
+	after_auth(slot, pooler_auth_continue(login->auth,
+										  login->in.data + POOLER_FRAME_HEADER,
+										  login->in.len - POOLER_FRAME_HEADER,
+										  &login->out));
 	if (login->step == LOGIN_AUTHORIZE)
 		authorize(slot);
 }
@@ -506,93 +534,19 @@ log_authorized(int slot)
 		return;
 	MyProcPort = &login->port;
 	ereport(LOG,
-			(errmsg_internal("%sconnection authorized: user=%s%s%s%s%s",
+			(errmsg_internal("%sconnection authorized: user=%s%s%s%s%s%s",
 							 login->startup.replication == POOLER_REPLICATION_NONE ?
 							 "" : "replication ",
 							 client->login_role,
 							 client->database[0] ? " database=" : "",
 							 client->database,
 							 client->application_name[0] ? " application_name=" : "",
-							 client->application_name)));
+							 client->application_name,
+							 login->tls == NULL ? "" :
+							 psprintf(" SSL enabled (protocol=%s, cipher=%s, bits=%d)",
+									  login->tls->version, login->tls->cipher,
+									  login->tls->bits))));
 	MyProcPort = NULL;
-}
-
-/* The one setting that the pooler has to enforce itself; as an integer, in ms. */
-static void
-keep_idle_session_timeout(int slot)
-{
-	WorkerClient *wc = &pooler_worker_clients[slot];
-	const char *pair = wc->settings;
-	const char *name;
-	const char *value;
-
-	while (pooler_next_pair(&pair, wc->settings + wc->settings_len, &name, &value))
-	{
-		if (strcmp(name, "idle_session_timeout") == 0)
-		{
-			pooler_clients[slot].idle_session_timeout = atoi(value);
-			pg_atomic_write_u32(&pooler_shared->idle_sessions, 1);
-		}
-	}
-}
-
-/* What comes with the client's descriptor from now on; see control.h. */
-static void
-keep_payload(int slot, const char *payload, int len)
-{
-	/* a pair whose value is empty */
-	static const char mark[] = POOLER_NEEDS_OWN_BACKEND "\0";
-	WorkerClient *wc = &pooler_worker_clients[slot];
-	const char *end = payload + len;
-	const char *pair;
-	const char *name;
-	const char *value;
-	uint64		told = 0;
-
-	wc->own_backend = len > (int) sizeof(mark) &&
-		memcmp(payload, mark, sizeof(mark)) == 0;
-	if (wc->own_backend)
-	{
-		payload += sizeof(mark);
-		len -= sizeof(mark);
-	}
-	pooler_client_forget_settings(slot);
-	wc->settings = MemoryContextAlloc(TopMemoryContext, Max(len, 1));
-	memcpy(wc->settings, payload, len);
-	wc->payload_len = len;
-	wc->settings_len = pooler_startup_length(payload, len);
-	pair = payload + wc->settings_len + 1;
-	while (pooler_next_pair(&pair, end, &name, &value))
-		told += pooler_reported_digest(name, value);
-	pooler_clients[slot].digest[POOLER_PART_REPORTED] = told;
-	keep_idle_session_timeout(slot);
-}
-
-/*
- * From now on the settings are those that a backend has made of what the
- * client wrote, and its own application_name.
- */
-static void
-keep_understood(int slot, const char *pairs, size_t len,
-				const char *application_name, const StringInfoData *told)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	if (len > 0)
-		appendBinaryStringInfo(&buf, pairs, len);
-	if (application_name != NULL)
-	{
-		appendBinaryStringInfo(&buf, "application_name", sizeof("application_name"));
-		appendBinaryStringInfo(&buf, application_name, strlen(application_name) + 1);
-	}
-	if (buf.len + 1 + told->len <= POOLER_MAX_PAYLOAD)
-	{
-		appendStringInfoChar(&buf, '\0');
-		appendBinaryStringInfo(&buf, told->data, told->len);
-	}
-	keep_payload(slot, buf.data, buf.len);
-	pfree(buf.data);
 }
 
 static void
@@ -623,7 +577,7 @@ welcome(int slot, const char *parameters, size_t len)
 							login->startup.application_name ?
 							client->application_name : NULL);
 	settings = pooler_parameters_settings(parameters, len, &settings_len);
-	keep_understood(slot, settings, settings_len,
+	pooler_login_keep_settings(slot, settings, settings_len,
 					login->startup.application_name ? client->application_name : NULL,
 					&told);
 	pfree(told.data);
@@ -672,7 +626,7 @@ pooler_login_parameters_known(WorkerBirth *birth)
 
 	pooler_parameters_store(birth->key, birth->key_len,
 							birth->parameters.data, birth->parameters.len);
-	dlist_foreach_modify(iter, &logins)
+	dlist_foreach_modify(iter, &pooler_logins)
 	{
 		WorkerClient *wc = dlist_container(WorkerClient, node, iter.cur);
 
@@ -688,7 +642,7 @@ pooler_login_parameters_failed(WorkerBirth *birth, const void *message, size_t l
 {
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &logins)
+	dlist_foreach_modify(iter, &pooler_logins)
 	{
 		WorkerClient *wc = dlist_container(WorkerClient, node, iter.cur);
 
@@ -783,11 +737,20 @@ pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
 {
 	PoolerClient *client = &pooler_clients[slot];
 
-	keep_payload(slot, settings, len);
+	pooler_guard_proven(login_of(slot));
+	pooler_login_keep_payload(slot, settings, len);
 	enter_pool(slot, dbid, roleid, client->database, client->role);
 	if (!pooler_log_connection_authorized())
 		log_authorized(slot);
 	pooler_login_free(slot);
+}
+
+void
+pooler_login_core_refused(int slot, const void *message, size_t len)
+{
+	pooler_client_set_state(slot, POOLER_CLIENT_LOGIN, 0);
+	if (!pooler_guard_delay(slot, message, len))
+		pooler_client_close_raw(slot, message, len, NULL);
 }
 
 PoolerReplication
@@ -801,6 +764,7 @@ pooler_login_replication_done(int slot)
 {
 	if (!pooler_log_connection_authorized())
 		log_authorized(slot);	/* else core has */
+	pooler_guard_proven(login_of(slot));
 	login_of(slot)->counted = true;
 	pooler_shared->counters.replication_logins++;
 	pooler_login_free(slot);
@@ -817,6 +781,7 @@ pooler_login_delegated_go_on(int slot)
 {
 	WorkerLogin *login = login_of(slot);
 
+	pooler_guard_proven(login);
 	pooler_client_set_state(slot, POOLER_CLIENT_LOGIN, 0);
 	login->told_ok = true;
 	login->step = LOGIN_FORCE_ROLE;
@@ -833,9 +798,10 @@ pooler_login_delegated_go_on(int slot)
 static bool
 waits_for_others(LoginStep step)
 {
-	return step == LOGIN_CHECK_RULES || step == LOGIN_AUTHORIZE ||
+	return step == LOGIN_TLS_OFFER || step == LOGIN_TLS_SEND ||
+		step == LOGIN_CHECK_RULES || step == LOGIN_AUTHORIZE ||
 		step == LOGIN_FORCE_ROLE || step == LOGIN_PARAMETERS ||
-		step == LOGIN_DELEGATE;
+		step == LOGIN_DELEGATE || step == LOGIN_DELAYED;
 }
 
 /*
@@ -867,6 +833,14 @@ login_continue(int slot)
 			case LOGIN_STARTUP:
 				pooler_login_step_startup(slot);
 				break;
+			case LOGIN_TLS_OFFER:
+				pooler_login_step_tls_offer(slot);
+				break;
+			case LOGIN_TLS_SEND:
+				pooler_login_step_tls_send(slot);
+				break;
+			case LOGIN_TLS_HANDSHAKE:
+				return;
 			case LOGIN_CHECK_RULES:
 				(void) run_step(slot, check_rules);
 				break;
@@ -890,6 +864,9 @@ login_continue(int slot)
 			case LOGIN_WELCOME:
 				finish(slot);
 				return;
+			case LOGIN_DELAYED:
+				pooler_guard_answer(slot);
+				break;
 		}
 		/* gone, or nothing more to do for now? */
 		if (pooler_client_gen(&pooler_clients[slot]) != gen ||
@@ -906,10 +883,21 @@ login_continue(int slot)
 }
 
 void
+pooler_login_go_on(int slot)
+{
+	login_continue(slot);
+}
+
+void
 pooler_login_event(int slot, uint32 events)
 {
 	WorkerLogin *login = login_of(slot);
 
+	if (login->step == LOGIN_TLS_HANDSHAKE)
+	{
+		pooler_login_tls_hangup(slot);
+		return;
+	}
 	if (waits_for_others(login->step) && login->out.cursor == login->out.len)
 	{
 		if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -931,12 +919,14 @@ pooler_login_tick(void)
 {
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &logins)
+	dlist_foreach_modify(iter, &pooler_logins)
 	{
 		WorkerClient *wc = dlist_container(WorkerClient, node, iter.cur);
 		int			slot = wc - pooler_worker_clients;
 
-		if (wc->login->deadline != 0 && wc->login->deadline <= pooler_worker.now)
+		if (wc->login->step == LOGIN_DELAYED)
+			pooler_guard_answer(slot);
+		else if (wc->login->deadline != 0 && wc->login->deadline <= pooler_worker.now)
 			login_timed_out(slot);
 		else if (waits_for_others(wc->login->step))
 		{

@@ -14,10 +14,14 @@
 #define POOLER_WORKER_LOGIN_INTERNAL_H
 
 #include "worker/internal.h"
+#include "worker/tls.h"
 
 typedef enum LoginStep
 {
 	LOGIN_STARTUP,				/* reads packets up to the parameters */
+	LOGIN_TLS_OFFER,			/* wants TLS; is there a relay? */
+	LOGIN_TLS_SEND,				/* was told so; its socket goes there */
+	LOGIN_TLS_HANDSHAKE,		/* the relay has it */
 	LOGIN_CHECK_RULES,			/* looks for the rule of pg_hba.conf */
 	LOGIN_PASSWORD,				/* waits for a 'p' message */
 	LOGIN_AUTHORIZE,			/* is who he says; may he connect? */
@@ -25,7 +29,8 @@ typedef enum LoginStep
 	LOGIN_PARAMETERS,			/* waits for a backend to report parameters */
 	LOGIN_DELEGATE,				/* waits for a backend to be authenticated by */
 	LOGIN_CORE,					/* core has the socket */
-	LOGIN_WELCOME				/* the last messages are on their way */
+	LOGIN_WELCOME,				/* the last messages are on their way */
+	LOGIN_DELAYED				/* has failed, but is not told yet */
 } LoginStep;
 
 struct WorkerLogin
@@ -39,6 +44,8 @@ struct WorkerLogin
 	StringInfoData out;			/* not sent yet: from out.cursor on */
 	bool		ssl_done;		/* SSLRequest was answered */
 	bool		gss_done;
+	bool		direct_tls;		/* began TLS without SSLRequest */
+	PoolerTlsFacts *tls;		/* NULL: not by TLS, or not done yet; see tls.h */
 
 	PoolerStartup startup;		/* points into packet */
 	char	   *packet;
@@ -51,6 +58,12 @@ struct WorkerLogin
 	char	   *key;			/* of its parameters, see parameters.c */
 	size_t		key_len;
 	bool		counted;		/* as failed, or as no login at all */
+
+	bool		unproven;		/* the client has not proved yet who it is:
+								 * login_guard.c counts it */
+	char	   *answer;			/* DELAYED: the ErrorResponse */
+	size_t		answer_len;
+	TimestampTz answer_at;
 
 	bool		console;		/* to the console, not to a database */
 	bool		admin;			/* there: may do everything */
@@ -66,11 +79,44 @@ login_of(int slot)
  * login.c
  */
 
+/* Clients in LOGIN, oldest first, linked by WorkerClient.node. */
+extern dlist_head pooler_logins;
+
 /*
  * Counts the client against max_client_conn.  False if it is one too many, or
  * the server shuts down: then the client is gone.
  */
 extern bool pooler_login_admit(int slot);
+
+/* Goes on after something else than the client was waited for. */
+extern void pooler_login_go_on(int slot);
+
+/*
+ * login_tls.c: the steps, which set the next one; the client may be gone
+ * afterwards.
+ */
+extern void pooler_login_begin_tls(int slot, bool direct);
+extern void pooler_login_step_tls_offer(int slot);
+extern void pooler_login_step_tls_send(int slot);
+extern void pooler_login_tls_hangup(int slot);
+
+/*
+ * login_settings.c
+ */
+
+/* This comes with the client's descriptor from now on; see control.h. */
+extern void pooler_login_keep_payload(int slot, const char *payload, int len);
+
+/*
+ * The same, put together: what a backend has made of the settings that the
+ * client wrote, its own application_name (or NULL), and what it was told.
+ */
+extern void pooler_login_keep_settings(int slot, const char *pairs, size_t len,
+									   const char *application_name,
+									   const StringInfoData *told);
+
+/* The client is authenticated: what backends show as SYSTEM_USER. */
+extern void pooler_login_keep_identity(int slot);
 
 /*
  * login_console.c
@@ -120,6 +166,25 @@ extern void pooler_login_resolve_alias(int slot);
 
 /* Is this startup parameter to have no effect? */
 extern bool pooler_login_ignores(const char *parameter);
+
+/*
+ * login_guard.c
+ */
+
+/* A login begins, has proved who its client is, or ends before that. */
+extern void pooler_guard_begin(WorkerLogin *login);
+extern void pooler_guard_proven(WorkerLogin *login);
+extern void pooler_guard_left(WorkerLogin *login);
+
+/*
+ * The client has not proved who it is, and this is to be its answer: keeps it
+ * back for as long as pooler.auth_delay and earlier failures say.  False if
+ * that is no time at all.
+ */
+extern bool pooler_guard_delay(int slot, const void *answer, size_t len);
+
+/* Sends the answer, if it is time.  The client may be gone after. */
+extern void pooler_guard_answer(int slot);
 
 /*
  * login_io.c

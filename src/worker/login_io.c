@@ -14,18 +14,26 @@
 
 #include "worker/tally.h"
 
-/* Reads until 'in' holds this many bytes and no more. */
+/* Most startup packets and passwords are shorter. */
+#define READ_CHUNK	1000
+
+/*
+ * Reads until 'in' holds this many bytes and no more.  upto is what the client
+ * has announced, so memory follows what it has sent.
+ */
 LoginIo
 pooler_login_read(int slot, int upto)
 {
 	WorkerLogin *login = login_of(slot);
 	int			fd = pooler_worker_clients[slot].fd;
 
-	enlargeStringInfo(&login->in, upto - login->in.len);
 	while (login->in.len < upto)
 	{
-		ssize_t		n = recv(fd, login->in.data + login->in.len,
-							 upto - login->in.len, MSG_DONTWAIT);
+		int			room = Min(upto - login->in.len, Max(login->in.len, READ_CHUNK));
+		ssize_t		n;
+
+		enlargeStringInfo(&login->in, room);
+		n = recv(fd, login->in.data + login->in.len, room, MSG_DONTWAIT);
 
 		if (n > 0)
 			login->in.len += n;

@@ -106,9 +106,13 @@ take_parameters(int slot, uint32 len)
 	login->step = LOGIN_CHECK_RULES;
 }
 
-/* Answers SSLRequest and GSSENCRequest: there is no encryption here (yet). */
+/*
+ * Answers SSLRequest and GSSENCRequest.  What lies behind the request was not
+ * sent by TLS, but could be taken for it afterwards (CVE-2021-23222).  Inside
+ * TLS there is no more encryption to be had, nor by GSSAPI.
+ */
 static void
-refuse_encryption(int slot, PoolerStartupKind kind)
+negotiate_encryption(int slot, PoolerStartupKind kind)
 {
 	WorkerLogin *login = login_of(slot);
 	int			fd = pooler_worker_clients[slot].fd;
@@ -125,7 +129,10 @@ refuse_encryption(int slot, PoolerStartupKind kind)
 				   POOLER_PROTO_DATA_AFTER_SSL : POOLER_PROTO_DATA_AFTER_GSS, NULL);
 		return;
 	}
-	appendStringInfoChar(&login->out, 'N');
+	if (kind == POOLER_STARTUP_SSL_REQUEST && login->tls == NULL)
+		pooler_login_begin_tls(slot, false);
+	else
+		appendStringInfoChar(&login->out, 'N');
 }
 
 static void
@@ -182,11 +189,14 @@ pooler_login_step_startup(int slot)
 			pooler_login_fail_proto(slot, v.error, &args);
 			break;
 		case POOLER_STARTUP_TLS_HELLO:
-			pooler_login_fail_proto(slot, POOLER_PROTO_STARTUP_LENGTH, NULL);
+			if (login->tls == NULL)
+				pooler_login_begin_tls(slot, true);
+			else
+				pooler_login_fail_proto(slot, POOLER_PROTO_STARTUP_LENGTH, NULL);
 			break;
 		case POOLER_STARTUP_SSL_REQUEST:
 		case POOLER_STARTUP_GSS_REQUEST:
-			refuse_encryption(slot, v.kind);
+			negotiate_encryption(slot, v.kind);
 			break;
 		case POOLER_STARTUP_CANCEL:
 			take_cancel(slot, v.need);

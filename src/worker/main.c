@@ -21,6 +21,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "auth/ident.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -38,6 +39,7 @@
 #include "worker/admin.h"
 #include "worker/parameters.h"
 #include "worker/tally.h"
+#include "worker/tls.h"
 #include "worker/worker.h"
 
 /* Ticks come at least this often, in ms, and more often while draining. */
@@ -175,6 +177,8 @@ load_rules(int elevel)
 {
 	PoolerHbaRules *rules = pooler_hba_load(elevel);
 
+	if (!pooler_ident_load())
+		ereport(LOG, (errmsg("pg_ident.conf was not loaded by the pooler")));
 	if (rules == NULL)
 	{
 		ereport(LOG, (errmsg("pg_hba.conf was not loaded by the pooler")));
@@ -195,6 +199,7 @@ worker_exit(int code, Datum arg)
 	pg_memory_barrier();
 	pooler_client_shutdown_all();
 	pooler_listener_stop();
+	pooler_tls_worker_exit();
 	pooler_shared->worker_pid = 0;
 	SpinLockAcquire(&pooler_shared->evict_mutex);
 	pooler_shared->worker_latch = NULL;
@@ -223,6 +228,7 @@ worker_startup(void)
 	pooler_stall_startup();
 	pooler_report_startup();
 	pooler_quit_startup();
+	pooler_tls_worker_startup();
 
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
@@ -268,6 +274,9 @@ handle_event(const struct epoll_event *ev)
 			break;
 		case WORKER_EVENT_WALSENDER:
 			pooler_replication_event((int) index, gen);
+			break;
+		case WORKER_EVENT_TLS:
+			pooler_tls_worker_event(index);
 			break;
 	}
 }

@@ -76,6 +76,9 @@ progress_of(int client, uint32 wait_event)
 	uint64_t	bytes;
 	int			pending = 0;
 
+	if (pooler_worker_clients[client].tls_relay > 0)
+		return sending ? pooler_clients[client].tls_sent :
+			pooler_clients[client].tls_received;
 	if (pooler_tcp_progress(fd, sending, &bytes))
 		return bytes;
 	(void) ioctl(fd, sending ? SIOCOUTQ : SIOCINQ, &pending);

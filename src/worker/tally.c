@@ -331,7 +331,12 @@ pooler_tally_bytes(int client)
 		pooler_address_is_unix(&c->raddr) || wc->fd < 0)
 		return;
 	wc->looked_at = c->transactions;
-	if (!pooler_tcp_bytes(wc->fd, &received, &sent))
+	if (wc->tls_relay > 0)
+	{
+		received = c->tls_received;
+		sent = c->tls_sent;
+	}
+	else if (!pooler_tcp_bytes(wc->fd, &received, &sent))
 		return;
 	counters = c->pool >= 0 ? pooler_pool_counters(&pooler_pools[c->pool]) :
 		&pooler_tallies[POOLER_OTHERS].counters;

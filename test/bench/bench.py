@@ -40,6 +40,9 @@ SCALE = 10
 # Cost of the log is the same for all targets; it must not reach a disk.
 LOG_DIR = "/dev/shm" if os.access("/dev/shm", os.W_OK) else WORK
 
+# Modes that begin so are the same by TLS.
+TLS = "tls-"
+
 Run = namedtuple("Run", "tps p50 p99 cpu")      # tps, ms, ms, µs/transaction
 
 
@@ -59,6 +62,16 @@ def free_port():
 
 
 # ---- the servers -----------------------------------------------------------
+
+def with_tls():
+    return any(mode.startswith(TLS) for mode in MODES)
+
+
+def make_certificate():
+    output("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "10",
+           "-subj", "/CN=localhost", "-keyout", f"{WORK}/server.key", "-out", f"{WORK}/server.crt")
+    os.chmod(f"{WORK}/server.key", 0o600)
+
 
 class Server:
     """A cluster of its own below WORK."""
@@ -83,7 +96,10 @@ class Server:
                     f"max_connections = {MAX_CONNECTIONS}\n"
                     "shared_buffers = 256MB\n"
                     "autovacuum = off\n"
-                    "logging_collector = off\n" + self.settings)
+                    "logging_collector = off\n"
+                    + (f"ssl = on\nssl_cert_file = '{WORK}/server.crt'\n"
+                       f"ssl_key_file = '{WORK}/server.key'\n" if with_tls() else "")
+                    + self.settings)
         output("pg_ctl", "start", "-s", "-w", "-D", self.data, "-l", f"{self.data}/log")
         with open(f"{self.data}/postmaster.pid") as f:
             self.pid = int(f.readline())
@@ -132,6 +148,10 @@ def start_pgbouncer(server):
                 f"max_client_conn = {MAX_CLIENT_CONN}\n"
                 "log_connections = 0\n"
                 "log_disconnections = 0\n")
+        if with_tls():
+            f.write("client_tls_sslmode = allow\n"
+                    f"client_tls_key_file = {WORK}/server.key\n"
+                    f"client_tls_cert_file = {WORK}/server.crt\n")
         if pgbouncer_version()[1] >= (1, 21):
             f.write("max_prepared_statements = 200\n")
     with open(f"{WORK}/pgbouncer.log", "w") as log:
@@ -166,6 +186,7 @@ def cpu_seconds(roots):
 
 
 def pgbench_command(target, mode, clients, seconds, log):
+    mode = mode.removeprefix(TLS)
     connect = mode == "connect"
     # With -C a thread waits for each connection that it makes, so every
     # client needs one of its own.
@@ -185,7 +206,7 @@ def latencies(log, mode):
         with open(path) as f:
             for line in f:
                 client, _, elapsed, _, second, micros = line.split()[:6]
-                if mode == "connect":
+                if mode.endswith("connect"):
                     now = int(second) * 1000000 + int(micros)
                     elapsed = now - previous.get(client, now)
                     previous[client] = now
@@ -197,15 +218,18 @@ def latencies(log, mode):
 
 def measure(target, mode, clients):
     log = tempfile.mkdtemp(prefix="pooler-bench.", dir=LOG_DIR)
-    seconds = SECONDS + clients // 250      # for pgbench, -T includes connecting
+    # for pgbench, -T includes connecting
+    seconds = SECONDS + clients // (50 if mode.startswith(TLS) else 250)
     process = subprocess.Popen(pgbench_command(target, mode, clients, seconds, log), text=True,
+                               env={**os.environ,
+                                    "PGSSLMODE": "require" if mode.startswith(TLS) else "disable"},
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)
     end = time.monotonic() + seconds - 0.2
     try:
         # CPU is counted from the first results, when all clients are
         # connected, until shortly before the end.
-        while (mode != "connect" and time.monotonic() < end and process.poll() is None
+        while (not mode.endswith("connect") and time.monotonic() < end and process.poll() is None
                and not any(os.path.getsize(f) for f in glob.glob(f"{log}/tx.*"))):
             time.sleep(0.01)
         since, cpu = time.monotonic(), cpu_seconds(target.pids)
@@ -372,11 +396,12 @@ shared_buffers 256MB, autovacuum off""")
                     else "this version can't do prepared statements in transaction mode")
         print(f"* {name}: one process, transaction mode, server by Unix socket; {prepared}")
     print(f"""\
-* Pools of {POOL_SIZE}; pgbench -S, scale {SCALE}, loopback TCP, no TLS, trust; pgbench runs \
+* Pools of {POOL_SIZE}; pgbench -S, scale {SCALE}, loopback TCP, trust; pgbench runs \
 on the same machine
 * Medians of {ROUNDS} rounds of at least {SECONDS} s; CPU is that of all server processes per \
 transaction, those that ended included
 * connect: pgbench -C, a new connection for each transaction; times include connecting
+* tls-: the same with sslmode=require, TLS 1.3, an RSA key of 2048 bits; the others without TLS
 """)
 
 
@@ -391,6 +416,8 @@ def make_servers():
                     f"pooler.default_pool_size = {POOL_SIZE}\n"
                     f"pooler.max_client_conn = {MAX_CLIENT_CONN}\n")
     os.mkdir(f"{WORK}/sockets", 0o700)
+    if with_tls():
+        make_certificate()
     plain.init()
     plain.start()
     plain.sql("CREATE ROLE bench LOGIN", "postgres")
@@ -403,6 +430,13 @@ def make_servers():
     if "pooler" in TARGETS:
         pooled.start()
     return plain, pooled
+
+
+def clients_of(mode):
+    if mode.endswith("connect"):
+        return [CONNECT_CLIENTS]
+    # to connect thousands by TLS takes longer than all that is measured
+    return [n for n in CLIENTS if n <= 500 or not mode.startswith(TLS)]
 
 
 def main():
@@ -422,7 +456,7 @@ def main():
 
         targets_by_name = {target.name: target for target in targets}
         keys = [(mode, clients) for mode in MODES if mode != "switch"
-                for clients in ([CONNECT_CLIENTS] if mode == "connect" else CLIENTS)]
+                for clients in clients_of(mode)]
         report = Report()
         for target in targets:
             wait_for(target)

@@ -8,8 +8,9 @@
 #   ROUNDS=3  SECONDS_PER_RUN=5
 #   TARGETS="direct pooler pgbouncer"
 #   CLIENTS="1 8 64 500 2000"
-#   MODES="simple extended prepared connect switch"
+#   MODES="simple extended prepared connect switch tls-simple tls-prepared tls-connect"
 #		connect: -M simple -C, a new connection per transaction, 8 clients
+#		tls-simple, tls-prepared, tls-connect and so on: the same by TLS
 #		switch: what it costs to change between two clients, in the pooler only
 #   PGBOUNCER=pgbouncer		the program
 
@@ -50,7 +51,7 @@ ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 # in the foreground.
 "${server_prefix[@]}" TARGETS="$TARGETS" PGBOUNCER="$PGBOUNCER" ROUNDS="${ROUNDS:-3}" \
 	SECONDS_PER_RUN="${SECONDS_PER_RUN:-5}" CLIENTS="${CLIENTS:-1 8 64 500 2000}" \
-	MODES="${MODES:-simple extended prepared connect switch}" \
+	MODES="${MODES:-simple extended prepared connect switch tls-simple tls-prepared tls-connect}" \
 	python3 - "$work" <"$topdir/test/bench/bench.py" &
 job=$!
 wait "$job"

@@ -10,10 +10,10 @@ use Test::More;
 
 my @views = qw(clients backends pools stats stats_by_database stats_by_role status
   latency holders waits prepared_statements pins pin_reasons logins databases
-  leaks leak_history leak_counts);
+  leaks leak_history leak_counts tls_workers);
 my @functions = qw(get_clients get_backends get_pools get_status get_counters
   get_stats get_totals get_times get_prepared_statements get_databases get_holdings
-  get_leak_counts health advice get_pool_advice get_server_advice);
+  get_leak_counts get_tls_workers health advice get_pool_advice get_server_advice);
 
 # Those that do something, with arguments; and those that need no pooler.
 my @commands = ("disable('postgres')", "enable('postgres')", 'kill_client(1)', 'end_leaks(1)',

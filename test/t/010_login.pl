@@ -72,12 +72,12 @@ sub attempt
 	my ($port, %options) = @_;
 	my $password = delete $options{password};
 	local $ENV{PGPASSWORD} = $password if defined $password;
-	my ($rc, $out, $err) = $node->psql('postgres',
-		'SELECT current_user, session_user, current_database()',
+	# by -c: a psql that is refused reads nothing, and who writes to it fails
+	my ($rc, $out, $err) = $node->psql('postgres', '',
 		connstr => join(' ',
 			"port=$ports{$port}",
 			map { "$_='$options{$_}'" } sort keys %options),
-		extra_params => ['-w'],
+		extra_params => [ '-w', '-c', 'SELECT current_user, session_user, current_database()' ],
 		timeout => $PostgreSQL::Test::Utils::timeout_default);
 
 	$err =~ s/^psql: error: connection to server .*? failed: //;

@@ -158,7 +158,7 @@ is("@unknown", '', 'src/README.md names no file that does not exist');
 my %word = map { $_ => 1 } $source =~ /(\w+)/g;
 my %core = map { $_ => 1 } qw(
   CreateWaitEventSet PQbackendPID ReadyForQuery pg_backend_pid pg_backup_start
-  pg_is_other_temp_schema pg_my_temp_schema random setseed);
+  pg_is_other_temp_schema pg_my_temp_schema random setseed ssl_is_used);
 @unknown = grep { !$word{$_} && !$core{$_} } $inside =~ /`(\w+)\(\)`/g;
 is("@unknown", '', 'src/README.md names no function that does not exist');
 

@@ -80,7 +80,8 @@ sub row_name
 		$set->{name},
 		map { "$_=" . quote($row->{$_}) }
 		  grep { defined $row->{$_} }
-		  qw(from role database replication password));
+		  qw(from role database replication password),
+		sort grep { !/^(from|role|database|replication|password)$/ } keys %$row);
 }
 
 sub quote

@@ -2,7 +2,7 @@
 #
 # A client that does nothing but log in, from any address of this machine, and
 # tells what the server answered.  libpq can neither choose its own address nor
-# stop at the first request for a password.
+# stop at the first request for a password, nor lie about what it was offered.
 
 package LoginClient;
 
@@ -16,7 +16,7 @@ use IO::Select;
 use MIME::Base64 qw(decode_base64 encode_base64);
 use Socket qw(:DEFAULT inet_pton IPPROTO_TCP);
 
-our @EXPORT_OK = qw(connect_from dialogue login_answer send_message);
+our @EXPORT_OK = qw(connect_from dialogue login_answer send_message start_tls);
 
 use constant TIMEOUT => $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
 
@@ -49,6 +49,29 @@ sub connect_from
 	return $sock;
 }
 
+# Ask for TLS on a connected socket.  Returns the socket to go on with, or what
+# has gone wrong.  Options of IO::Socket::SSL, which is loaded here because
+# most tests don't need it.
+sub start_tls
+{
+	my ($sock, %options) = @_;
+
+	require IO::Socket::SSL;
+	send_message($sock, '', pack('N', 80877103));
+	my $answer = read_bytes($sock, 1) // return 'closed';
+	return "TLS: $answer" if $answer ne 'S';
+	return IO::Socket::SSL->start_SSL(
+		$sock,
+		SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE(),
+		%options) || "TLS: $IO::Socket::SSL::SSL_ERROR";
+}
+
+sub is_tls
+{
+	my ($sock) = @_;
+	return ref $sock eq 'IO::Socket::SSL';
+}
+
 sub send_message
 {
 	my ($sock, $type, $body) = @_;
@@ -63,7 +86,8 @@ sub read_bytes
 
 	while (length $bytes < $len)
 	{
-		IO::Select->new($sock)->can_read(TIMEOUT)
+		(is_tls($sock) && $sock->pending)
+		  || IO::Select->new($sock)->can_read(TIMEOUT)
 		  or die "the server did not answer";
 		sysread($sock, $bytes, $len - length $bytes, length $bytes)
 		  or return undef;
@@ -111,16 +135,59 @@ sub pbkdf2
 
 my %pbkdf2_cache;
 
-# The client's side of SCRAM-SHA-256 without channel binding, up to the point
-# where the server has said what it thinks.  Returns that message.
+# The hash of the server's certificate, as channel binding wants it for one
+# that was signed with SHA-256.
+sub certificate_hash
+{
+	my ($sock) = @_;
+	my $hash = Net::SSLeay::X509_get_fingerprint($sock->peer_certificate, 'sha256');
+	return pack('H*', $hash =~ tr/://dr);
+}
+
+# How a client begins SCRAM, as (mechanism, GS2 header, binding), or nothing if
+# it does not begin.  "offered" is what the server has; "binding" is
+#
+#	prefer		as libpq does without further instructions
+#	disable		never
+#	require		or not at all
+#	downgraded	it can, but believes that the server can't
+#	denied		it says that it can't
+#	forged		of another certificate
+#	plain_plus	the mechanism with binding, but without
+#	tls_unique	of another kind
+#	no_plus		the mechanism without binding, but with
+sub scram_begin
+{
+	my ($sock, $binding, $offered) = @_;
+	my $plus = grep { $_ eq 'SCRAM-SHA-256-PLUS' } @$offered;
+	my $header = 'p=tls-server-end-point,,';
+	my %choice = (
+		disable => [ 'SCRAM-SHA-256', 'n,,', '' ],
+		denied => [ 'SCRAM-SHA-256', 'n,,', '' ],
+		downgraded => [ 'SCRAM-SHA-256', 'y,,', '' ],
+		plain_plus => [ 'SCRAM-SHA-256-PLUS', 'n,,', '' ],
+		tls_unique => [ 'SCRAM-SHA-256-PLUS', 'p=tls-unique,,', 'x' x 12 ],
+		no_plus => [ 'SCRAM-SHA-256', $header, 'x' x 32 ],
+		forged => [ 'SCRAM-SHA-256-PLUS', $header, 'x' x 32 ]);
+
+	return @{ $choice{$binding} } if $choice{$binding};
+	return ('SCRAM-SHA-256-PLUS', $header, certificate_hash($sock)) if $plus;
+	return if $binding eq 'require';
+	return @{ $choice{ is_tls($sock) ? 'downgraded' : 'denied' } };
+}
+
+# The client's side of SCRAM, up to the point where the server has said what it
+# thinks.  Returns that message.
 sub scram
 {
-	my ($sock, $password) = @_;
+	my ($sock, $password, $binding, $offered) = @_;
+	my ($mechanism, $header, $bound) = scram_begin($sock, $binding, $offered)
+	  or return ('client', 'channel binding is not offered');
 	my $first = 'n=,r=' . encode_base64(join('', map { chr rand 256 } 1 .. 18), '');
-	my $initial = "n,,$first";
+	my $initial = "$header$first";
 
 	send_message($sock, 'p',
-		"SCRAM-SHA-256\0" . pack('N', length $initial) . $initial);
+		"$mechanism\0" . pack('N', length $initial) . $initial);
 	my ($type, $body) = read_message($sock);
 	return ($type, $body) if ($type // '') ne 'R' || unpack('N', $body) != 11;
 
@@ -130,7 +197,7 @@ sub scram
 	my $salted = $pbkdf2_cache{"$password,$salt,$iterations"} //=
 	  pbkdf2($password, decode_base64($salt), $iterations);
 	my $client_key = hmac_sha256('Client Key', $salted);
-	my $final = "c=biws,r=$nonce";
+	my $final = 'c=' . encode_base64("$header$bound", '') . ",r=$nonce";
 	my $signed = "$first,$challenge,$final";
 	my $proof = $client_key ^ hmac_sha256($signed, sha256($client_key));
 
@@ -147,9 +214,11 @@ sub scram
 # Answer a request for a password, and return the next message.
 sub give_password
 {
-	my ($sock, $request, $extra, $role, $password) = @_;
+	my ($sock, $request, $extra, $role, $password, $binding) = @_;
 
-	return scram($sock, $password) if $request == 10;
+	return scram($sock, $password, $binding, [ split /\0/, $extra ])
+	  if $request == 10;
+	return ('client', 'channel binding is not offered') if $binding eq 'require';
 
 	$password = 'md5' . md5_hex(md5_hex($password . $role) . $extra)
 	  if $request == 5;
@@ -177,11 +246,17 @@ sub send_startup
 #	ok							ready for queries
 #	R<code> [mechanisms]		the password that is asked for
 #	FATAL <sqlstate>: <message> and DETAIL and HINT, if any
+#	client: <reason>			it is the client that does not go on
 #	closed						the server closed the connection
+#
+# "binding" is that of scram_begin(); to the list "seen" are added the
+# requests for passwords that were met on the way.
 sub login
 {
 	my ($sock, %options) = @_;
 	my $password = delete $options{password};
+	my $binding = delete $options{binding} // 'prefer';
+	my $seen = delete $options{seen} // [];
 	my $role = $options{role};
 
 	send_startup($sock, %options);
@@ -189,17 +264,19 @@ sub login
 	while (defined $type)
 	{
 		return error_text($body) if $type eq 'E';
+		return "client: $body" if $type eq 'client';
 		return 'ok' if $type eq 'Z';
 		if ($type eq 'R' && (my $request = unpack('N', $body)) != 0)
 		{
 			my $extra = substr($body, 4);
+			push @$seen, answer_text($type, $body);
 			if (!defined $password)
 			{
 				$extra = $request == 10 ? ' ' . join(' ', split /\0/, $extra) : '';
 				return "R$request$extra";
 			}
 			($type, $body) =
-			  give_password($sock, $request, $extra, $role, $password);
+			  give_password($sock, $request, $extra, $role, $password, $binding);
 			next;
 		}
 		($type, $body) = read_message($sock);
@@ -239,13 +316,17 @@ sub answer_text
 	return "R$request" . ($extra eq '' ? '' : ' ' . $extra =~ s/\0+/ /gr);
 }
 
-# All of it in one call: connect, log in, close.
+# All of it in one call: connect, log in, close.  "tls" has the options of
+# start_tls().
 sub login_answer
 {
 	my ($from, $dir, $port, %options) = @_;
+	my $tls = delete $options{tls};
 	my $sock = connect_from($from, $dir, $port);
 
 	return "cannot connect: $!" unless defined $sock;
+	$sock = start_tls($sock, %$tls) if $tls;
+	return $sock unless ref $sock;
 	my $answer = login($sock, %options);
 	send_message($sock, 'X', '') if $answer eq 'ok';
 	close $sock;

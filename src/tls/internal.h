@@ -1,0 +1,254 @@
+/*-------------------------------------------------------------------------
+ *
+ * internal.h
+ *	  What the files of a relay share with each other.
+ *
+ * Runs in: relays.  A relay is one process with one event loop; everything
+ * here is private to it.  Each section names the file that implements it.
+ *
+ * Rules for all of them: nothing waits but the loop; a client that does not
+ * read or send stops its own pair of sockets and nothing else; what is kept
+ * for one connection is bounded.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef POOLER_TLS_INTERNAL_H
+#define POOLER_TLS_INTERNAL_H
+
+#include "compat.h"
+
+#ifdef USE_OPENSSL
+
+#include <openssl/ssl.h>
+#include <sys/epoll.h>
+
+#include "datatype/timestamp.h"
+#include "lib/ilist.h"
+#include "lib/stringinfo.h"
+#include "shared/shmem.h"
+#include "shared/tls.h"
+
+/*
+ * A connection: a client's TCP socket on one side, one end of a socketpair on
+ * the other, whose other end is the client as far as everybody else knows.
+ *
+ *	 ACCEPT                done               reported
+ *	--------> HANDSHAKE --------> REPORTING ----------> OPEN
+ *				  |                 ^   |                 | pair: end of file,
+ *				  |  failed         |   | failed          | or an error of TLS
+ *				  +-----------------+   |                 v
+ *				  |                     +------------> CLOSING
+ *				  | client or pooler gone                 | told and flushed,
+ *				  |                                       | or no patience
+ *				  +---------------> DEAD <----------------+
+ *
+ * A reset from either side leads from any state to DEAD.
+ */
+typedef enum TlsState
+{
+	TLS_HANDSHAKE,
+	TLS_REPORTING,				/* the pooler has not been told yet */
+	TLS_OPEN,					/* bytes are moved */
+	TLS_CLOSING,				/* the client is told that it is over */
+	TLS_DEAD					/* to be freed at the end of this turn */
+} TlsState;
+
+/* Bytes that the other side would not take yet. */
+typedef struct TlsLeftover
+{
+	char	   *bytes;			/* NULL: none */
+	int			start;
+	int			end;
+} TlsLeftover;
+
+typedef struct TlsConnection
+{
+	TlsState	state;
+	int			tcp;
+	int			pair;			/* -1: closed */
+	SSL		   *ssl;			/* NULL once closing */
+	uint32		client;			/* slot, and the generation that it had */
+	uint32		gen;
+	bool		direct;			/* came without SSLRequest */
+	bool		failed;			/* REPORTING: the handshake has */
+	bool		client_eof;		/* the client sends no more */
+	bool		pair_shut;		/* and the other side knows */
+	bool		tcp_shut;		/* CLOSING: the client knows */
+	int			erase_for;		/* so many bytes more OpenSSL erases its copy
+								 * of what it has decrypted */
+	TlsLeftover to_tcp;			/* encrypted */
+	TlsLeftover to_pair;		/* in plain text */
+	uint32		tcp_events;		/* that are watched for */
+	uint32		pair_events;	/* TLS_UNWATCHED: not in the epoll */
+	char	   *report;			/* REPORTING: payload of the frame */
+	int			report_len;
+	TimestampTz deadline;		/* CLOSING */
+	dlist_node	node;			/* of all, of those that are CLOSING, or DEAD */
+	dlist_node	report_node;	/* of those that are REPORTING */
+} TlsConnection;
+
+#define TLS_UNWATCHED	PG_UINT32_MAX
+
+/* What an event is about: one of these, or a connection and a side of it. */
+#define TLS_EVENT_POSTMASTER	((uint64) 1)
+#define TLS_EVENT_LINK			((uint64) 2)
+#define TLS_EVENT_HANDSHAKES	((uint64) 3)
+#define TLS_EVENT_SPECIALS		((uint64) 8)	/* all of them lie below */
+#define TLS_EVENT_PAIR			((uint64) 1)	/* flag: the pair, not the TCP
+												 * socket */
+
+/*---------------------------------------------------------------------------
+ * main.c: start, loop, end
+ *---------------------------------------------------------------------------
+ */
+typedef struct TlsProcess
+{
+	int			index;
+	PoolerTlsRelay *shared;
+	int			epoll_fd;
+	int			handshakes_fd;	/* an epoll of those in HANDSHAKE, so that
+								 * they wait for those that are OPEN */
+	TimestampTz now;			/* at the start of this turn */
+} TlsProcess;
+
+extern TlsProcess pooler_tls_me;
+
+extern bool pooler_tls_watch(int epoll_fd, int op, int fd, uint32 events,
+							 uint64 data);
+
+/* Log lines in between show the client of the connection, if it is known. */
+extern void pooler_tls_log_begin(const TlsConnection *conn);
+extern void pooler_tls_log_end(void);
+
+/*---------------------------------------------------------------------------
+ * context.c: the server's certificate, key and settings
+ *---------------------------------------------------------------------------
+ */
+
+/* Catches what core loads; from _PG_init. */
+extern void pooler_tls_context_init(void);
+
+/* At the start of a relay, and when the settings were read again. */
+extern void pooler_tls_context_load(bool start);
+
+/* NULL: TLS is not to be had. */
+extern SSL_CTX *pooler_tls_context(void);
+
+/* Was there a root certificate store when it was loaded? */
+extern bool pooler_tls_context_has_ca(void);
+
+/*---------------------------------------------------------------------------
+ * link.c: the connection with the pooler
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_tls_link_tick(void);
+extern void pooler_tls_link_event(uint32 events);
+extern bool pooler_tls_link_is_up(void);
+
+/* Has the pooler been told?  If not, it will be. */
+extern void pooler_tls_link_report(TlsConnection *conn);
+
+/* It need not be told any more. */
+extern void pooler_tls_link_forget(TlsConnection *conn);
+
+/* There is another certificate. */
+extern void pooler_tls_link_certificate(void);
+
+/*---------------------------------------------------------------------------
+ * handshake.c
+ *---------------------------------------------------------------------------
+ */
+
+/* Callbacks that the handshake needs. */
+extern void pooler_tls_handshake_prepare(SSL_CTX *context);
+
+/* bytes: what has come from the client; eof: nothing more will. */
+extern void pooler_tls_handshake(TlsConnection *conn, const char *bytes,
+								 size_t len, bool eof);
+
+/* The same for a socket that is broken; error is an errno. */
+extern void pooler_tls_handshake_broken(TlsConnection *conn, int error);
+
+/*---------------------------------------------------------------------------
+ * wire.c: OpenSSL reads from, and writes to, memory
+ *---------------------------------------------------------------------------
+ */
+
+/* What OpenSSL may read, and what it has written, in one step. */
+typedef struct TlsWire
+{
+	const char *in;
+	size_t		in_len;
+	bool		in_eof;
+	char	   *out;
+	size_t		out_len;
+	size_t		out_size;
+} TlsWire;
+
+extern TlsWire pooler_tls_wire;
+
+/* A new SSL that reads and writes there; NULL if there is no memory. */
+extern SSL *pooler_tls_wire_new(SSL_CTX *context);
+
+/* The words for an error of OpenSSL's, as core has them. */
+extern const char *pooler_tls_error_text(unsigned long code);
+
+/*---------------------------------------------------------------------------
+ * connection.c: sockets
+ *---------------------------------------------------------------------------
+ */
+
+/* Takes over both sockets, which are closed if that fails. */
+extern TlsConnection *pooler_tls_open(int tcp, int pair, const PoolerTlsFrame *frame);
+
+/* How many there are, DEAD ones not counted. */
+extern int	pooler_tls_connections(void);
+
+/*
+ * Sends what is in the wire, and what was left over, to the client.  False if
+ * the connection is broken: then it is DEAD.
+ */
+extern bool pooler_tls_flush(TlsConnection *conn);
+
+/* The same for plain text on its way to the other side. */
+extern void pooler_tls_deliver(TlsConnection *conn, const char *bytes, size_t len);
+
+/* Watches for what can go on. */
+extern void pooler_tls_rewatch(TlsConnection *conn);
+
+/* HANDSHAKE is over; false if the connection is DEAD now. */
+extern bool pooler_tls_begin_reporting(TlsConnection *conn);
+
+/* REPORTING is over. */
+extern void pooler_tls_reported(TlsConnection *conn);
+
+/* The client is told that it is over, after what is on its way to it. */
+extern void pooler_tls_close(TlsConnection *conn);
+
+/* At once. */
+extern void pooler_tls_kill(TlsConnection *conn);
+
+extern void pooler_tls_close_all(void);
+extern void pooler_tls_free_dead(void);
+
+/* Those that have been CLOSING for too long; true if there are any others. */
+extern bool pooler_tls_closing_tick(void);
+
+/*---------------------------------------------------------------------------
+ * relay.c: moving bytes
+ *---------------------------------------------------------------------------
+ */
+extern void pooler_tls_event(uint64 data, uint32 events);
+
+/* What a handshake has left to be read. */
+extern void pooler_tls_read_rest(TlsConnection *conn);
+
+static inline int
+tls_left(const TlsLeftover *left)
+{
+	return left->end - left->start;
+}
+
+#endif							/* USE_OPENSSL */
+
+#endif							/* POOLER_TLS_INTERNAL_H */
