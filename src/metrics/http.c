@@ -257,7 +257,7 @@ descriptor(struct MHD_Connection *connection)
 static bool
 came_by_loopback(struct MHD_Connection *connection)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = {0};
 	socklen_t	len = sizeof(addr);
 
 	if (getsockname(descriptor(connection), (struct sockaddr *) &addr, &len) < 0)
