@@ -441,6 +441,25 @@ see_batch(char type)
 	}
 }
 
+/*
+ * A simple query that fails in a transaction block leaves its portal, which has
+ * no name, with a list of statements that was freed.  An Execute that follows
+ * reads it, on a direct connection, too: any client could have the server
+ * restart (exec_execute_message(), 15 to 18).
+ */
+static void
+forget_failed_query(void)
+{
+	Portal		portal = GetPortalByName("");
+
+	if (PortalIsValid(portal) && portal->status == PORTAL_FAILED &&
+		portal->stmts != NIL)
+	{
+		portal->stmts = NIL;
+		portal->sourceText = "";
+	}
+}
+
 static int
 pool_putmessage(char type, const char *s, size_t len)
 {
@@ -484,6 +503,8 @@ pool_putmessage(char type, const char *s, size_t len)
 			return pooler_notify_put(s, len);
 		case PqMsg_ReadyForQuery:
 			see_ready_for_query(s[0]);
+			if (s[0] == 'E')
+				forget_failed_query();
 			if (pooler_me.shared->only_login)
 				return 0;		/* it serves nobody */
 			break;

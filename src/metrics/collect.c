@@ -55,8 +55,8 @@ find_group(PoolerMetrics *metrics, const char *database, const char *role, bool 
 	if (!add || metrics->ngroups > POOLER_METRICS_MAX_POOLS)
 		return &metrics->groups[0];
 	group = &metrics->groups[metrics->ngroups++];
-	strcpy(group->database, names[0]);
-	strcpy(group->role, names[1]);
+	strlcpy(group->database, names[0], sizeof(group->database));
+	strlcpy(group->role, names[1], sizeof(group->role));
 	return group;
 }
 

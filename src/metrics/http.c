@@ -257,14 +257,15 @@ descriptor(struct MHD_Connection *connection)
 static bool
 came_by_loopback(struct MHD_Connection *connection)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = {0};
 	socklen_t	len = sizeof(addr);
 
 	if (getsockname(descriptor(connection), (struct sockaddr *) &addr, &len) < 0)
 		return true;			/* to be on the safe side */
 	if (addr.ss_family == AF_INET)
 		return ntohl(((struct sockaddr_in *) &addr)->sin_addr.s_addr) >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *) &addr)->sin6_addr);
+	return memcmp(&((struct sockaddr_in6 *) &addr)->sin6_addr, &in6addr_loopback,
+				  sizeof(in6addr_loopback)) == 0;
 }
 
 /* Host without its port. */

@@ -79,13 +79,13 @@ pooler_startup_parse_cancel(const uint8_t *packet, size_t len, uint32_t latest,
 							PoolerCancelRequest *cancel)
 {
 	PoolerReader r = pooler_reader(packet, len);
-	uint32_t	word;
+	uint32_t	header[2];
 
 	memset(cancel, 0, sizeof(*cancel));
 	if (latest < POOLER_PROTO_VERSION_3_2 && len != CANCEL_PACKET_SHORT)
 		return POOLER_PROTO_STARTUP_LENGTH;
-	if (!pooler_read_be32(&r, &word) ||
-		!pooler_read_be32(&r, &word) ||
+	if (!pooler_read_be32(&r, &header[0]) ||
+		!pooler_read_be32(&r, &header[1]) ||
 		!pooler_read_be32(&r, &cancel->pid))
 		return POOLER_PROTO_CANCEL_LENGTH;
 

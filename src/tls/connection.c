@@ -186,7 +186,7 @@ leave_over(TlsLeftover *left, const char *bytes, size_t len)
 	if (len == 0)
 		return;
 	larger = MemoryContextAlloc(TopMemoryContext, old + len);
-	if (old > 0)
+	if (old > 0 && left->bytes != NULL)
 		memcpy(larger, left->bytes + left->start, old);
 	memcpy(larger + old, bytes, len);
 	free_leftover(left, true);

@@ -143,7 +143,7 @@ loggable(char *name)
 	if (len > limit)
 	{
 		name += len - limit;
-		memcpy(name, "...", 3);
+		memset(name, '.', 3);
 	}
 	return pooler_clean_ascii(name);
 }

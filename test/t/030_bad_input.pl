@@ -261,6 +261,19 @@ for my $case (
 	}
 	is_deeply($result{pooler}, $result{server}, "$name: as from the server");
 }
+# Not tried on the server's own port, which may not survive it.
+{
+	my $client = client();
+
+	$client->ask('BEGIN');
+	like($client->ask('SELECT ' . join(', ', ('1 / (random() * 0)::int') x 1500)), qr/division by zero/,
+		'a query fails');
+	$client->send_raw(RawClient::message('E', "\0\0\0\0\0") . RawClient::message('S', ''));
+	like($client->answer, qr/^ERROR 25P02: current transaction is aborted/, 'and is executed once more');
+	$client->ask('ROLLBACK');
+	is($client->ask('SELECT 1'), '1', 'the session goes on');
+	$client->quit;
+}
 all_well('odd messages');
 
 #
