@@ -229,6 +229,7 @@ if [ -n "${TESTS-}" ]; then
 else
 	# shellcheck disable=SC2046
 	select_tests $(run_make list-unit-tests) test/sql/*.sql test/t/*.pl
+	install_missing clang clang-tidy cppcheck libclang-rt-dev
 	check "exported symbols" run_make check-symbols
 	check "a build without HTTP" run_make check-no-http
 	check "warnings of gcc and clang" run_make check-warnings
