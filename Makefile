@@ -327,9 +327,6 @@ check-analysis: $(OBJS:%.o=.build/tidy/%)
 		{ cat $@.log; false; }
 	@touch $@
 
-check-format:
-	$(srcdir)/test/tools/check_format.sh
-
 check-model:
 	$(srcdir)/test/tools/check_model.sh
 
@@ -350,7 +347,7 @@ check-no-http: all $(NO_HTTP_OBJS)
 -include $(patsubst %.o,%.d,$(OBJS) $(strict_objs) $(unit_objs) $(fuzz_objs))
 
 .PHONY: check-unit list-unit-tests check-fuzz check-warnings check-analysis \
-	check-format check-model check-no-http check-symbols
+	check-model check-no-http check-symbols
 .SECONDARY: $(unit_objs) $(fuzz_objs)
 
 else
