@@ -204,7 +204,7 @@ for (
 	[ '#pools-table', 'table', qr/^Pools/ ],
 	[ '#waiting-table', 'table', qr/^Clients that wait/ ],
 	[ '#pause', 'button', qr/^Pause$/ ],
-	[ '#filter', 'searchbox', qr/^Filter$/ ],
+	[ '#filter', 'searchbox', qr/^Filter\s*$/ ],
 	[ '#pools-all', 'button', qr/^Show all 15 pools$/ ],
 	[ '.copy', 'button', qr/^Copy/ ],
 	[ '#plots svg', 'image|img', qr/^Wait for a backend$/ ],
