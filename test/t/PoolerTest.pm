@@ -40,8 +40,8 @@ use constant TIMEOUT => $PostgreSQL::Test::Utils::timeout_default;
 
 my %port_of;
 
-# A server with the library, no notices to clients that wait (they would come
-# on a slow machine only), trust for everybody, and the pooler on a free TCP
+# A server with the library, no notices to clients that wait and no checkpoints
+# in the log (they would come on a slow machine only), trust for everybody, and the pooler on a free TCP
 # port and in the server's socket directory.  Not started yet.  Options:
 #
 #	conf		lines for postgresql.conf
@@ -74,6 +74,7 @@ shared_preload_libraries = '$libraries'
 pooler.port = $port
 pooler.listen_addresses = '$listen'
 pooler.query_wait_notify = 0
+log_checkpoints = off
 $conf
 ));
 	set_hba($node, $options{hba} // qq(
