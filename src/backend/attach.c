@@ -173,14 +173,13 @@ static int	shown_facts_len = -1; /* not known yet */
 
 #ifdef USE_OPENSSL
 static void
-fill_ssl_status(PgBackendSSLStatus *status, const Payload *p)
+fill_ssl_status(PgBackendSSLStatus *status, const char *pair, int len)
 {
-	const char *pair = p->facts;
+	const char *end = pair + len;
 	const char *name;
 	const char *value;
 
-	memset(status, 0, sizeof(*status));
-	while (pooler_next_pair(&pair, p->facts + p->facts_len, &name, &value))
+	while (pooler_next_pair(&pair, end, &name, &value))
 	{
 		if (strcmp(name, POOLER_TLS_FACT_VERSION) == 0)
 			strlcpy(status->ssl_version, value, NAMEDATALEN);
@@ -197,22 +196,28 @@ fill_ssl_status(PgBackendSSLStatus *status, const Payload *p)
 	}
 }
 
-static void
-show_ssl_status(const Payload *p)
+void
+pooler_attach_show_tls(const char *facts, int len)
 {
 	volatile PgBackendStatus *entry = MyBEEntry;
 	PgBackendSSLStatus status;
 
-	if (p != NULL)
-		fill_ssl_status(&status, p);
+	if (entry == NULL)
+		return;
+	memset(&status, 0, sizeof(status));
+	if (len > 0)
+		fill_ssl_status(&status, facts, len);
 	PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
-	entry->st_ssl = p != NULL && status.ssl_version[0] != '\0';
+	entry->st_ssl = status.ssl_version[0] != '\0';
 	if (entry->st_ssl)
 		memcpy(entry->st_sslstatus, &status, sizeof(status));
 	PGSTAT_END_WRITE_ACTIVITY(entry);
 }
 #else
-#define show_ssl_status(p) ((void) (p))
+void
+pooler_attach_show_tls(const char *facts, int len)
+{
+}
 #endif
 
 /*
@@ -238,7 +243,7 @@ set_facts(int client)
 		shown_facts = MemoryContextAlloc(TopMemoryContext, len);
 		memcpy(shown_facts, p->facts, len);
 	}
-	show_ssl_status(len > 0 ? p : NULL);
+	pooler_attach_show_tls(shown_facts, len);
 	pooler_system_user_show(shown_facts, shown_facts_len);
 }
 

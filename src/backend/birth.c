@@ -273,6 +273,8 @@ become_client(void)
 	MyProcPort->remote_hostname_errcode = 0;
 	pooler_port_forget_local_host(MyProcPort);
 	pooler_delegated_begin(facts, len);
+	if (pooler_me.shared->walsender)
+		pooler_walsender_begin(facts, len);
 }
 
 static void

@@ -104,6 +104,9 @@ extern int	pooler_put_key(void);
 /* The messages of a process that is going to be a walsender. */
 extern const PQcommMethods pooler_walsender_methods;
 
+/* What came with the client's socket, which has to stay where it is. */
+extern void pooler_walsender_begin(const char *facts, int len);
+
 /*---------------------------------------------------------------------------
  * begin.c: what a new backend tells the pooler
  *---------------------------------------------------------------------------
@@ -189,6 +192,12 @@ extern void pooler_attach_remember(int client, const char *payload, int len);
  * raise.
  */
 extern void pooler_attach_session(int client);
+
+/*
+ * The row of pg_stat_ssl, from the facts of a connection: pairs of
+ * POOLER_TLS_FACT_*, and others.  Without a version the client has no TLS.
+ */
+extern void pooler_attach_show_tls(const char *facts, int len);
 
 /* The attached client, if any, calls itself by this name now. */
 extern void pooler_attach_renamed(const char *application_name);

@@ -21,6 +21,16 @@
 #include "storage/ipc.h"
 #include "utils/wait_event.h"
 
+static const char *client_facts;
+static int	client_facts_len;
+
+void
+pooler_walsender_begin(const char *facts, int len)
+{
+	client_facts = facts;
+	client_facts_len = len;
+}
+
 /* The slot is the pooler's as soon as it has read this. */
 static void
 report(void)
@@ -89,6 +99,8 @@ leave_pooler(void)
 		pooler_check_enabled();
 	PqCommMethods = pooler_me.core;
 	(void) PqCommMethods->flush();
+	/* core has made its row of a Port without TLS */
+	pooler_attach_show_tls(client_facts, client_facts_len);
 	report();
 	await_answer();
 }

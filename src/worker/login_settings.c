@@ -115,6 +115,7 @@ void
 pooler_login_facts(int slot, StringInfo pairs)
 {
 	Port	   *port = &login_of(slot)->port;
+	WorkerClient *wc = &pooler_worker_clients[slot];
 
 	if (!port->ssl_in_use)
 		return;
@@ -122,4 +123,7 @@ pooler_login_facts(int slot, StringInfo pairs)
 	add_fact(pairs, "cert_valid", port->peer_cert_valid ? "" : NULL);
 	add_fact(pairs, "cn", port->peer_cn);
 	add_fact(pairs, "dn", port->peer_dn);
+	/* for a walsender's row of pg_stat_ssl */
+	if (wc->facts_len > 0)
+		appendBinaryStringInfo(pairs, wc->facts, wc->facts_len);
 }

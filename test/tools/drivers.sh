@@ -1,14 +1,15 @@
 # test/tools/drivers.sh
 #
-# Sourced by test.sh: what t/043_drivers.pl and t/104_real_leaks.pl run.  The drivers are those of
-# Debian's packages, and for Node.js those that test/drivers/package-lock.json
-# names, from npm's registry.
+# Sourced by test.sh: what t/043_drivers.pl, t/104_real_leaks.pl and
+# t/117_tls_clients.pl run.  The drivers are those of Debian's packages, and for
+# Node.js those that test/drivers/package-lock.json names, from npm's registry.
 
 # A compiler or interpreter that somebody has got elsewhere will do, too.
 install_drivers()
 {
 	local command packages=(
 		golang-github-jackc-pgx-v4-dev
+		golang-github-lib-pq-dev
 		libpostgresql-jdbc-java
 		libpq-dev
 		python3-asyncpg
@@ -38,6 +39,17 @@ generate_prisma()
 		PRISMA_HIDE_UPDATE_MESSAGE=1 npx --no-install prisma generate --no-hints >/dev/null)
 }
 
+# build_go DIR PROGRAM...
+build_go()
+{
+	local program
+
+	for program in "${@:2}"; do
+		GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS='' CGO_ENABLED=0 \
+			go build -o "$1/$program" "$1/$program.go" || return
+	done
+}
+
 # build_drivers DIR: copies of the programs, ready to run.
 #
 # Called as a condition, where bash ignores set -e.
@@ -53,7 +65,7 @@ build_drivers()
 			-I"$("$PG_CONFIG" --includedir)" -o "$dir/with_libpq" \
 			"$dir/with_libpq.c" -pthread -lpq &&
 		javac -Xlint:all -Werror -cp /usr/share/java/postgresql.jar \
-			-d "$dir" "$dir/WithJdbc.java" "$dir/LeakJdbc.java" &&
-		GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS='' CGO_ENABLED=0 \
-			go build -o "$dir/with_pgx" "$dir/with_pgx.go"
+			-d "$dir" "$dir/WithJdbc.java" "$dir/LeakJdbc.java" \
+			"$dir/TlsJdbc.java" &&
+		build_go "$dir" with_pgx tls_go
 }

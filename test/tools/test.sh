@@ -244,7 +244,8 @@ case " ${tap_tests[*]} " in
 		make_pam_service ;;
 esac
 case " ${tap_tests[*]} " in
-	*" test/t/043_drivers.pl "* | *" test/t/104_real_leaks.pl "*)
+	*" test/t/043_drivers.pl "* | *" test/t/104_real_leaks.pl "* | \
+		*" test/t/117_tls_clients.pl "*)
 		install_drivers
 		check "programs with real drivers" build_drivers "$work/drivers" ;;
 esac
