@@ -123,8 +123,13 @@ pooler_tls_kill(TlsConnection *conn)
 	if (conn->state == TLS_DEAD)
 		return;
 	close_pair(conn);
-	close(conn->tcp);			/* ours is the only descriptor: the epolls
-								 * forget it */
+
+	/* the pooler may not have closed its own descriptor yet */
+	(void) pooler_tls_watch(conn->state == TLS_HANDSHAKE ?
+							pooler_tls_me.handshakes_fd : pooler_tls_me.epoll_fd,
+							EPOLL_CTL_DEL, conn->tcp, 0, 0);
+	close(conn->tcp);
+	pooler_tls_wire.out_len = 0;	/* was for this client, not for the next */
 	free_report(conn);
 	free_leftover(&conn->to_tcp, false);
 	SSL_free(conn->ssl);

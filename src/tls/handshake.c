@@ -353,13 +353,13 @@ done(TlsConnection *conn)
 	initStringInfo(&buf);
 	port.ssl = conn->ssl;
 	port.peer = SSL_get_peer_certificate(conn->ssl);
+	X509_free(port.peer);		/* the SSL has a reference, too */
 	put_facts(&buf, &port);
 	if (port.peer != NULL)
 	{
 		subject = X509_get_subject_name(port.peer);
 		good = put_common_name(conn, &buf, subject) &&
 			put_distinguished_name(conn, &buf, subject);
-		X509_free(port.peer);
 	}
 	if (good)
 		report(conn, &buf, false);
