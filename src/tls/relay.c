@@ -268,8 +268,12 @@ pair_event(TlsConnection *conn, uint32 events)
 		pooler_tls_deliver(conn, NULL, 0);
 		pooler_tls_rewatch(conn);
 	}
+	if (conn->state == TLS_DEAD)
+		return;
 	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && conn->to_tcp.bytes == NULL)
 		pair_readable(conn);
+	else if (events & (EPOLLERR | EPOLLHUP))
+		pooler_tls_hurry(conn);
 }
 
 void
