@@ -182,7 +182,11 @@ typedef struct TlsWire
 	char	   *out;
 	size_t		out_len;
 	size_t		out_size;
+	int			messages;		/* of handshakes and the like, that were in it */
 } TlsWire;
+
+/* A handshake has fewer; later there is one for millions of records. */
+#define TLS_MAX_MESSAGES	16
 
 extern TlsWire pooler_tls_wire;
 

@@ -7,8 +7,8 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
-use PoolerTest qw(log_after log_size logged new_node pooler_psql wait_for_pooler
-  wait_until);
+use PoolerTest qw(log_after log_size logged new_node pooler_port pooler_psql
+  wait_for_pooler wait_until);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use RawClient ();
@@ -140,6 +140,54 @@ SKIP:
 	ok($client->at_end, 'so is the client');
 	is($node->safe_psql('postgres', 'SELECT 1'), '1', 'the server goes on');
 	unlike(log_after($node, $log), qr/was terminated by signal/, 'nothing has crashed');
+}
+
+#----------------------------------------------------------------------------
+# a client that changes its keys all the time
+#----------------------------------------------------------------------------
+
+my $changer = $ca->file('changer');
+append_to_file("$changer.c", q(
+#include <arpa/inet.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))};
+	unsigned char request[8] = {0, 0, 0, 8, 4, 210, 22, 47}, answer;
+	int sock = socket(AF_INET, SOCK_STREAM, 0);
+	SSL *ssl = SSL_new(SSL_CTX_new(TLS_client_method()));
+	BIO *out = BIO_new(BIO_s_mem());
+	char *bytes, byte;
+	long len;
+
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (connect(sock, (struct sockaddr *) &addr, sizeof(addr)) < 0 ||
+		write(sock, request, 8) != 8 || read(sock, &answer, 1) != 1)
+		return 1;
+	SSL_set_fd(ssl, sock);
+	if (SSL_connect(ssl) != 1)
+		return 1;
+	SSL_set_bio(ssl, BIO_new_socket(sock, 0), out);
+	for (int i = 0; i < 1000; i++)
+		if (SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 || SSL_do_handshake(ssl) != 1)
+			return 1;
+	len = BIO_get_mem_data(out, &bytes);
+	if (send(sock, bytes, len, MSG_NOSIGNAL) != len)
+		return 1;
+	return recv(sock, &byte, 1, 0) > 0;
+}
+));
+SKIP:
+{
+	skip 'no compiler, or no headers of OpenSSL', 2
+	  if system("cc -w -o '$changer' '$changer.c' -lssl -lcrypto 2>/dev/null") != 0;
+	my $log = log_size($node);
+	is(system("timeout 60 '$changer' " . pooler_port($node)), 0,
+		'a client that changes its keys all the time');
+	logged($node, $log, qr/SSL error: too many messages of the handshake protocol/, 'is sent away');
 }
 
 #----------------------------------------------------------------------------
