@@ -38,6 +38,7 @@
 #include "port/pg_bswap.h"
 #include "proto/frame.h"
 #include "shared/guc.h"
+#include "storage/ipc.h"
 #include "utils/memutils.h"
 
 /* PQ_RECV_BUFFER_SIZE of pqcomm.c */
@@ -57,6 +58,16 @@ pretend_tls(bool on)
 	/* CheckCertAuth() asserts that there is something; nobody looks into it */
 	MyProcPort->ssl = on ? (SSL *) &client_tls : NULL;
 #endif
+}
+
+/*
+ * Who is ended while it looks for the rule, by SIGTERM or authentication_timeout,
+ * says nothing to the client; and then core closes what ssl points to.
+ */
+static void
+stop_pretending(int code, Datum arg)
+{
+	pretend_tls(false);
 }
 
 /*
@@ -119,6 +130,8 @@ pooler_delegated_begin(const char *facts, int len)
 	}
 	chained_hook = ClientAuthentication_hook;
 	ClientAuthentication_hook = see_status;
+	if (client_tls)
+		on_proc_exit(stop_pretending, (Datum) 0);	/* before socket_close() */
 	pretend_tls(true);
 }
 

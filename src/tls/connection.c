@@ -109,11 +109,9 @@ close_pair(TlsConnection *conn)
 {
 	if (conn->pair < 0)
 		return;
-	if (conn->pair_events != TLS_UNWATCHED)
-		(void) pooler_tls_watch(pooler_tls_me.epoll_fd, EPOLL_CTL_DEL, conn->pair, 0, 0);
+	(void) pooler_tls_watch(pooler_tls_me.epoll_fd, EPOLL_CTL_DEL, conn->pair, 0, 0);
 	close(conn->pair);
 	conn->pair = -1;
-	conn->pair_events = TLS_UNWATCHED;
 	free_leftover(&conn->to_pair, true);
 }
 
@@ -123,8 +121,13 @@ pooler_tls_kill(TlsConnection *conn)
 	if (conn->state == TLS_DEAD)
 		return;
 	close_pair(conn);
-	close(conn->tcp);			/* ours is the only descriptor: the epolls
-								 * forget it */
+
+	/* the pooler may not have closed its own descriptor yet */
+	(void) pooler_tls_watch(conn->state == TLS_HANDSHAKE ?
+							pooler_tls_me.handshakes_fd : pooler_tls_me.epoll_fd,
+							EPOLL_CTL_DEL, conn->tcp, 0, 0);
+	close(conn->tcp);
+	pooler_tls_wire.out_len = 0;	/* was for this client, not for the next */
 	free_report(conn);
 	free_leftover(&conn->to_tcp, false);
 	SSL_free(conn->ssl);
@@ -285,9 +288,16 @@ pooler_tls_deliver(TlsConnection *conn, const char *bytes, size_t len)
 			leave_over(&conn->to_pair, bytes + n, len - n);
 	}
 
-	/* nobody is there to read it; the end of the pair is seen by reading */
+	/*
+	 * Nobody is there to read it; the end of the pair is seen by reading.  If
+	 * it is something else, nothing may follow what is missing now.
+	 */
 	if (n < 0)
+	{
 		free_leftover(&conn->to_pair, true);
+		(void) shutdown(conn->pair, SHUT_WR);
+		conn->pair_shut = true;
+	}
 	if (conn->client_eof && conn->to_pair.bytes == NULL && !conn->pair_shut)
 	{
 		(void) shutdown(conn->pair, SHUT_WR);
@@ -316,7 +326,7 @@ wanted_of_tcp(const TlsConnection *conn)
 
 /*
  * A pair whose other end is closed reports that for ever, asked or not; so
- * one that can't be read now is not in the epoll.
+ * one that can't be read now reports it only once.
  */
 static uint32
 wanted_of_pair(const TlsConnection *conn)
@@ -327,22 +337,17 @@ wanted_of_pair(const TlsConnection *conn)
 		return 0;
 	if (conn->to_tcp.bytes == NULL)
 		events |= EPOLLIN;
-	return events != 0 ? events : TLS_UNWATCHED;
+	return events != 0 ? events : EPOLLET;
 }
 
 static bool
 rewatch_pair(TlsConnection *conn, uint32 wanted)
 {
-	int			op = EPOLL_CTL_MOD;
-
 	if (conn->pair_events == wanted)
 		return true;
-	if (wanted == TLS_UNWATCHED)
-		op = EPOLL_CTL_DEL;
-	else if (conn->pair_events == TLS_UNWATCHED)
-		op = EPOLL_CTL_ADD;
 	conn->pair_events = wanted;
-	return pooler_tls_watch(pooler_tls_me.epoll_fd, op, conn->pair, wanted,
+	return pooler_tls_watch(pooler_tls_me.epoll_fd, EPOLL_CTL_MOD, conn->pair,
+							wanted,
 							(uint64) (uintptr_t) conn | TLS_EVENT_PAIR);
 }
 
@@ -413,6 +418,21 @@ finish_closing(TlsConnection *conn)
 		pooler_tls_kill(conn);
 	else
 		pooler_tls_rewatch(conn);
+}
+
+/*
+ * The list of those that are CLOSING takes it already: it comes to that when
+ * the client has read what there is, or is killed.
+ */
+void
+pooler_tls_hurry(TlsConnection *conn)
+{
+	if (conn->deadline != 0)
+		return;
+	conn->deadline = TimestampTzPlusMilliseconds(pooler_tls_me.now,
+												 PATIENCE_TO_FLUSH);
+	dlist_delete(&conn->node);
+	dlist_push_tail(&closing, &conn->node);
 }
 
 /* Also called each time that something could be sent afterwards. */

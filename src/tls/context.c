@@ -103,6 +103,7 @@ load_by_core(void)
 		log_min_messages = FATAL;
 	catching = true;
 	caught = NULL;
+	ERR_clear_error();			/* of connections: it would be logged */
 	loaded = be_tls_init(false) == 0;
 	catching = false;
 	log_min_messages = saved_level;

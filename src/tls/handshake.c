@@ -121,9 +121,23 @@ choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 		SSL_TLSEXT_ERR_NOACK;
 }
 
+/*
+ * OpenSSL goes from one KeyUpdate to the next without coming back, and each
+ * costs as much as many records do.  The client sees the end of its input.
+ */
+static void
+count_message(int writes, int version, int content_type, const void *buf,
+			  size_t len, SSL *ssl, void *arg)
+{
+	if (!writes && content_type == SSL3_RT_HANDSHAKE &&
+		++pooler_tls_wire.messages > TLS_MAX_MESSAGES)
+		pooler_tls_wire.in_len = 0;
+}
+
 void
 pooler_tls_handshake_prepare(SSL_CTX *context)
 {
+	SSL_CTX_set_msg_callback(context, count_message);
 	SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), verify);
 	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 }
@@ -353,13 +367,13 @@ done(TlsConnection *conn)
 	initStringInfo(&buf);
 	port.ssl = conn->ssl;
 	port.peer = SSL_get_peer_certificate(conn->ssl);
+	X509_free(port.peer);		/* the SSL has a reference, too */
 	put_facts(&buf, &port);
 	if (port.peer != NULL)
 	{
 		subject = X509_get_subject_name(port.peer);
 		good = put_common_name(conn, &buf, subject) &&
 			put_distinguished_name(conn, &buf, subject);
-		X509_free(port.peer);
 	}
 	if (good)
 		report(conn, &buf, false);
@@ -426,6 +440,7 @@ pooler_tls_handshake(TlsConnection *conn, const char *bytes, size_t len, bool eo
 	wire->in_len = len;
 	wire->in_eof = eof;
 	wire->out_len = 0;
+	wire->messages = 0;
 	step_caught(conn);
 	wire->in_eof = false;
 	if (conn->state == TLS_DEAD)

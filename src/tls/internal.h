@@ -79,15 +79,14 @@ typedef struct TlsConnection
 	TlsLeftover to_tcp;			/* encrypted */
 	TlsLeftover to_pair;		/* in plain text */
 	uint32		tcp_events;		/* that are watched for */
-	uint32		pair_events;	/* TLS_UNWATCHED: not in the epoll */
+	uint32		pair_events;
 	char	   *report;			/* REPORTING: payload of the frame */
 	int			report_len;
-	TimestampTz deadline;		/* CLOSING */
+	TimestampTz deadline;		/* CLOSING, or OPEN with nobody at the other end
+								 * of the pair; 0: none */
 	dlist_node	node;			/* of all, of those that are CLOSING, or DEAD */
 	dlist_node	report_node;	/* of those that are REPORTING */
 } TlsConnection;
-
-#define TLS_UNWATCHED	PG_UINT32_MAX
 
 /* What an event is about: one of these, or a connection and a side of it. */
 #define TLS_EVENT_POSTMASTER	((uint64) 1)
@@ -183,7 +182,11 @@ typedef struct TlsWire
 	char	   *out;
 	size_t		out_len;
 	size_t		out_size;
+	int			messages;		/* of handshakes and the like, that were in it */
 } TlsWire;
+
+/* A handshake has fewer; later there is one for millions of records. */
+#define TLS_MAX_MESSAGES	16
 
 extern TlsWire pooler_tls_wire;
 
@@ -224,6 +227,9 @@ extern void pooler_tls_reported(TlsConnection *conn);
 
 /* The client is told that it is over, after what is on its way to it. */
 extern void pooler_tls_close(TlsConnection *conn);
+
+/* Nobody is left at the other end: the client may not take for ever. */
+extern void pooler_tls_hurry(TlsConnection *conn);
 
 /* At once. */
 extern void pooler_tls_kill(TlsConnection *conn);

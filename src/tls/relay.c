@@ -41,7 +41,7 @@ count_received(TlsConnection *conn, ssize_t n)
 
 /* Bounded, because a client decides how often it happens. */
 static void
-log_ssl_error(TlsConnection *conn, unsigned long code)
+log_ssl_error(TlsConnection *conn, const char *text)
 {
 	static TimestampTz period;
 	static int	logged;
@@ -56,7 +56,7 @@ log_ssl_error(TlsConnection *conn, unsigned long code)
 	pooler_tls_log_begin(conn);
 	ereport(COMMERROR,
 			(errcode(ERRCODE_PROTOCOL_VIOLATION),
-			 errmsg("SSL error: %s", pooler_tls_error_text(code))));
+			 errmsg("SSL error: %s", text)));
 	pooler_tls_log_end();
 }
 
@@ -65,6 +65,7 @@ static bool
 decrypt(TlsConnection *conn, size_t *len)
 {
 	*len = 0;
+	pooler_tls_wire.messages = 0;
 	for (;;)
 	{
 		int			n;
@@ -80,12 +81,15 @@ decrypt(TlsConnection *conn, size_t *len)
 		switch (SSL_get_error(conn->ssl, n))
 		{
 			case SSL_ERROR_WANT_READ:
-				return true;
+				if (pooler_tls_wire.messages <= TLS_MAX_MESSAGES)
+					return true;
+				log_ssl_error(conn, _("too many messages of the handshake protocol"));
+				return false;
 			case SSL_ERROR_ZERO_RETURN:
 				conn->client_eof = true;
 				return true;
 			case SSL_ERROR_SSL:
-				log_ssl_error(conn, ERR_get_error());
+				log_ssl_error(conn, pooler_tls_error_text(ERR_get_error()));
 				return false;
 			default:
 				return false;
@@ -268,8 +272,12 @@ pair_event(TlsConnection *conn, uint32 events)
 		pooler_tls_deliver(conn, NULL, 0);
 		pooler_tls_rewatch(conn);
 	}
+	if (conn->state == TLS_DEAD)
+		return;
 	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && conn->to_tcp.bytes == NULL)
 		pair_readable(conn);
+	else if (events & (EPOLLERR | EPOLLHUP))
+		pooler_tls_hurry(conn);
 }
 
 void

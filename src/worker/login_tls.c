@@ -163,8 +163,11 @@ keep_facts(WorkerLogin *login, bool ca_loaded, const char *pairs, size_t len)
 	login->tls = tls;
 }
 
-/* As be_tls_open_server() leaves it, as far as can be; see tls.h. */
-static void
+/*
+ * As be_tls_open_server() leaves it, as far as can be; see tls.h.  False if
+ * there is no memory: core's SCRAM looks into ssl without asking.
+ */
+static bool
 fill_port(int slot)
 {
 	WorkerLogin *login = login_of(slot);
@@ -175,6 +178,9 @@ fill_port(int slot)
 	login->port.peer_cert_valid = login->tls->cert_valid;
 #ifdef USE_OPENSSL
 	login->port.ssl = pooler_tls_stand_in(slot);
+	return login->port.ssl != NULL;
+#else
+	return true;
 #endif
 }
 
@@ -213,7 +219,11 @@ pooler_login_tls_done(int slot, bool ca_loaded, const char *pairs, size_t len)
 	WorkerLogin *login = login_of(slot);
 
 	keep_facts(login, ca_loaded, pairs, len);
-	fill_port(slot);
+	if (!fill_port(slot))
+	{
+		pooler_login_tls_lost(slot);
+		return;
+	}
 	keep_status(slot);
 	login->step = LOGIN_STARTUP;
 	pooler_login_go_on(slot);

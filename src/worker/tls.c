@@ -39,8 +39,8 @@ typedef struct TlsLink
 	int			sock;			/* -1: none */
 	uint32		clients;		/* that were handed to it and have not gone */
 #ifdef USE_OPENSSL
-	SSL_CTX    *certificate;	/* has that of the server and nothing else; NULL:
-								 * not known */
+	SSL_CTX    *certificate;	/* has that of the server and nothing else, or
+								 * nothing at all: not known */
 #endif
 } TlsLink;
 
@@ -120,17 +120,9 @@ set_certificate(TlsLink *link, const void *der, size_t len)
 	X509	   *cert = len > 0 ? d2i_X509(NULL, &p, len) : NULL;
 
 	SSL_CTX_free(link->certificate);
-	link->certificate = NULL;
-	if (cert != NULL)
-	{
-		link->certificate = SSL_CTX_new(TLS_method());
-		if (link->certificate != NULL &&
-			SSL_CTX_use_certificate(link->certificate, cert) != 1)
-		{
-			SSL_CTX_free(link->certificate);
-			link->certificate = NULL;
-		}
-	}
+	link->certificate = SSL_CTX_new(TLS_method());
+	if (cert != NULL && link->certificate != NULL)
+		(void) SSL_CTX_use_certificate(link->certificate, cert);
 	X509_free(cert);
 	ERR_clear_error();
 }

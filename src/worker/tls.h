@@ -88,7 +88,7 @@ extern uint8 pooler_tls_name_number(const char *name);
 #ifdef USE_OPENSSL
 /*
  * An SSL that has nothing but the certificate of the client's relay; the
- * caller frees it.  NULL: not known.
+ * caller frees it; or none, if that is not known.  NULL: no memory.
  */
 extern SSL *pooler_tls_stand_in(int slot);
 #endif
