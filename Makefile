@@ -91,6 +91,7 @@ OBJS = \
 	src/shared/shmem.o \
 	src/shared/snapshot.o \
 	src/shared/stats.o \
+	src/shared/text.o \
 	src/shared/tls.o \
 	src/sql/advice.o \
 	src/sql/control.o \

@@ -12,25 +12,10 @@
 
 #include "mb/pg_wchar.h"
 #include "shared/snapshot.h"
+#include "shared/text.h"
 
 /* As in snapshot.c: then something is not as it should be, or too fast. */
 #define MAX_TRIES		4
-
-void
-pooler_http_make_utf8(char *text)
-{
-	int			len = (int) strlen(text);
-
-	for (int i = 0; i < len;)
-	{
-		int			good = pg_encoding_verifymbchar(PG_UTF8, text + i, len - i);
-
-		if (good > 0)
-			i += good;
-		else
-			text[i++] = '?';
-	}
-}
 
 /*
  * Names that differ only in what can't be told are one group: the same labels
@@ -44,8 +29,8 @@ find_group(PoolerMetrics *metrics, const char *database, const char *role, bool 
 
 	strlcpy(names[0], database, NAMEDATALEN);
 	strlcpy(names[1], role, NAMEDATALEN);
-	pooler_http_make_utf8(names[0]);
-	pooler_http_make_utf8(names[1]);
+	pooler_make_valid_text(names[0], PG_UTF8);
+	pooler_make_valid_text(names[1], PG_UTF8);
 	for (int i = 1; i < metrics->ngroups; i++)
 	{
 		group = &metrics->groups[i];

@@ -125,9 +125,6 @@ typedef struct PoolerMetrics
 /* In the current memory context. */
 extern PoolerMetrics *pooler_http_collect(void);
 
-/* In place: each byte that is not UTF-8 becomes a question mark, as in views. */
-extern void pooler_http_make_utf8(char *text);
-
 /*---------------------------------------------------------------------------
  * what is answered: appended to a buffer; the result is the HTTP status
  *---------------------------------------------------------------------------

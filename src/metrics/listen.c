@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/ip.h"
+#include "shared/address.h"
 #include "shared/guc.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
@@ -64,15 +64,12 @@ is_known(const struct addrinfo *ai)
 }
 
 static void
-add_listener(const struct addrinfo *ai)
+add_listener(const struct addrinfo *ai, const char *numeric, const char *name)
 {
 	Listener   *listener = &listeners[nlisteners];
-	char		numeric[NI_MAXHOST] = "";
 
 	if (is_known(ai))
 		return;
-	(void) getnameinfo(ai->ai_addr, ai->ai_addrlen, numeric, sizeof(numeric),
-					   NULL, 0, NI_NUMERICHOST);
 	if (nlisteners == MAX_LISTENERS)
 	{
 		ereport(WARNING,
@@ -84,39 +81,8 @@ add_listener(const struct addrinfo *ai)
 	listener->complained = false;
 	memcpy(&listener->addr.addr, ai->ai_addr, ai->ai_addrlen);
 	listener->addr.salen = ai->ai_addrlen;
-	snprintf(listener->name, sizeof(listener->name), "%s address \"%s\", port %d",
-			 ai->ai_family == AF_INET ? "IPv4" : "IPv6", numeric, pooler_http_port);
+	strlcpy(listener->name, name, sizeof(listener->name));
 	nlisteners++;
-}
-
-static void
-add_host(const char *host)
-{
-	struct addrinfo hints = {0};
-	struct addrinfo *list = NULL;
-	char		service[16];
-	int			rc;
-
-	hints.ai_family = AF_UNSPEC;
-	hints.ai_flags = AI_PASSIVE;
-	hints.ai_socktype = SOCK_STREAM;
-	snprintf(service, sizeof(service), "%d", pooler_http_port);
-	rc = pg_getaddrinfo_all(strcmp(host, "*") == 0 ? NULL : host, service,
-							&hints, &list);
-	if (rc != 0 || list == NULL)
-	{
-		ereport(WARNING,
-				(errmsg("pooler could not translate host name \"%s\", service \"%s\" to address: %s",
-						host, service, gai_strerror(rc)),
-				 errhint("Check pooler.http_listen_addresses.")));
-		return;
-	}
-	for (struct addrinfo *ai = list; ai; ai = ai->ai_next)
-	{
-		if (ai->ai_family == AF_INET || ai->ai_family == AF_INET6)
-			add_listener(ai);
-	}
-	pg_freeaddrinfo_all(hints.ai_family, list);
 }
 
 static void
@@ -128,7 +94,8 @@ resolve(void)
 	/* the check hook has seen that it can be split */
 	(void) SplitGUCList(pstrdup(pooler_http_listen_addresses), ',', &items);
 	foreach(cell, items)
-		add_host(lfirst(cell));
+		pooler_address_resolve(lfirst(cell), pooler_http_port,
+							   "Check pooler.http_listen_addresses.", add_listener);
 	if (nlisteners == 0)
 		ereport(WARNING,
 				(errmsg("the pooler has no address to listen on for HTTP"),

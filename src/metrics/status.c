@@ -78,6 +78,7 @@
 #include "shared/leak.h"
 #include "shared/pin.h"
 #include "shared/snapshot.h"
+#include "shared/text.h"
 #include "utils/json.h"
 
 #define MAX_POOLS		500
@@ -122,7 +123,7 @@ string(StringInfo buf, const char *key, const char *value)
 {
 	char	   *copy = pstrdup(value);
 
-	pooler_http_make_utf8(copy);
+	pooler_make_valid_text(copy, PG_UTF8);
 	name(buf, key);
 	escape_json(buf, copy);
 	pfree(copy);

@@ -14,6 +14,7 @@
 
 #include "c.h"
 
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -28,6 +29,16 @@ typedef union PoolerAddress
 
 extern void pooler_address_pack(PoolerAddress *to, const SockAddr *from);
 extern void pooler_address_expand(SockAddr *to, const PoolerAddress *from);
+
+/*
+ * Calls found() with each IP address of a host ('*': of all interfaces), and
+ * with it in numbers and in words for messages.  A name without an address is
+ * a WARNING with this hint, or none if that is NULL.  May wait for a resolver.
+ */
+extern void pooler_address_resolve(const char *host, int port, const char *hint,
+								   void (*found) (const struct addrinfo *ai,
+												  const char *numeric,
+												  const char *name));
 
 static inline bool
 pooler_address_is_unix(const PoolerAddress *address)

@@ -20,6 +20,7 @@
 #include "shared/leak.h"
 #include "shared/pool_count.h"
 #include "shared/snapshot.h"
+#include "shared/text.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
@@ -59,26 +60,9 @@ typedef struct Report
 static void
 add_text(StringInfo to, int encoding, const char *bytes)
 {
-	int			left = strlen(bytes);
-	char	   *text = palloc(left + 1);
-	int			len = 0;
+	char	   *text = pstrdup(bytes);
 
-	while (left > 0)
-	{
-		int			n = pg_encoding_verifymbchar(encoding, bytes, left);
-
-		if (n > 0)
-			memcpy(text + len, bytes, n);
-		else
-		{
-			n = 1;
-			text[len] = '?';
-		}
-		len += n;
-		bytes += n;
-		left -= n;
-	}
-	text[len] = '\0';
+	pooler_make_valid_text(text, encoding);
 	escape_json(to, text);
 	pfree(text);
 }

@@ -24,8 +24,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/ip.h"
 #include "postmaster/postmaster.h"
+#include "shared/address.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
@@ -79,43 +79,10 @@ add_listener(const struct sockaddr *addr, socklen_t len, const char *name)
 	nlisteners++;
 }
 
-/* Resolves one item of pooler.listen_addresses; the worker serves nobody yet. */
 static void
-add_host(const char *host)
+add_address(const struct addrinfo *ai, const char *numeric, const char *name)
 {
-	struct addrinfo hints = {0};
-	struct addrinfo *list = NULL;
-	char		service[16];
-	int			rc;
-
-	hints.ai_family = AF_UNSPEC;
-	hints.ai_flags = AI_PASSIVE;
-	hints.ai_socktype = SOCK_STREAM;
-	snprintf(service, sizeof(service), "%d", pooler_port);
-	rc = pg_getaddrinfo_all(strcmp(host, "*") == 0 ? NULL : host, service,
-							&hints, &list);
-	if (rc != 0 || list == NULL)
-	{
-		ereport(WARNING,
-				(errmsg("pooler could not translate host name \"%s\", service \"%s\" to address: %s",
-						host, service, gai_strerror(rc))));
-		return;
-	}
-	for (struct addrinfo *ai = list; ai; ai = ai->ai_next)
-	{
-		char		numeric[NI_MAXHOST] = "";
-		char		name[NI_MAXHOST + 32];
-
-		if (ai->ai_family != AF_INET && ai->ai_family != AF_INET6)
-			continue;
-		(void) getnameinfo(ai->ai_addr, ai->ai_addrlen, numeric,
-						   sizeof(numeric), NULL, 0, NI_NUMERICHOST);
-		snprintf(name, sizeof(name), "%s address \"%s\", port %d",
-				 ai->ai_family == AF_INET ? "IPv4" : "IPv6", numeric,
-				 pooler_port);
-		add_listener(ai->ai_addr, ai->ai_addrlen, name);
-	}
-	pg_freeaddrinfo_all(hints.ai_family, list);
+	add_listener(ai->ai_addr, ai->ai_addrlen, name);
 }
 
 static void
@@ -158,7 +125,7 @@ resolve(void)
 	/* the check hooks have seen that both can be split */
 	(void) SplitGUCList(pstrdup(pooler_listen_addresses), ',', &items);
 	foreach(cell, items)
-		add_host(lfirst(cell));
+		pooler_address_resolve(lfirst(cell), pooler_port, NULL, add_address);
 	(void) SplitDirectoriesString(pstrdup(dirs), ',', &items);
 	foreach(cell, items)
 		add_directory(lfirst(cell));
