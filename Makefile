@@ -164,6 +164,7 @@ OBJS = \
 # HTTP needs libmicrohttpd; NO_HTTP=1 does without also where it is installed.
 HTTP_OBJS = \
 	src/metrics/collect.o \
+	src/metrics/escape.o \
 	src/metrics/http.o \
 	src/metrics/listen.o \
 	src/metrics/main.o \
@@ -180,13 +181,17 @@ OBJS += $(if $(have_http),$(HTTP_OBJS),$(NO_HTTP_OBJS))
 UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_console \
+	test/unit/test_escape \
 	test/unit/test_frame \
 	test/unit/test_health \
 	test/unit/test_histogram \
 	test/unit/test_import \
+	test/unit/test_leak \
 	test/unit/test_password \
 	test/unit/test_recent \
-	test/unit/test_startup
+	test/unit/test_startup \
+	test/unit/test_state \
+	test/unit/test_text
 FUZZERS = \
 	test/fuzz/fuzz_console \
 	test/fuzz/fuzz_frame \
@@ -197,7 +202,8 @@ FUZZERS = \
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
 	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
-	src/shared/recent.%,$(OBJS))
+	src/shared/leak.% src/shared/recent.% src/shared/text.%,$(OBJS)) \
+	src/metrics/escape.o
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))

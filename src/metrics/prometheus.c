@@ -13,6 +13,7 @@
  */
 #include "metrics/internal.h"
 
+#include "metrics/escape.h"
 #include "shared/guc.h"
 #include "shared/hold.h"
 #include "shared/leak.h"
@@ -39,23 +40,6 @@ typedef struct Writer
  *---------------------------------------------------------------------------
  */
 
-/* OpenMetrics has quotes escaped also in help texts. */
-static void
-append_escaped(StringInfo buf, const char *text, bool quotes)
-{
-	for (const char *p = text; *p; p++)
-	{
-		if (*p == '\n')
-			appendStringInfoString(buf, "\\n");
-		else if (*p == '\\')
-			appendStringInfoString(buf, "\\\\");
-		else if (*p == '"' && quotes)
-			appendStringInfoString(buf, "\\\"");
-		else
-			appendStringInfoChar(buf, *p);
-	}
-}
-
 /* OpenMetrics names the family, Prometheus what its samples are called. */
 static void
 family(const Writer *out, const char *name, MetricType type, const char *help)
@@ -73,7 +57,7 @@ family(const Writer *out, const char *name, MetricType type, const char *help)
 	if (!out->openmetrics && type == METRIC_INFO)
 		suffix = "_info";
 	appendStringInfo(out->buf, "# HELP pooler_%s%s ", name, suffix);
-	append_escaped(out->buf, help, out->openmetrics);
+	pooler_metrics_escape(out->buf, help, out->openmetrics);
 	appendStringInfo(out->buf, ".\n# TYPE pooler_%s%s %s\n", name, suffix,
 					 !out->openmetrics && type == METRIC_INFO ? "gauge" : types[type]);
 }
@@ -98,7 +82,7 @@ sample(const Writer *out, const char *name, const char *suffix,
 				appendStringInfoChar(buf, ',');
 			appendStringInfoString(buf, label);
 			appendStringInfoString(buf, "=\"");
-			append_escaped(buf, value, true);
+			pooler_metrics_escape(buf, value, true);
 			appendStringInfoChar(buf, '"');
 		}
 		appendStringInfoChar(buf, '}');
@@ -155,9 +139,9 @@ make_labels(Writer *out)
 
 		initStringInfo(&labels);
 		appendStringInfoString(&labels, "database=\"");
-		append_escaped(&labels, metrics->groups[i].database, true);
+		pooler_metrics_escape(&labels, metrics->groups[i].database, true);
 		appendStringInfoString(&labels, "\",role=\"");
-		append_escaped(&labels, metrics->groups[i].role, true);
+		pooler_metrics_escape(&labels, metrics->groups[i].role, true);
 		appendStringInfoChar(&labels, '"');
 		out->labels[i] = labels.data;
 	}
