@@ -5,8 +5,9 @@
 # machine's own Debian release does not have.  Each gets a chroot of the release
 # that has it, made by mmdebstrap and kept for the next run, so nothing of it
 # is installed on the machine.  18-assert is a server built there from Debian's
-# source package with assertions, also kept.  MATRIX="17 18-assert" chooses; TESTS
-# is handed on.
+# source package with assertions, also kept, and 18-sanitize one with
+# AddressSanitizer and UndefinedBehaviorSanitizer as well, which is asked for by
+# name only, since it is slow.  MATRIX="17 18-assert" chooses; TESTS is handed on.
 #
 # Needs root, for chroot.  What was printed there is shown as it comes; the last
 # line of all says how many passed and failed, server by server.
@@ -66,31 +67,40 @@ tests_for()
 	(cd "$topdir/test" && ls sql/*.sql t/*.pl) | grep -Ev "$left_out"
 }
 
-# build_with_assertions VERSION PREFIX: in the chroot, unless it is there.
-build_with_assertions()
+# build_server VERSION KIND PREFIX: in the chroot, unless it is there.
+build_server()
 {
-	[ ! -x "$place/$1$2/bin/postgres" ] || return 0
-	in_root "$1" bash -euc '
-		export DEBIAN_FRONTEND=noninteractive
+	local cflags="-O1 -g" cppflags=
+
+	[ ! -x "$place/$1$3/bin/postgres" ] || return 0
+	if [ "$2" = sanitize ]; then
+		cflags+=" -fno-omit-frame-pointer -fno-common"
+		cflags+=" -fsanitize=address,undefined -fno-sanitize-recover=all"
+		cppflags="-DUSE_VALGRIND -I$3.include"
+		mkdir -p "$place/$1$3.include"
+		cp -r "$topdir/test/sanitize/valgrind" "$place/$1$3.include"
+	fi
+	in_root "$1" env DEBIAN_FRONTEND=noninteractive ASAN_OPTIONS=detect_leaks=0 bash -euc '
 		sed "s/^deb /deb-src /" /etc/apt/sources.list >/etc/apt/sources.list.d/source.list
-		apt-get -qq -o Acquire::Check-Valid-Until=false update
-		apt-get -qq install -y --no-install-recommends bison flex bzip2 xz-utils \
+		apt-get -qq -o DPkg::Lock::Timeout=600 -o Acquire::Check-Valid-Until=false update
+		apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends bison flex bzip2 xz-utils \
 			libreadline-dev zlib1g-dev libldap-dev libpam0g-dev pkgconf >/dev/null
-		mkdir -p /build && cd /build
+		rm -rf "/build$2" && mkdir -p "/build$2" && cd "/build$2"
 		apt-get -qq source --download-only "postgresql-$1"
 		tar -xf postgresql-*.orig.tar.* --strip-components=1
-		./configure -q --prefix="$2.new" --enable-cassert --enable-debug \
+		./configure -q --prefix="$2" --enable-cassert --enable-debug \
 			--enable-tap-tests --with-openssl --with-gssapi --with-ldap --with-pam \
-			--without-icu CFLAGS="-O1 -g" >/dev/null
+			--without-icu CFLAGS="$3" CPPFLAGS="$4" >/dev/null
 		make -s -j "$(nproc)" world-bin >/dev/null
-		make -s install-world-bin >/dev/null
-		cd / && rm -rf /build && mv "$2.new" "$2"' bash "$1" "$2"
+		make -s install-world-bin DESTDIR="$PWD/installed" >/dev/null
+		mv "installed$2" "$2"
+		cd / && rm -rf "/build$2"' bash "$1" "$3" "$cflags" "$cppflags"
 }
 
-# run_version VERSION, or VERSION-assert
+# run_version VERSION, VERSION-assert or VERSION-sanitize
 run_version()
 {
-	local version=${1%-assert} root tests
+	local version=${1%-*} root tests
 	local prefix=/usr/lib/postgresql/$version
 
 	root=$place/$version
@@ -98,7 +108,7 @@ run_version()
 	make_root "$version" || return 1
 	if [ "$1" != "$version" ]; then
 		prefix=/opt/postgresql-$1
-		build_with_assertions "$version" "$prefix" || return 1
+		build_server "$version" "${1#*-}" "$prefix" || return 1
 	fi
 	tests=${TESTS:-$(tests_for | tr '\n' ' ')}
 	rm -rf "$root/src"

@@ -17,6 +17,7 @@ work=
 job=
 passed=0
 failed=0
+patience=1
 unit_tests=()
 regress_tests=()
 tap_tests=()
@@ -109,7 +110,7 @@ run_unit_tests()
 	headline "unit tests"
 	if run_make "${unit_tests[@]/#/.build/unit/}"; then
 		cp "${unit_tests[@]/#/.build/unit/}" "$work/src/test/unit"
-		run_prove timeout -k 30 900 prove --exec '' "${unit_tests[@]}"
+		run_prove timeout -k 30 $((patience * 900)) prove --exec '' "${unit_tests[@]}"
 		mv "$work/prove.log" "$work/prove-unit.log"
 	else
 		failed=$((failed + 1))
@@ -122,7 +123,7 @@ run_regress_tests()
 	local log=$work/regress.log bad=1 all=1
 
 	headline "regression tests"
-	if run_logged "$log" timeout -k 30 900 "$testlib/regress/pg_regress" \
+	if run_logged "$log" timeout -k 30 $((patience * 900)) "$testlib/regress/pg_regress" \
 		--bindir="$bindir" --inputdir=test --temp-instance="$work/instance" \
 		--temp-config=test/pooler.conf --dbname=pooler_regress \
 		"${regress_tests[@]}"; then
@@ -167,7 +168,7 @@ run_tap_tests()
 	run_prove "${settings[@]}" TESTDIR="$work/tap" PG_REGRESS="$testlib/regress/pg_regress" \
 		POOLER_DRIVERS="$work/drivers" \
 		PG_TEST_PORT_DIR="/tmp/pooler-test-ports-$(as_server id -u)" \
-		timeout -k 30 3600 prove -I "$testlib/perl" -I test/t ${PROVE_FLAGS-} \
+		timeout -k 30 $((patience * 3600)) prove -I "$testlib/perl" -I test/t ${PROVE_FLAGS-} \
 		"${tap_tests[@]}"
 	[ "$failed" -gt "$before" ] || return 0
 	sed -n 's|^test/t/\(.*\)\.pl *(Wstat: .*|\1|p' "$work/prove.log" |
@@ -180,6 +181,45 @@ run_tap_tests()
 			sort -rn | head -n 3 | cut -d ' ' -f 2-)
 		show_logs "${newest[@]}"
 	fi
+}
+
+# use_sanitizers
+#
+# Have what the sanitizers of such a server find written to files: a process
+# that ends by it may be one that a test ends anyway.  Memory is not asked back
+# by processes that end, so what "leaks" says nothing.
+use_sanitizers()
+{
+	local common=log_path=$work/reports/process:log_exe_name=1:abort_on_error=1:print_stacktrace=1
+
+	case $("$PG_CONFIG" --cflags) in
+		*-fsanitize=*) ;;
+		*) return 0 ;;
+	esac
+	mkdir "$work/reports"
+	give_to_server "$work/reports"
+	server_prefix+=("ASAN_OPTIONS=$common:detect_leaks=0:quarantine_size_mb=16"
+		"UBSAN_OPTIONS=$common" POOLER_SANITIZERS=1 PG_TEST_TIMEOUT_DEFAULT=600)
+	patience=4
+}
+
+# no_accidents
+#
+# No process has crashed, failed an assertion or met a sanitizer.  The tests kill
+# processes, but only by signals that a crash does not send.
+no_accidents()
+{
+	local report status=0
+
+	for report in "$work"/reports/*; do
+		[ -f "$report" ] || continue
+		status=1
+		headline "${report##*/}"
+		head -n 60 "$report"
+	done
+	! grep -r -E 'TRAP: |was terminated by signal (4|6|7|8|11):' \
+		"$work/tap/tmp_check/log" "$work/src/log" 2>/dev/null || status=1
+	return "$status"
 }
 
 # show_logs FILE...: their ends.
@@ -222,6 +262,7 @@ private_install "$work"
 mkdir "$work/src" "$work/tap" "$work/tmp"
 cp -r README.md src test expected "$work/src"
 give_to_server "$work" "$work/src" "$work/tap" "$work/tmp"
+use_sanitizers
 
 if [ -n "${TESTS-}" ]; then
 	# shellcheck disable=SC2086
@@ -257,6 +298,7 @@ esac
 [ ${#unit_tests[@]} -eq 0 ] || run_unit_tests
 [ ${#regress_tests[@]} -eq 0 ] || run_regress_tests
 [ ${#tap_tests[@]} -eq 0 ] || run_tap_tests
+check "no crash, failed assertion or report of a sanitizer" no_accidents
 
 if [ "$failed" -gt 0 ]; then
 	headline "kept for inspection: $work"
