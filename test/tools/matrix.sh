@@ -19,11 +19,10 @@
 
 . "$(dirname "$0")/common.sh"
 
-# What the servers have in common is tested once, on this one; MATRIX_ALL=1 does
-# it on each.
+# What the servers have in common is tested once, on this one; MATRIX_ALL=1 runs
+# all tests on each.
 fully=15
 left_out='043_drivers|080_import|090_docs|107_page'
-checks='symbols no-http warnings'
 [ -z "${MATRIX_ALL-}" ] || left_out='^$'
 
 declare -A release=([15]=bookworm [17]=trixie [18]=forky)
@@ -120,8 +119,8 @@ build_with_assertions()
 		mv "installed$2" "$2" && cd / && rm -rf /build' bash "$1" "$2" </dev/null
 }
 
-# tests_for LANE: names as test.sh takes them, or none, which is all of them and
-# all checks.
+# tests_for LANE, checks_for LANE: names as test.sh takes them; of tests none is
+# all.
 tests_for()
 {
 	if [ -n "${TESTS-}" ]; then
@@ -136,10 +135,12 @@ checks_for()
 {
 	if [ -n "${TESTS-}" ]; then
 		echo "${CHECKS-}"
-	elif [ "$1" != "$fully" ]; then
-		echo "$checks"
 	else
-		echo "symbols no-http warnings analysis fuzz model"
+		case $1 in
+			"$fully") echo "symbols no-http warnings analysis fuzz model" ;;
+			17) echo "symbols no-http warnings format" ;;		# it has pgindent
+			*) echo "symbols no-http warnings" ;;
+		esac
 	fi
 }
 

@@ -119,6 +119,9 @@ run_check()
 		no-http) check "a build without HTTP" run_make check-no-http ;;
 		warnings) check "warnings of gcc and clang" run_make check-warnings ;;
 		analysis) check "clang-tidy and cppcheck" run_make check-analysis ;;
+		format)
+			[ ! -x "$("$PG_CONFIG" --bindir)/pgindent" ] ||
+				check "formatting" run_make check-format ;;
 		fuzz) check "fuzzers" run_make check-fuzz FUZZ_SECONDS=5 ;;
 		model) check "model of the hand-over" run_make check-model ;;
 		*) die "no such check: $1" ;;
@@ -304,7 +307,7 @@ if [ -n "${TESTS-}" ]; then
 else
 	# shellcheck disable=SC2046
 	select_tests $(run_make list-unit-tests) test/sql/*.sql test/t/*.pl
-	CHECKS=${CHECKS-symbols no-http warnings analysis fuzz model}
+	CHECKS=${CHECKS-symbols no-http warnings analysis format fuzz model}
 fi
 need_tools
 install_missing "${missing_tools[@]}"
