@@ -8,7 +8,7 @@
 #   make run	start a throw-away cluster with the pooler and put load on it
 #   make stop	end and remove it
 #   make test	build and run every test (TESTS="t/001_x.pl ..." for some)
-#   make test-matrix	the same on the other servers that are supported
+#   make test-matrix	the same on every server that is supported, side by side
 #   make bench	compare with a direct connection and with PgBouncer
 
 PG_CONFIG ?= pg_config

@@ -47,9 +47,12 @@ install_missing()
 	# Debian would create and start a cluster together with the server.
 	as_root mkdir -p "${dropin%/*}"
 	echo "create_main_cluster = false" | as_root tee "$dropin" >/dev/null
-	as_root sh -c 'export DEBIAN_FRONTEND=noninteractive
-		apt-get -qq update &&
-		apt-get -qq install -y --no-install-recommends "$@" </dev/null >/dev/null' sh "${missing[@]}" ||
+	# one run at a time, since apt-get update would not wait for another
+	as_root flock /var/lib/apt sh -c 'export DEBIAN_FRONTEND=noninteractive
+		options="-o Acquire::Retries=3 -o DPkg::Lock::Timeout=300"
+		apt-get -qq $options update &&
+		apt-get -qq $options install -y --no-install-recommends "$@" </dev/null >/dev/null' \
+		sh "${missing[@]}" ||
 		{ as_root rm -f "$dropin"; die "could not install ${missing[*]}"; }
 	as_root rm -f "$dropin"
 }

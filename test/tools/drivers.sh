@@ -4,10 +4,19 @@
 # t/117_tls_clients.pl run.  The drivers are those of Debian's packages, and for
 # Node.js those that test/drivers/package-lock.json names, from npm's registry.
 
-# A compiler or interpreter that somebody has got elsewhere will do, too.
-install_drivers()
+# need_drivers: add to missing_tools what they need.  A compiler or interpreter
+# that somebody has got elsewhere will do, too.
+need_drivers()
 {
-	local command packages=(
+	local command
+	local -A package_of=(
+		[go]=golang-go
+		[javac]=default-jdk-headless
+		[node]=nodejs
+		[npm]=npm
+	)
+
+	missing_tools+=(
 		golang-github-jackc-pgx-v4-dev
 		golang-github-lib-pq-dev
 		libpostgresql-jdbc-java
@@ -16,17 +25,9 @@ install_drivers()
 		python3-psycopg
 		python3-psycopg-pool
 	)
-	local -A package_of=(
-		[go]=golang-go
-		[javac]=default-jdk-headless
-		[node]=nodejs
-		[npm]=npm
-	)
-
 	for command in "${!package_of[@]}"; do
-		command -v "$command" >/dev/null || packages+=("${package_of[$command]}")
+		command -v "$command" >/dev/null || missing_tools+=("${package_of[$command]}")
 	done
-	install_missing "${packages[@]}"
 }
 
 # generate_prisma DIR: the client that with_prisma.mjs uses.

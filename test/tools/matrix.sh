@@ -1,25 +1,65 @@
 #!/bin/bash
 # test/tools/matrix.sh
 #
-# make test-matrix: the tests on each server that pooler supports and that the
-# machine's own Debian release does not have.  Each gets a chroot of the release
-# that has it, made by mmdebstrap and kept for the next run, so nothing of it
-# is installed on the machine.  18-assert is a server built there from Debian's
-# source package with assertions, also kept, and 18-sanitize one with
-# AddressSanitizer and UndefinedBehaviorSanitizer as well, which is asked for by
-# name only, since it is slow.  MATRIX="17 18-assert" chooses; TESTS is handed on.
+# make test-matrix: the tests on every server that pooler supports, side by
+# side.  MATRIX="15 17 18 18-assert" chooses; TESTS is handed on.
 #
-# Needs root, for chroot.  What was printed there is shown as it comes; the last
-# line of all says how many passed and failed, server by server.
+# The server of the machine's own Debian release is tested as make test does it.
+# Each of the others gets a chroot of the release that has it, made by
+# mmdebstrap and kept for the next run, so nothing of it is installed on the
+# machine.  18-assert is a server built there from Debian's source package with
+# assertions, also kept; 18-sanitize one with AddressSanitizer and
+# UndefinedBehaviorSanitizer as well, which is tested only if MATRIX names it,
+# since that takes hours.
+#
+# What keeps the processors busy comes first, for all servers: packages, builds,
+# checks.  The tests of running servers mostly wait, and are let go together
+# when all are ready.  What was printed is shown as it comes, each line behind
+# its server's name; the end says once more, server by server, what failed.
+#
+# Needs root, for chroot.
 
 . "$(dirname "$0")/common.sh"
 
-# What the servers have in common is tested once, by make test.
+# What the servers have in common is tested once, on this one; MATRIX_ALL=1 runs
+# all tests on each.
+fully=15
 left_out='043_drivers|080_import|090_docs|107_page'
+[ -z "${MATRIX_ALL-}" ] || left_out='^$'
 
-declare -A release=([17]=trixie [18]=forky)
+declare -A release=([15]=bookworm [17]=trixie [18]=forky)
+read -r -a versions <<<"${MATRIX:-15 17 18-assert}"
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 place=${POOLER_MATRIX:-/var/cache/pooler-matrix}
+
+# For all of it, where sanitizers slow nothing down.  The last minute is for what has to be said then, and the tests
+# need so long that there is no use in beginning them later.
+case " ${versions[*]} " in
+	*-sanitize\ *) seconds=${MATRIX_SECONDS:-21600} ;;
+	*) seconds=${MATRIX_SECONDS:-7200} ;;
+esac
+last_minute=60
+least_for_tests=$((seconds / 3))
+
+# One lane is for one of versions: its process, and in the process where it tells
+# that it is ready and is told to start.
+declare -A lane_pid=()
+lane_dir=
+logs=
+machine_version=
+
+# find_machine_version: which of the servers is the machine's own.
+find_machine_version()
+{
+	local numbers
+
+	numbers=$("$PG_CONFIG" --version 2>/dev/null | tr -dc '0-9.') || true
+	machine_version=${numbers%%.*}
+	if [ -z "$machine_version" ] &&
+	   grep -qs '^VERSION_CODENAME=bookworm$' /etc/os-release; then
+		machine_version=15		# what install_missing will install
+	fi
+}
 
 # make_root VERSION: the chroot, unless there is one.
 #
@@ -30,21 +70,22 @@ make_root()
 
 	[ ! -f "$root/.complete" ] || return 0
 	packages=gcc,libc6-dev,libkrb5-dev,libssl-dev,make,perl,procps,util-linux
-	packages+=,libipc-run-perl,libmicrohttpd-dev,openssl
+	packages+=,iproute2,libipc-run-perl,libmicrohttpd-dev,openssl
 	packages+=,postgresql-$version,postgresql-server-dev-$version
 	rm -rf --one-file-system "$root"
-	mkdir -p "$place"
 	mmdebstrap --mode=root --variant=apt --include="$packages" --quiet \
 		--aptopt='Acquire::Check-Valid-Until "false"' \
+		--aptopt='Acquire::Retries "3"' \
 		--aptopt='APT::Install-Recommends "false"' \
+		--dpkgopt='force-unsafe-io' \
 		--essential-hook='mkdir -p "$1/etc/postgresql-common/createcluster.d" &&
 			echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.d/pooler.conf"' \
 		"${release[$version]}" "$root" "$mirror" &&
 		touch "$root/.complete"
 }
 
-# in_root VERSION COMMAND...: with /proc and the like, in a PID namespace that
-# takes all it has started with it.
+# in_root VERSION COMMAND...: with /proc and the like and the lane's directory as
+# /mnt, in a PID namespace that takes all it has started with it.
 in_root()
 {
 	local root=$place/$1
@@ -53,21 +94,19 @@ in_root()
 	cp /etc/resolv.conf /etc/hosts "$root/etc"
 	unshare --mount --pid --fork --kill-child bash -c '
 		root=$1
-		shift
+		lane=$2
+		shift 2
+		mount --bind "$lane" "$root/mnt" &&
 		mount -t proc proc "$root/proc" &&
 		mount --rbind /dev "$root/dev" &&
 		mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" &&
-		exec chroot "$root" "$@"' bash "$root" "$@"
-}
-
-# tests_for: names as test.sh takes them.
-tests_for()
-{
-	make -s -C "$topdir" PG_CONFIG="$PG_CONFIG" list-unit-tests | tr ' ' '\n' | sed 's/^test.//'
-	(cd "$topdir/test" && ls sql/*.sql t/*.pl) | grep -Ev "$left_out"
+		exec chroot "$root" "$@"' bash "$root" "$lane_dir" "$@"
 }
 
 # build_server VERSION KIND PREFIX: in the chroot, unless it is there.
+#
+# A server with sanitizers learns from a header of ours what else may not be
+# touched.  Programs of PostgreSQL end without freeing their memory.
 build_server()
 {
 	local cflags="-O1 -g" cppflags=
@@ -80,12 +119,13 @@ build_server()
 		mkdir -p "$place/$1$3.include"
 		cp -r "$topdir/test/sanitize/valgrind" "$place/$1$3.include"
 	fi
-	in_root "$1" env DEBIAN_FRONTEND=noninteractive ASAN_OPTIONS=detect_leaks=0 bash -euc '
+	in_root "$1" env ASAN_OPTIONS=detect_leaks=0 bash -euc '
+		export DEBIAN_FRONTEND=noninteractive
 		sed "s/^deb /deb-src /" /etc/apt/sources.list >/etc/apt/sources.list.d/source.list
-		apt-get -qq -o DPkg::Lock::Timeout=600 -o Acquire::Check-Valid-Until=false update
-		apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends bison flex bzip2 xz-utils \
+		apt-get -qq update
+		apt-get -qq install -y --no-install-recommends bison flex bzip2 xz-utils \
 			libreadline-dev zlib1g-dev libldap-dev libpam0g-dev pkgconf >/dev/null
-		rm -rf "/build$2" && mkdir -p "/build$2" && cd "/build$2"
+		rm -rf /build && mkdir /build && cd /build
 		apt-get -qq source --download-only "postgresql-$1"
 		tar -xf postgresql-*.orig.tar.* --strip-components=1
 		./configure -q --prefix="$2" --enable-cassert --enable-debug \
@@ -93,38 +133,225 @@ build_server()
 			--without-icu CFLAGS="$3" CPPFLAGS="$4" >/dev/null
 		make -s -j "$(nproc)" world-bin >/dev/null
 		make -s install-world-bin DESTDIR="$PWD/installed" >/dev/null
-		mv "installed$2" "$2"
-		cd / && rm -rf "/build$2"' bash "$1" "$3" "$cflags" "$cppflags"
+		mv "installed$2" "$2" && cd / && rm -rf /build' \
+		bash "$1" "$3" "$cflags" "$cppflags" </dev/null
 }
 
-# run_version VERSION, VERSION-assert or VERSION-sanitize
-run_version()
+# tests_for LANE, checks_for LANE: names as test.sh takes them; of tests none is
+# all.
+tests_for()
 {
-	local version=${1%-*} root tests
+	if [ -n "${TESTS-}" ]; then
+		echo "$TESTS"
+	elif [ "$1" != "$fully" ]; then
+		(cd "$topdir/test" && ls unit/test_*.c sql/*.sql t/*.pl) |
+			grep -Ev "$left_out" | tr '\n' ' '
+	fi
+}
+
+checks_for()
+{
+	if [ -n "${TESTS-}" ]; then
+		echo "${CHECKS-}"
+	else
+		case $1 in
+			"$fully") echo "symbols no-http warnings analysis fuzz model" ;;
+			17) echo "symbols no-http warnings format" ;;		# it has pgindent
+			*-sanitize) ;;
+			*) echo "symbols no-http warnings" ;;
+		esac
+	fi
+}
+
+# run_on_machine LANE
+run_on_machine()
+{
+	TESTS=$(tests_for "$1") CHECKS=$(checks_for "$1") POOLER_GATE=$lane_dir \
+		make -s -C "$topdir" test </dev/null
+}
+
+# prepare_root LANE PREFIX: one run of ours at a time, as others may have to wait
+# for the same chroot.
+prepare_root()
+{
+	local version=${1%%-*}
+
+	(
+		flock 9
+		make_root "$version" || die "could not make a chroot of ${release[$version]}"
+		[ "$1" = "$version" ] || build_server "$version" "${1#*-}" "$2" ||
+			die "could not build PostgreSQL $1"
+	) 9>"$place/$version.lock"
+}
+
+# run_in_root LANE: on a copy of the sources.
+run_in_root()
+{
+	local version=${1%%-*} inside
 	local prefix=/usr/lib/postgresql/$version
 
-	root=$place/$version
-	printf '\n== PostgreSQL %s (%s)\n' "$1" "${release[$version]}"
-	make_root "$version" || return 1
-	if [ "$1" != "$version" ]; then
-		prefix=/opt/postgresql-$1
-		build_server "$version" "${1#*-}" "$prefix" || return 1
-	fi
-	tests=${TESTS:-$(tests_for | tr '\n' ' ')}
-	rm -rf "$root/src"
-	mkdir "$root/src"
+	[ "$1" = "$version" ] || prefix=/opt/postgresql-$1
+	prepare_root "$1" "$prefix"
+	inside=$(mktemp -d "$place/$version/srv/pooler.XXXXXX")
 	(cd "$topdir" && tar -cf - --exclude=.build --exclude='*.o' --exclude='*.so' \
-		--exclude='*.d' --exclude=.git .) | tar -C "$root/src" -xf -
-	in_root "$version" env COPT=-Werror TESTS="$tests" PROVE_FLAGS="${PROVE_FLAGS-}" \
-		PG_CONFIG="$prefix/bin/pg_config" \
-		make -s -C /src test </dev/null
+		--exclude='*.d' --exclude=.git .) | tar -C "$inside" -xf -
+	in_root "$version" env ASAN_OPTIONS=detect_leaks=0 COPT=-Werror PROVE_FLAGS="${PROVE_FLAGS-}" \
+		TESTS="$(tests_for "$1")" CHECKS="$(checks_for "$1")" \
+		POOLER_ALONE=1 POOLER_GATE=/mnt PG_CONFIG="$prefix/bin/pg_config" \
+		make -s -C "${inside#"$place/$version"}" test </dev/null || return
+	rm -rf "$inside"
 }
 
-install_missing mmdebstrap debian-archive-keyring
-[ "$(id -u)" -eq 0 ] || die "only root can make a chroot"
+run_lane()
+{
+	lane_dir=$logs/$1
+	echo "PostgreSQL $1 (${release[${1%%-*}]})"
+	if [ "$1" = "$machine_version" ]; then
+		run_on_machine "$1"
+	else
+		run_in_root "$1"
+	fi
+}
+
+# start_lane LANE: in a process group of its own, with its log shown.
+start_lane()
+{
+	local log=$logs/$1.log
+
+	mkdir "$logs/$1"
+	: >"$log"
+	set -m
+	(run_lane "$1") >"$log" 2>&1 &
+	lane_pid[$1]=$!
+	set +m
+	tail -n +1 -s 0.5 -f --pid="${lane_pid[$1]}" "$log" | sed -u "s/^/$1: /" &
+}
+
+lane_runs()
+{
+	kill -0 "${lane_pid[$1]}" 2>/dev/null
+}
+
+# end_lane LANE REASON: it gets some seconds to stop its servers.
+end_lane()
+{
+	local pid=${lane_pid[$1]}
+
+	echo "FAILED: $2" | tee -a "$logs/$1.late" >&2
+	kill -TERM -- "-$pid" 2>/dev/null || true
+	for _ in {1..20}; do
+		lane_runs "$1" || return 0
+		sleep 1
+	done
+	kill -KILL -- "-$pid" 2>/dev/null || true
+}
+
+# wait_until_ready: till there is but their tests to run, or no time for that.
+wait_until_ready()
+{
+	local lane
+
+	for lane in "${versions[@]}"; do
+		while lane_runs "$lane" && [ ! -e "$logs/$lane/ready" ]; do
+			if [ $((seconds - SECONDS)) -lt "$least_for_tests" ]; then
+				end_lane "$lane" "PostgreSQL $lane: nothing was ready to be tested after $SECONDS s"
+			else
+				sleep 1
+			fi
+		done
+	done
+}
+
+# let_go: tell all how many seconds they have for their tests.  They have to
+# show, after that, what did not end in time.
+let_go()
+{
+	local lane
+
+	echo "all are ready after $SECONDS s"
+	for lane in "${versions[@]}"; do
+		echo $((seconds - SECONDS - last_minute)) >"$logs/$lane/start.new"
+		mv "$logs/$lane/start.new" "$logs/$lane/start"
+	done
+}
+
+# wait_for_lanes: all but those that were ended are in passed or failed then.
+wait_for_lanes()
+{
+	local lane
+
+	for lane in "${versions[@]}"; do
+		while lane_runs "$lane" && [ "$SECONDS" -lt "$seconds" ]; do
+			sleep 1
+		done
+		! lane_runs "$lane" ||
+			end_lane "$lane" "PostgreSQL $lane: did not end after $SECONDS s"
+		if wait "${lane_pid[$lane]}" && [ ! -e "$logs/$lane.late" ]; then
+			passed+=("$lane")
+		else
+			failed+=("$lane")
+		fi
+	done
+	wait
+}
+
+# show_failures LANE: names, and if there is none its last lines.
+show_failures()
+{
+	local log=$logs/$1.log names
+
+	printf '\n== PostgreSQL %s: FAILED\n' "$1"
+	names=$(cat "$log" "$logs/$1.late" 2>/dev/null | awk '
+		/^(FAILED|not ok|test .* FAILED|test\/.*Wstat:|  Failed test|Bail out|# +Failed test)/ ||
+		/^#   at .* line [0-9]+\.$/ {
+			line = substr($0, 1, 150)
+			if (!seen[line]++) print line
+		}')
+	if [ -n "$names" ]; then
+		head -n 30 <<<"$names"
+	else
+		tail -n 30 "$log"
+	fi
+}
+
+end_lanes()
+{
+	local lane
+
+	for lane in "${!lane_pid[@]}"; do
+		kill -TERM -- "-${lane_pid[$lane]}" 2>/dev/null || true
+	done
+	[ -z "$logs" ] || rm -rf "$logs"
+}
+
+passed=()
 failed=()
-for version in ${MATRIX:-17 18-assert}; do
-	run_version "$version" || failed+=("$version")
+trap end_lanes EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+[ "$(id -u)" -eq 0 ] || die "only root can make a chroot"
+for lane in "${versions[@]}"; do
+	[ -n "${release[${lane%%-*}]-}" ] || die "no such server: $lane"
 done
+find_machine_version
+install_missing mmdebstrap debian-archive-keyring
+mkdir -p "$place"
+logs=$(mktemp -d /tmp/pooler-matrix.XXXXXX)
+for lane in "${versions[@]}"; do
+	start_lane "$lane"
+done
+wait_until_ready
+let_go
+wait_for_lanes
+
+for lane in "${failed[@]}"; do
+	show_failures "$lane"
+done
+echo
+for lane in "${versions[@]}"; do
+	echo "PostgreSQL $lane: $(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/$lane.log" || echo 'did not come to its end')"
+done
+echo "$SECONDS s"
 [ ${#failed[@]} -eq 0 ] || die "failed on PostgreSQL ${failed[*]}"
-echo "all passed on PostgreSQL ${MATRIX:-17 18-assert}"
+echo "all passed on PostgreSQL ${passed[*]}"

@@ -3,7 +3,8 @@
 #
 # make test: set up, build, and run every test.  The last line says how many
 # passed and how many failed.  TESTS="unit/test_frame sql/views t/010_x.pl"
-# runs only these.
+# runs only these.  CHECKS="symbols warnings" runs these checks of what is built
+# and no others; they are all run if TESTS does not name tests.
 #
 # All that is written goes to a directory of its own, so that the checkout need
 # not be writable or even readable for the user who runs the servers, and any
@@ -17,10 +18,15 @@ work=
 job=
 passed=0
 failed=0
-patience=1
 unit_tests=()
 regress_tests=()
 tap_tests=()
+missing_tools=()
+
+# For all TAP tests together, for each, and for the unit and regression tests.
+tap_seconds=${POOLER_TAP_SECONDS:-3600}
+test_seconds=600
+other_seconds=900
 
 cleanup()
 {
@@ -75,7 +81,8 @@ run_logged()
 	local log=$1 status=0
 
 	: >"$log"
-	(cd "$work/src" && exec "${server_prefix[@]}" TMPDIR="$work/tmp" "${@:2}") \
+	(cd "$work/src" && exec ${POOLER_ALONE:+"$topdir/test/tools/alone.sh"} \
+		"${server_prefix[@]}" TMPDIR="$work/tmp" "${@:2}") \
 		>"$log" 2>&1 </dev/null &
 	job=$!
 	tail -n +1 -s 0.1 -f --pid="$job" "$log" &
@@ -105,12 +112,87 @@ run_prove()
 	failed=$((failed + bad + dead))
 }
 
+# run_check NAME: of those that CHECKS can name.
+run_check()
+{
+	case $1 in
+		symbols) check "exported symbols" run_make check-symbols ;;
+		no-http) check "a build without HTTP" run_make check-no-http ;;
+		warnings) check "warnings of gcc and clang" run_make check-warnings ;;
+		analysis) check "clang-tidy and cppcheck" run_make check-analysis ;;
+		format)
+			[ ! -x "$("$PG_CONFIG" --bindir)/pgindent" ] ||
+				check "formatting" run_make check-format ;;
+		fuzz) check "fuzzers" run_make check-fuzz FUZZ_SECONDS=5 ;;
+		model) check "model of the hand-over" run_make check-model ;;
+		*) die "no such check: $1" ;;
+	esac
+}
+
+# tests_include NAME...: whether one of these TAP tests will be run.
+tests_include()
+{
+	local name
+
+	for name; do
+		case " ${tap_tests[*]} " in
+			*" test/t/$name.pl "*) return 0 ;;
+		esac
+	done
+	return 1
+}
+
+# need_tools: the packages that the checks and the tests need, in missing_tools.
+need_tools()
+{
+	local name
+
+	missing_tools=(libio-socket-ssl-perl libipc-run-perl openssl)
+	for name in ${CHECKS-}; do
+		case $name in
+			warnings) missing_tools+=(clang) ;;
+			analysis) missing_tools+=(clang clang-tidy cppcheck) ;;
+			fuzz) missing_tools+=(clang libclang-rt-dev) ;;
+			model) missing_tools+=(spin) ;;
+		esac
+	done
+	if tests_include 105_http 107_ready_made; then
+		missing_tools+=(prometheus)
+	fi
+	if tests_include 112_methods; then
+		missing_tools+=(slapd krb5-kdc krb5-admin-server krb5-user libpam-pwdfile)
+	fi
+	if tests_include 043_drivers 104_real_leaks 117_tls_clients; then
+		need_drivers
+	fi
+	if tests_include 107_page && ! command -v chromedriver >/dev/null; then
+		missing_tools+=(chromium chromium-driver)
+	fi
+	if [ -n "${POOLER_ALONE-}" ]; then
+		missing_tools+=(iproute2)
+	fi
+}
+
+# wait_for_the_others
+#
+# matrix.sh has several of us run side by side, and lets us begin with what
+# takes time and little of the processors when everything else is done.
+wait_for_the_others()
+{
+	[ -n "${POOLER_GATE-}" ] || return 0
+	touch "$POOLER_GATE/ready"
+	until [ -s "$POOLER_GATE/start" ]; do
+		sleep 1
+	done
+	read -r tap_seconds <"$POOLER_GATE/start"
+}
+
 run_unit_tests()
 {
 	headline "unit tests"
 	if run_make "${unit_tests[@]/#/.build/unit/}"; then
 		cp "${unit_tests[@]/#/.build/unit/}" "$work/src/test/unit"
-		run_prove timeout -k 30 $((patience * 900)) prove --exec '' "${unit_tests[@]}"
+		run_prove timeout -k 30 "$other_seconds" prove --exec '' "${unit_tests[@]}"
 		mv "$work/prove.log" "$work/prove-unit.log"
 	else
 		failed=$((failed + 1))
@@ -123,7 +205,7 @@ run_regress_tests()
 	local log=$work/regress.log bad=1 all=1
 
 	headline "regression tests"
-	if run_logged "$log" timeout -k 30 $((patience * 900)) "$testlib/regress/pg_regress" \
+	if run_logged "$log" timeout -k 30 "$other_seconds" "$testlib/regress/pg_regress" \
 		--bindir="$bindir" --inputdir=test --temp-instance="$work/instance" \
 		--temp-config=test/pooler.conf --dbname=pooler_regress \
 		"${regress_tests[@]}"; then
@@ -164,11 +246,13 @@ run_tap_tests()
 	# what a test can be told, of which as_server would let nothing through
 	mapfile -t settings < <(env | grep -E '^(DIFF|POOLER)_[A-Z_]+=' || true)
 	# One place for all checkouts where Cluster.pm locks the ports that it uses.
+	# A test that hangs is ended, and the others are still run.
 	# shellcheck disable=SC2086
 	run_prove "${settings[@]}" TESTDIR="$work/tap" PG_REGRESS="$testlib/regress/pg_regress" \
 		POOLER_DRIVERS="$work/drivers" \
 		PG_TEST_PORT_DIR="/tmp/pooler-test-ports-$(as_server id -u)" \
-		timeout -k 30 $((patience * 3600)) prove -I "$testlib/perl" -I test/t ${PROVE_FLAGS-} \
+		timeout -k 30 "$tap_seconds" prove --timer ${PROVE_FLAGS-} \
+		--exec "timeout --foreground -k 10 $test_seconds perl -I $testlib/perl -I test/t" \
 		"${tap_tests[@]}"
 	[ "$failed" -gt "$before" ] || return 0
 	sed -n 's|^test/t/\(.*\)\.pl *(Wstat: .*|\1|p' "$work/prove.log" |
@@ -200,7 +284,9 @@ use_sanitizers()
 	give_to_server "$work/reports"
 	server_prefix+=("ASAN_OPTIONS=$common:detect_leaks=0:quarantine_size_mb=16"
 		"UBSAN_OPTIONS=$common" POOLER_SANITIZERS=1 PG_TEST_TIMEOUT_DEFAULT=600)
-	patience=4
+	tap_seconds=${POOLER_TAP_SECONDS:-14400}
+	test_seconds=2400
+	other_seconds=3600
 }
 
 # no_accidents
@@ -250,11 +336,24 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-install_missing libio-socket-ssl-perl libipc-run-perl openssl prometheus spin
+# What building needs, so that the lists of tests can be made.
+install_missing
 if ! run_make all; then
+	echo "FAILED: pooler does not compile"
 	echo "0 passed, 1 failed"
 	exit 1
 fi
+if [ -n "${TESTS-}" ]; then
+	# shellcheck disable=SC2086
+	select_tests $TESTS
+else
+	# shellcheck disable=SC2046
+	select_tests $(run_make list-unit-tests) test/sql/*.sql test/t/*.pl
+	CHECKS=${CHECKS-symbols no-http warnings analysis format fuzz model}
+fi
+need_tools
+install_missing "${missing_tools[@]}"
+
 testlib=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 # A short name, since paths of sockets below it may not exceed 107 bytes.
 work=$(mktemp -d /tmp/pooler-test.XXXXXX)
@@ -264,41 +363,21 @@ cp -r README.md src test expected "$work/src"
 give_to_server "$work" "$work/src" "$work/tap" "$work/tmp"
 use_sanitizers
 
-if [ -n "${TESTS-}" ]; then
-	# shellcheck disable=SC2086
-	select_tests $TESTS
-else
-	# shellcheck disable=SC2046
-	select_tests $(run_make list-unit-tests) test/sql/*.sql test/t/*.pl
-	install_missing clang clang-tidy cppcheck libclang-rt-dev
-	check "exported symbols" run_make check-symbols
-	check "a build without HTTP" run_make check-no-http
-	check "warnings of gcc and clang" run_make check-warnings
-	check "clang-tidy and cppcheck" run_make check-analysis
-	[ ! -x "$("$PG_CONFIG" --bindir)/pgindent" ] ||
-		check "formatting" run_make check-format
-	check "fuzzers" run_make check-fuzz FUZZ_SECONDS=5
-	[ ! -x test/tools/check_model.sh ] ||
-		check "model of the hand-over" run_make check-model
+for name in ${CHECKS-}; do
+	run_check "$name"
+done
+if tests_include 112_methods; then
+	make_pam_service
 fi
-case " ${tap_tests[*]} " in
-	*" test/t/112_methods.pl "*)
-		install_missing slapd krb5-kdc krb5-admin-server krb5-user libpam-pwdfile
-		make_pam_service ;;
-esac
-case " ${tap_tests[*]} " in
-	*" test/t/043_drivers.pl "* | *" test/t/104_real_leaks.pl "* | \
-		*" test/t/117_tls_clients.pl "*)
-		install_drivers
-		check "programs with real drivers" build_drivers "$work/drivers" ;;
-esac
-case " ${tap_tests[*]} " in
-	*" test/t/107_page.pl "*)
-		command -v chromedriver >/dev/null || install_missing chromium chromium-driver
-		check "a browser" chromedriver --version ;;
-esac
+if tests_include 043_drivers 104_real_leaks 117_tls_clients; then
+	check "programs with real drivers" build_drivers "$work/drivers"
+fi
+if tests_include 107_page; then
+	check "a browser" chromedriver --version
+fi
 [ ${#unit_tests[@]} -eq 0 ] || run_unit_tests
 [ ${#regress_tests[@]} -eq 0 ] || run_regress_tests
+wait_for_the_others
 [ ${#tap_tests[@]} -eq 0 ] || run_tap_tests
 check "no crash, failed assertion or report of a sanitizer" no_accidents
 
