@@ -32,8 +32,9 @@ read -r -a versions <<<"${MATRIX:-15 17 18-assert}"
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 place=${POOLER_MATRIX:-/var/cache/pooler-matrix}
 
-# For all of it, where sanitizers slow nothing down.  The last minute is for what has to be said then, and the tests
-# need so long that there is no use in beginning them later.
+# For all of it; sanitizers make tests slower.  The last minute is for what has to
+# be said then, and the tests need so long that there is no use in beginning them
+# later.
 case " ${versions[*]} " in
 	*-sanitize\ *) seconds=${MATRIX_SECONDS:-21600} ;;
 	*) seconds=${MATRIX_SECONDS:-7200} ;;

@@ -1,0 +1,6 @@
+/*
+ * test/sanitize/valgrind/valgrind.h
+ *
+ * Stands in for Valgrind's header, as memcheck.h does.
+ */
+#include "memcheck.h"
