@@ -112,7 +112,7 @@ build_with_assertions()
 		apt-get -qq install -y --no-install-recommends bison flex bzip2 xz-utils \
 			libreadline-dev zlib1g-dev libldap-dev libpam0g-dev pkgconf >/dev/null
 		rm -rf /build && mkdir /build && cd /build
-		apt-get -qq source --download-only "postgresql-$1"
+		apt-get -qq -o APT::Sandbox::User=root source --download-only "postgresql-$1"
 		tar -xf postgresql-*.orig.tar.* --strip-components=1
 		./configure -q --prefix="$2" --enable-cassert --enable-debug \
 			--enable-tap-tests --with-openssl --with-gssapi --with-ldap --with-pam \
@@ -288,12 +288,13 @@ show_failures()
 	local log=$logs/$1.log names
 
 	printf '\n== PostgreSQL %s: FAILED\n' "$1"
-	names=$(cat "$log" "$logs/$1.late" 2>/dev/null | awk '
+	touch "$logs/$1.late"
+	names=$(awk '
 		/^(FAILED|not ok|test .* FAILED|test\/.*Wstat:|  Failed test|Bail out|# +Failed test)/ ||
 		/^#   at .* line [0-9]+\.$/ {
 			line = substr($0, 1, 150)
 			if (!seen[line]++) print line
-		}')
+		}' "$log" "$logs/$1.late")
 	if [ -n "$names" ]; then
 		head -n 30 <<<"$names"
 	else
