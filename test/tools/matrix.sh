@@ -85,23 +85,26 @@ make_root()
 		touch "$root/.complete"
 }
 
-# in_root VERSION COMMAND...: with /proc and the like and the lane's directory as
-# /mnt, in a PID namespace that takes all it has started with it.
+# in_root VERSION TMP COMMAND...: with /proc and the like, the lane's directory as
+# /mnt and TMP, one of the chroot's, as /tmp, in a PID namespace that takes all it
+# has started with it.
+#
+# In one /tmp there would be files of the same name of other such namespaces.
 in_root()
 {
-	local root=$place/$1
+	local root=$place/$1 tmp=$2
 
-	shift
+	shift 2
 	cp /etc/resolv.conf /etc/hosts "$root/etc"
 	unshare --mount --pid --fork --kill-child bash -c '
 		root=$1
-		lane=$2
-		shift 2
-		mount --bind "$lane" "$root/mnt" &&
+		mount --bind "$2" "$root/mnt" &&
+		mount --bind "$3" "$root/tmp" &&
+		shift 3 &&
 		mount -t proc proc "$root/proc" &&
 		mount --rbind /dev "$root/dev" &&
 		mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" &&
-		exec chroot "$root" "$@"' bash "$root" "$lane_dir" "$@"
+		exec chroot "$root" "$@"' bash "$root" "$lane_dir" "$root$tmp" "$@"
 }
 
 # build_server VERSION KIND PREFIX: in the chroot, unless it is there.
@@ -120,14 +123,14 @@ build_server()
 		mkdir -p "$place/$1$3.include"
 		cp -r "$topdir/test/sanitize/valgrind" "$place/$1$3.include"
 	fi
-	in_root "$1" env ASAN_OPTIONS=detect_leaks=0 bash -euc '
+	in_root "$1" /tmp env ASAN_OPTIONS=detect_leaks=0 bash -euc '
 		export DEBIAN_FRONTEND=noninteractive
 		sed "s/^deb /deb-src /" /etc/apt/sources.list >/etc/apt/sources.list.d/source.list
 		apt-get -qq update
 		apt-get -qq install -y --no-install-recommends bison flex bzip2 xz-utils \
 			libreadline-dev zlib1g-dev libldap-dev libpam0g-dev pkgconf >/dev/null
 		rm -rf /build && mkdir /build && cd /build
-		apt-get -qq source --download-only "postgresql-$1"
+		apt-get -qq -o APT::Sandbox::User=root source --download-only "postgresql-$1"
 		tar -xf postgresql-*.orig.tar.* --strip-components=1
 		./configure -q --prefix="$2" --enable-cassert --enable-debug \
 			--enable-tap-tests --with-openssl --with-gssapi --with-ldap --with-pam \
@@ -194,13 +197,17 @@ run_in_root()
 	[ "$1" = "$version" ] || prefix=/opt/postgresql-$1
 	prepare_root "$1" "$prefix"
 	inside=$(mktemp -d "$place/$version/srv/pooler.XXXXXX")
+	mkdir -m 1777 "$inside/tmp"
 	(cd "$topdir" && tar -cf - --exclude=.build --exclude='*.o' --exclude='*.so' \
 		--exclude='*.d' --exclude=.git .) | tar -C "$inside" -xf -
-	in_root "$version" env ASAN_OPTIONS=detect_leaks=0 COPT=-Werror PROVE_FLAGS="${PROVE_FLAGS-}" \
+	inside=${inside#"$place/$version"}
+	in_root "$version" "$inside/tmp" env ASAN_OPTIONS=detect_leaks=0 \
+		COPT=-Werror PROVE_FLAGS="${PROVE_FLAGS-}" \
 		TESTS="$(tests_for "$1")" CHECKS="$(checks_for "$1")" \
 		POOLER_ALONE=1 POOLER_GATE=/mnt PG_CONFIG="$prefix/bin/pg_config" \
-		make -s -C "${inside#"$place/$version"}" test </dev/null || return
-	rm -rf "$inside"
+		make -s -C "$inside" test </dev/null ||
+		die "what is kept is below $place/$version$inside/tmp, there as /tmp"
+	rm -rf "$place/$version${inside:?}"
 }
 
 run_lane()
@@ -302,12 +309,13 @@ show_failures()
 	local log=$logs/$1.log names
 
 	printf '\n== PostgreSQL %s: FAILED\n' "$1"
-	names=$(cat "$log" "$logs/$1.late" 2>/dev/null | awk '
+	touch "$logs/$1.late"
+	names=$(awk '
 		/^(FAILED|not ok|test .* FAILED|test\/.*Wstat:|  Failed test|Bail out|# +Failed test)/ ||
 		/^#   at .* line [0-9]+\.$/ {
 			line = substr($0, 1, 150)
 			if (!seen[line]++) print line
-		}')
+		}' "$log" "$logs/$1.late")
 	if [ -n "$names" ]; then
 		head -n 30 <<<"$names"
 	else

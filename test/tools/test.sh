@@ -255,15 +255,16 @@ run_tap_tests()
 		--exec "timeout --foreground -k 10 $test_seconds perl -I $testlib/perl -I test/t" \
 		"${tap_tests[@]}"
 	[ "$failed" -gt "$before" ] || return 0
-	sed -n 's|^test/t/\(.*\)\.pl *(Wstat: .*|\1|p' "$work/prove.log" |
-		while read -r name; do
-			show_logs "$logs"/{regress_log_,}"$name"*
-		done
+	failed_scripts | while read -r name; do
+		show_logs "$logs"/{regress_log_,}"$name"*
+	done
 	# It never came to its summary: the newest logs are of the test that hung.
 	if ! grep -q '^Files=' "$work/prove.log"; then
 		mapfile -t newest < <(find "$logs" -type f -printf '%T@ %p\n' |
 			sort -rn | head -n 3 | cut -d ' ' -f 2-)
 		show_logs "${newest[@]}"
+		echo "FAILED: the TAP tests did not end within $tap_seconds s, the newest log is ${newest[0]##*/}" |
+			tee -a "$work/prove.log"
 	fi
 }
 
@@ -308,6 +309,20 @@ no_accidents()
 	return "$status"
 }
 
+# failed_scripts: names of TAP tests, also before prove has come to its summary.
+failed_scripts()
+{
+	sed -n -E -e 's|^test/t/(.*)\.pl +\(Wstat: .*|\1|p' \
+		-e '/^(\[.*\] )?test\/t\/.*\.pl \.+ *$/{
+			s|.*test/t/(.*)\.pl .*|\1|
+			h
+		}' \
+		-e '/^(Dubious|Failed [0-9]+\/)/{
+			g
+			p
+		}' "$work/prove.log" | sort -u
+}
+
 # show_logs FILE...: their ends.
 show_logs()
 {
@@ -327,7 +342,7 @@ show_failures()
 
 	for prove in "$work"/prove*.log; do
 		[ -f "$prove" ] || continue
-		grep -E -A 6 '^# +Failed test|^test/.*Wstat:|^Bail out' "$prove" | tail -n 60 || true
+		grep -E -A 6 '^# +Failed test|^test/.*Wstat:|^Bail out|^FAILED' "$prove" | tail -n 60 || true
 	done
 	grep -E '^(not ok|test .* FAILED)' "$work/regress.log" 2>/dev/null || true
 }
