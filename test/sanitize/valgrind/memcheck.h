@@ -32,7 +32,7 @@
 #define VALGRIND_DESTROY_MEMPOOL(pool) do {} while (0)
 #define VALGRIND_MEMPOOL_ALLOC(pool, addr, size) \
 	__asan_unpoison_memory_region((addr), (size))
-#define VALGRIND_MEMPOOL_FREE(pool, addr) do {} while (0)
+#define VALGRIND_MEMPOOL_FREE(pool, addr) ((void) (pool))
 #define VALGRIND_MEMPOOL_CHANGE(pool, old, addr, size) \
 	__asan_unpoison_memory_region((addr), (size))
 
