@@ -204,7 +204,7 @@ FUZZERS = \
 PURE_OBJS = \
 	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
 	src/shared/leak.% src/shared/recent.% src/shared/text.%,$(OBJS)) \
-	src/metrics/escape.o
+	src/metrics/escape.o test/unit/assert.o
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
@@ -258,7 +258,7 @@ unit_objs = $(addprefix .build/unit/,$(UNIT_TESTS:=.o) $(PURE_OBJS))
 fuzz_programs = $(FUZZERS:%=.build/fuzz/%)
 fuzz_objs = $(addprefix .build/fuzz/,$(FUZZERS:=.o) $(PURE_OBJS))
 strict_objs = $(foreach dir,gcc clang, \
-	$(addprefix .build/$(dir)/,$(sort $(OBJS) $(NO_HTTP_OBJS)) $(UNIT_TESTS:=.o) $(FUZZERS:=.o)))
+	$(addprefix .build/$(dir)/,$(sort $(OBJS) $(NO_HTTP_OBJS)) $(UNIT_TESTS:=.o) $(FUZZERS:=.o) test/unit/assert.o))
 
 # $(call compile,directory,compiler and flags)
 define compile
