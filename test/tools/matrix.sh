@@ -30,6 +30,9 @@ read -r -a versions <<<"${MATRIX:-15 17 18-assert}"
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 place=${POOLER_MATRIX:-/var/cache/pooler-matrix}
 
+# Whom the machine trusts, npm in a chroot has to trust: there may be a proxy.
+certificates=/etc/ssl/certs/ca-certificates.crt
+
 # For all of it.  The last minute is for what has to be said then, and the tests
 # need so long that there is no use in beginning them later.
 seconds=${MATRIX_SECONDS:-7200}
@@ -181,7 +184,8 @@ run_in_root()
 	(cd "$topdir" && tar -cf - --exclude=.build --exclude='*.o' --exclude='*.so' \
 		--exclude='*.d' --exclude=.git .) | tar -C "$inside" -xf -
 	inside=${inside#"$place/$version"}
-	in_root "$version" "$inside/tmp" env COPT=-Werror PROVE_FLAGS="${PROVE_FLAGS-}" \
+	[ ! -f "$certificates" ] || cp "$certificates" "$place/$version$inside/trusted.crt"
+	in_root "$version" "$inside/tmp" env NODE_EXTRA_CA_CERTS="$inside/trusted.crt" COPT=-Werror PROVE_FLAGS="${PROVE_FLAGS-}" \
 		TESTS="$(tests_for "$1")" CHECKS="$(checks_for "$1")" \
 		POOLER_ALONE=1 POOLER_GATE=/mnt PG_CONFIG="$prefix/bin/pg_config" \
 		make -s -C "$inside" test </dev/null ||
