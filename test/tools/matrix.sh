@@ -185,7 +185,8 @@ run_in_root()
 		--exclude='*.d' --exclude=.git .) | tar -C "$inside" -xf -
 	inside=${inside#"$place/$version"}
 	[ ! -f "$certificates" ] || cp "$certificates" "$place/$version$inside/trusted.crt"
-	in_root "$version" "$inside/tmp" env NODE_EXTRA_CA_CERTS="$inside/trusted.crt" COPT=-Werror PROVE_FLAGS="${PROVE_FLAGS-}" \
+	in_root "$version" "$inside/tmp" env COPT=-Werror PROVE_FLAGS="${PROVE_FLAGS-}" \
+		NODE_EXTRA_CA_CERTS="$inside/trusted.crt" \
 		TESTS="$(tests_for "$1")" CHECKS="$(checks_for "$1")" \
 		POOLER_ALONE=1 POOLER_GATE=/mnt PG_CONFIG="$prefix/bin/pg_config" \
 		make -s -C "$inside" test </dev/null ||
