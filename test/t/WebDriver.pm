@@ -186,10 +186,12 @@ sub accessible
 }
 
 # What was written to the console since the last call, by the browser too.
+# What pages have to say, but not those of the browser's own.
 sub console
 {
 	my ($self) = @_;
 	return map { "$_->{level} $_->{message}" }
+	  grep { $_->{message} !~ m{^chrome://} }
 	  @{ $self->command(POST => 'se/log', { type => 'browser' }) };
 }
 
