@@ -185,8 +185,8 @@ sub accessible
 	  qw(computedrole computedlabel);
 }
 
-# What was written to the console since the last call, by the browser too.
-# What pages have to say, but not those of the browser's own.
+# What was written to the console since the last call, by the browser too, but
+# not by pages of its own.
 sub console
 {
 	my ($self) = @_;

@@ -179,6 +179,8 @@ run_in_root()
 
 	[ "$1" = "$version" ] || prefix=/opt/postgresql-$1
 	prepare_root "$1" "$prefix"
+	# what failed a day ago has been looked at
+	find "$place/$version/srv" -maxdepth 1 -name 'pooler.*' -mtime +0 -exec rm -rf {} +
 	inside=$(mktemp -d "$place/$version/srv/pooler.XXXXXX")
 	mkdir -m 1777 "$inside/tmp"
 	(cd "$topdir" && tar -cf - --exclude=.build --exclude='*.o' --exclude='*.so' \
