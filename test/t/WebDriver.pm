@@ -185,11 +185,13 @@ sub accessible
 	  qw(computedrole computedlabel);
 }
 
-# What was written to the console since the last call, by the browser too.
+# What was written to the console since the last call, by the browser too, but
+# not by pages of its own.
 sub console
 {
 	my ($self) = @_;
 	return map { "$_->{level} $_->{message}" }
+	  grep { $_->{message} !~ m{^chrome://} }
 	  @{ $self->command(POST => 'se/log', { type => 'browser' }) };
 }
 

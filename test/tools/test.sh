@@ -245,10 +245,12 @@ run_tap_tests()
 	headline "TAP tests"
 	# what a test can be told, of which as_server would let nothing through
 	mapfile -t settings < <(env | grep -E '^(DIFF|POOLER)_[A-Z_]+=' || true)
+	# TESTDIR is what servers before 16 know, the other two are what later ones do.
 	# One place for all checkouts where Cluster.pm locks the ports that it uses.
 	# A test that hangs is ended, and the others are still run.
 	# shellcheck disable=SC2086
-	run_prove "${settings[@]}" TESTDIR="$work/tap" PG_REGRESS="$testlib/regress/pg_regress" \
+	run_prove "${settings[@]}" TESTDIR="$work/tap" TESTDATADIR="$work/tap/tmp_check" \
+		TESTLOGDIR="$logs" PG_REGRESS="$testlib/regress/pg_regress" \
 		POOLER_DRIVERS="$work/drivers" \
 		PG_TEST_PORT_DIR="/tmp/pooler-test-ports-$(as_server id -u)" \
 		timeout -k 30 "$tap_seconds" prove --timer ${PROVE_FLAGS-} \
