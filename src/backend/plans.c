@@ -197,8 +197,9 @@ pooler_plan_describe(PoolerPlan *plan, bool from_sql, StringInfo content)
 	header.text_len = strlen(source->query_string) + 1;
 	header.from_sql = from_sql;
 	appendBinaryStringInfo(content, (char *) &header, sizeof(header));
-	appendBinaryStringInfo(content, (char *) source->param_types,
-						   header.nparams * sizeof(Oid));
+	if (header.nparams > 0)
+		appendBinaryStringInfo(content, (char *) source->param_types,
+							   header.nparams * sizeof(Oid));
 	append_columns(content, desc);
 	appendBinaryStringInfo(content, plan->analysis->data, header.analysis_len);
 	appendBinaryStringInfo(content, source->query_string, header.text_len);

@@ -349,7 +349,8 @@ pooler_statements_save(StringInfo part)
 				 errhint("Raise pooler.prepared_statements_memory.")));
 	names = all_names(&n);
 	set_order(n);
-	memcpy(order, names, n * sizeof(*names));
+	if (n > 0)
+		memcpy(order, names, n * sizeof(*names));
 	pfree(names);
 	changed = false;
 	if (n == 0)
@@ -445,7 +446,8 @@ remove_others(void)
 	{
 		CachedPlanSource *source = names[i]->plansource;
 
-		if (bsearch(&names[i], order, norder, sizeof(*order), compare_names) != NULL)
+		if (norder > 0 &&
+			bsearch(&names[i], order, norder, sizeof(*order), compare_names) != NULL)
 			continue;
 		(void) hash_search(table, names[i]->stmt_name, HASH_REMOVE, NULL);
 		let_go_of(source);
