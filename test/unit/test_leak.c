@@ -17,6 +17,7 @@ static const struct
 	PoolerLeakActionError error;
 	int			kind;			/* -1: none is named */
 }			wrong[] =
+
 {
 	{"", POOLER_LEAK_ACTION_KIND, -1},
 	{" \t", POOLER_LEAK_ACTION_KIND, -1},
