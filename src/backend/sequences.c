@@ -458,11 +458,14 @@ restore_elements(const Saved *saved, int n, Oid wanted)
 void
 pooler_sequences_restore(const char *part, int len)
 {
-	const Saved *saved = (const Saved *) part;
 	int			n = len / sizeof(Saved);
 	Oid			wanted = InvalidOid;
 	Oid		   *relids = palloc(sizeof(Oid) * Max(n, 1));
+	Saved	   *saved = palloc(sizeof(Saved) * Max(n, 1));
 
+	/* where a part begins is not aligned */
+	if (n > 0)
+		memcpy(saved, part, n * sizeof(Saved));
 	for (int i = 0; i < n; i++)
 	{
 		relids[i] = saved[i].relid;
@@ -478,6 +481,7 @@ pooler_sequences_restore(const char *part, int len)
 	if (n > 0 || elements() != NULL)
 		restore_elements(saved, n, wanted);
 	digest_in_force = digest_of(elements());
+	pfree(saved);
 	pfree(relids);
 }
 

@@ -300,13 +300,15 @@ pooler_statements_intern(void)
 static void
 set_order(int n)
 {
-	if (n > order_size)
+	/* also for none: memcpy() and the like take no null pointer */
+	if (order == NULL || n > order_size)
 	{
-		Size		bytes = 2 * n * sizeof(PreparedStatement *);
+		int			room = 2 * Max(n, 8);
+		Size		bytes = room * sizeof(PreparedStatement *);
 
 		norder = 0;
 		order = order ? repalloc(order, bytes) : MemoryContextAlloc(TopMemoryContext, bytes);
-		order_size = 2 * n;
+		order_size = room;
 	}
 	norder = n;
 }
@@ -349,8 +351,7 @@ pooler_statements_save(StringInfo part)
 				 errhint("Raise pooler.prepared_statements_memory.")));
 	names = all_names(&n);
 	set_order(n);
-	if (n > 0)
-		memcpy(order, names, n * sizeof(*names));
+	memcpy(order, names, n * sizeof(*names));
 	pfree(names);
 	changed = false;
 	if (n == 0)
@@ -446,8 +447,7 @@ remove_others(void)
 	{
 		CachedPlanSource *source = names[i]->plansource;
 
-		if (norder > 0 &&
-			bsearch(&names[i], order, norder, sizeof(*order), compare_names) != NULL)
+		if (bsearch(&names[i], order, norder, sizeof(*order), compare_names) != NULL)
 			continue;
 		(void) hash_search(table, names[i]->stmt_name, HASH_REMOVE, NULL);
 		let_go_of(source);
