@@ -92,7 +92,9 @@ make_root()
 # /mnt and TMP, one of the chroot's, as /tmp, in a PID namespace that takes all it
 # has started with it.
 #
-# In one /tmp there would be files of the same name of other such namespaces.
+# In one /tmp there would be files of the same name of other such namespaces.  The
+# first process of all has to stay a shell: a signal that ends others is nothing to
+# it, and make would send it to itself for ever.
 in_root()
 {
 	local root=$place/$1 tmp=$2
@@ -107,7 +109,8 @@ in_root()
 		mount -t proc proc "$root/proc" &&
 		mount --rbind /dev "$root/dev" &&
 		mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" &&
-		exec chroot "$root" "$@"' bash "$root" "$lane_dir" "$root$tmp" "$@"
+		chroot "$root" "$@"
+		exit "$?"' bash "$root" "$lane_dir" "$root$tmp" "$@"
 }
 
 # build_server VERSION KIND PREFIX: in the chroot, unless it is there.
@@ -249,18 +252,24 @@ lane_runs()
 	kill -0 "${lane_pid[$1]}" 2>/dev/null
 }
 
-# end_lane LANE REASON: it gets some seconds to stop its servers.
-end_lane()
+# end_group LANE: all its processes, which get some seconds to stop servers.
+end_group()
 {
-	local pid=${lane_pid[$1]}
+	local group=${lane_pid[$1]}
 
-	echo "FAILED: $2" | tee -a "$logs/$1.late" >&2
-	kill -TERM -- "-$pid" 2>/dev/null || true
+	kill -TERM -- "-$group" 2>/dev/null || return 0
 	for _ in {1..20}; do
-		lane_runs "$1" || return 0
+		kill -0 -- "-$group" 2>/dev/null || return 0
 		sleep 1
 	done
-	kill -KILL -- "-$pid" 2>/dev/null || true
+	kill -KILL -- "-$group" 2>/dev/null || true
+}
+
+# end_lane LANE REASON
+end_lane()
+{
+	echo "FAILED: $2" | tee -a "$logs/$1.late" >&2
+	end_group "$1"
 }
 
 # wait_until_ready: till there is but their tests to run, or no time for that.
@@ -337,7 +346,7 @@ end_lanes()
 	local lane
 
 	for lane in "${!lane_pid[@]}"; do
-		kill -TERM -- "-${lane_pid[$lane]}" 2>/dev/null || true
+		end_group "$lane"
 	done
 	[ -z "$logs" ] || rm -rf "$logs"
 }
