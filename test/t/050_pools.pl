@@ -290,8 +290,10 @@ reset_settings();
 	my @greedy = clients(60, $roles[0]);
 	settings('pooler.default_pool_size' => 24);
 	my $greed = sub { $_->put(m_query('SELECT pg_sleep(0.05)')) for @_ };
-	$_->put(m_query('SELECT pg_sleep(0.5)')) for @greedy;
+	$admin->query('SELECT pg_advisory_lock(50)');
+	$_->put(m_query('SELECT pg_advisory_xact_lock_shared(50)')) for @greedy;
 	pool_is($roles[0], 'backends_busy', 24, 'one pool has all backends');
+	$admin->query('SELECT pg_advisory_unlock(50)');
 
 	my @modest = (clients(1, $roles[1]), clients(1, $roles[2]));
 	$_->put(m_query('SELECT 1')) for @modest;
