@@ -205,7 +205,7 @@ FUZZERS = \
 PURE_OBJS = \
 	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
 	src/shared/leak.% src/shared/recent.% src/shared/text.%,$(OBJS)) \
-	src/metrics/escape.o test/unit/assert.o
+	src/metrics/escape.o
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
@@ -255,11 +255,12 @@ sanitize = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
 
 unit_programs = $(UNIT_TESTS:%=.build/unit/%)
-unit_objs = $(addprefix .build/unit/,$(UNIT_TESTS:=.o) $(PURE_OBJS))
+unit_assert = .build/unit/test/unit/assert.o
+unit_objs = $(addprefix .build/unit/,$(UNIT_TESTS:=.o) $(PURE_OBJS)) $(unit_assert)
 fuzz_programs = $(FUZZERS:%=.build/fuzz/%)
 fuzz_objs = $(addprefix .build/fuzz/,$(FUZZERS:=.o) $(PURE_OBJS))
 strict_objs = $(foreach dir,gcc clang, \
-	$(addprefix .build/$(dir)/,$(sort $(OBJS) $(NO_HTTP_OBJS)) $(UNIT_TESTS:=.o) $(FUZZERS:=.o) test/unit/assert.o))
+	$(addprefix .build/$(dir)/,$(sort $(OBJS) $(NO_HTTP_OBJS)) $(UNIT_TESTS:=.o) $(FUZZERS:=.o)))
 
 # $(call compile,directory,compiler and flags)
 define compile
@@ -298,7 +299,7 @@ $(filter %src/metrics/page.o,$(OBJS) $(strict_objs)): .build/include/page_files.
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(unit_programs): %: %.o .build/unit/pure.a
+$(unit_programs): %: %.o .build/unit/pure.a $(unit_assert)
 	$(CC) $(sanitize) -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
 
 $(fuzz_programs): %: %.o .build/fuzz/pure.a

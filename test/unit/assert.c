@@ -1,18 +1,21 @@
-/*
- * assert.c
- *		What a failed assertion in inline functions of core's headers calls, for
- *		unit tests and fuzzers with headers of a server with assertions.
+/*-------------------------------------------------------------------------
  *
- * Without postgres.h: what else it is given differs between versions.
+ * assert.c
+ *	  What a failed Assert() calls, for unit tests of a server with assertions.
+ *
+ * Without core's headers: its parameters differ from version to version, and
+ * none of them is needed.
+ *
+ *-------------------------------------------------------------------------
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-extern void ExceptionalCondition(const char *condition);
+void		ExceptionalCondition(void);
 
 void
-ExceptionalCondition(const char *condition)
+ExceptionalCondition(void)
 {
-	fprintf(stderr, "TRAP: failed Assert(\"%s\")\n", condition);
+	fprintf(stderr, "an assertion has failed\n");
 	abort();
 }
