@@ -192,8 +192,7 @@ UNIT_TESTS = \
 	test/unit/test_password \
 	test/unit/test_recent \
 	test/unit/test_startup \
-	test/unit/test_state \
-	test/unit/test_text
+	test/unit/test_state
 FUZZERS = \
 	test/fuzz/fuzz_console \
 	test/fuzz/fuzz_frame \
@@ -204,7 +203,7 @@ FUZZERS = \
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
 	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
-	src/shared/leak.% src/shared/recent.% src/shared/text.%,$(OBJS)) \
+	src/shared/leak.% src/shared/recent.%,$(OBJS)) \
 	src/metrics/escape.o
 
 # pg_regress looks for expected/ in its output directory, which is this one.
