@@ -10,7 +10,7 @@
 # machine.  18-assert is a server built there from Debian's source package with
 # assertions, also kept; 18-sanitize one with AddressSanitizer and
 # UndefinedBehaviorSanitizer as well, which is tested only if MATRIX names it,
-# since that takes hours.
+# since its processes take several times as long.
 #
 # What keeps the processors busy comes first, for all servers: packages, builds,
 # checks.  The tests of running servers mostly wait, and are let go together
