@@ -285,7 +285,7 @@ use_sanitizers()
 	esac
 	mkdir "$work/reports"
 	give_to_server "$work/reports"
-	server_prefix+=("ASAN_OPTIONS=$common:detect_leaks=0:quarantine_size_mb=16"
+	server_prefix+=("ASAN_OPTIONS=$common:detect_leaks=0:quarantine_size_mb=16:verify_asan_link_order=0"
 		"UBSAN_OPTIONS=$common" POOLER_SANITIZERS=1 PG_TEST_TIMEOUT_DEFAULT=600)
 	tap_seconds=${POOLER_TAP_SECONDS:-14400}
 	test_seconds=2400
