@@ -46,6 +46,7 @@
 
 static bool client_tls;
 static bool failed;				/* core will say so with its next message */
+static bool accept_delegation;	/* as the server's settings say */
 static ClientAuthentication_hook_type chained_hook;
 
 static void
@@ -96,6 +97,7 @@ static void
 see_status(Port *port, int status)
 {
 	scrub_heap();
+	pooler_gss_set_accept_delegation(accept_delegation);
 	failed = status != STATUS_OK && status != STATUS_EOF;
 	if (chained_hook == NULL)
 		return;
@@ -128,6 +130,13 @@ pooler_delegated_begin(const char *facts, int len)
 		else if (strcmp(name, "dn") == 0)
 			MyProcPort->peer_dn = keep(value);
 	}
+
+	/*
+	 * Credentials would stay in this process, for whoever comes after this
+	 * client, and it would not have them in another one.
+	 */
+	accept_delegation = pooler_gss_accept_delegation();
+	pooler_gss_set_accept_delegation(false);
 	chained_hook = ClientAuthentication_hook;
 	ClientAuthentication_hook = see_status;
 	if (client_tls)
@@ -207,6 +216,7 @@ pooler_delegated_end(void)
 	char		zeros[RECEIVE_BUFFER] = {0};
 	int			pair[2];
 
+	pooler_port_forget_scram_keys(MyProcPort);
 	if (pooler_recv_buffer_has_data() ||
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return;
@@ -220,4 +230,14 @@ pooler_delegated_end(void)
 	}
 	close(pair[0]);
 	close(pair[1]);
+}
+
+void
+pooler_delegated_report(StringInfo facts)
+{
+#ifdef ENABLE_GSS
+	if (be_gssapi_get_auth(MyProcPort))
+		appendStringInfo(facts, "%s%c%s%c", POOLER_FACT_GSS, '\0',
+						 be_gssapi_get_princ(MyProcPort), '\0');
+#endif
 }

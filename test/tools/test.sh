@@ -164,7 +164,8 @@ run_tap_tests()
 	mapfile -t settings < <(env | grep -E '^(DIFF|POOLER)_[A-Z_]+=' || true)
 	# One place for all checkouts where Cluster.pm locks the ports that it uses.
 	# shellcheck disable=SC2086
-	run_prove "${settings[@]}" TESTDIR="$work/tap" PG_REGRESS="$testlib/regress/pg_regress" \
+	run_prove "${settings[@]}" TESTDIR="$work/tap" \
+		TESTDATADIR="${logs%/*}" TESTLOGDIR="$logs" PG_REGRESS="$testlib/regress/pg_regress" \
 		POOLER_DRIVERS="$work/drivers" \
 		PG_TEST_PORT_DIR="/tmp/pooler-test-ports-$(as_server id -u)" \
 		timeout -k 30 3600 prove -I "$testlib/perl" -I test/t ${PROVE_FLAGS-} \
