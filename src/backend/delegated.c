@@ -18,7 +18,9 @@
  *
  * LOOKING: core looks for the rule, and at what it asks of the certificate.
  *		The Port says that TLS is in use.  Nothing is sent or read.
- * TALKING: from its first message on.  The Port says that it is not.
+ * TALKING: from its first message on.  The Port says that it is not, and yet
+ *		has something in the place of the connection, since core asserts that
+ *		when it comes to clientcert=verify-full.
  * ASKING_HOOK: another library's ClientAuthentication_hook sees a Port with
  *		TLS again.
  *
@@ -52,12 +54,17 @@ static ClientAuthentication_hook_type chained_hook;
 static void
 pretend_tls(bool on)
 {
-	if (!client_tls)
-		return;
-	MyProcPort->ssl_in_use = on;
+	if (client_tls)
+		MyProcPort->ssl_in_use = on;
+}
+
+/* Nobody looks into what is there while ssl_in_use is false. */
+static void
+pretend_connection(bool on)
+{
 #ifdef USE_OPENSSL
-	/* CheckCertAuth() asserts that there is something; nobody looks into it */
-	MyProcPort->ssl = on ? (SSL *) &client_tls : NULL;
+	if (client_tls)
+		MyProcPort->ssl = on ? (SSL *) &client_tls : NULL;
 #endif
 }
 
@@ -69,6 +76,7 @@ static void
 stop_pretending(int code, Datum arg)
 {
 	pretend_tls(false);
+	pretend_connection(false);
 }
 
 /*
@@ -99,11 +107,13 @@ see_status(Port *port, int status)
 	scrub_heap();
 	pooler_gss_set_accept_delegation(accept_delegation);
 	failed = status != STATUS_OK && status != STATUS_EOF;
-	if (chained_hook == NULL)
-		return;
-	pretend_tls(true);
-	chained_hook(port, status);
-	pretend_tls(false);
+	if (chained_hook != NULL)
+	{
+		pretend_tls(true);
+		chained_hook(port, status);
+		pretend_tls(false);
+	}
+	pretend_connection(false);
 }
 
 static char *
@@ -142,6 +152,7 @@ pooler_delegated_begin(const char *facts, int len)
 	if (client_tls)
 		on_proc_exit(stop_pretending, (Datum) 0);	/* before socket_close() */
 	pretend_tls(true);
+	pretend_connection(true);
 }
 
 /*
