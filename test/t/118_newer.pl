@@ -135,15 +135,15 @@ my $ended = 'FATAL 25P04: terminating connection due to transaction timeout, eof
 
 both('transaction_timeout', qr/^\Q$ended\E.*0, SHOW, I.*\Q$ended\E$/, sub {
 	my ($short, $other) = map { client($_[0]) } 1 .. 2;
-	my $startup = client($_[0], options => '-c transaction_timeout=300ms');
+	my $startup = client($_[0], options => '-c transaction_timeout=2s');
 	my @seen;
 
-	$short->query(q{SET transaction_timeout = '300ms'});
+	$short->query(q{SET transaction_timeout = '2s'});
 	$other->query('SELECT 1');
 	$short->query('BEGIN');
 	push @seen, join(', ', $short->replies);
 	push @seen, $other->query('SHOW transaction_timeout');
-	push @seen, $startup->query('SELECT 1'), $other->query('BEGIN; SELECT pg_sleep(0.5); COMMIT');
+	push @seen, $startup->query('SELECT 1'), $other->query('BEGIN; SELECT pg_sleep(2.5); COMMIT');
 	push @seen, $startup->query('SELECT pg_sleep(600)');
 	$other->quit;
 	return join(' / ', @seen);
