@@ -36,6 +36,7 @@ crlnumber = $self->{dir}/crlnumber
 default_md = sha256
 default_crl_days = 100
 new_certs_dir = $self->{dir}
+rand_serial = yes
 unique_subject = no
 policy = anything
 [anything]
@@ -105,7 +106,7 @@ sub _sign_for_the_past
 
 	$self->_openssl('ca', '-config', $self->file('ca.conf'), '-batch', '-notext',
 		'-cert', $self->file('ca.crt'), '-keyfile', $self->file('ca.key'),
-		'-startdate', '20200101000000Z', '-enddate', '20200201000000Z', '-rand_serial',
+		'-startdate', '20200101000000Z', '-enddate', '20200201000000Z',
 		'-extfile', $self->file("$name.ext"), '-in', $self->file("$name.csr"),
 		'-out', $self->file("$name.crt"));
 }
