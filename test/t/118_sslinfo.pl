@@ -31,6 +31,8 @@ ssl = on
 ssl_cert_file = '@{[ $ca->file('server.crt') ]}'
 ssl_key_file = '@{[ $ca->file('server.key') ]}'
 ssl_ca_file = '@{[ $ca->file('ca.crt') ]}'
+wal_level = replica
+max_wal_senders = 2
 pooler.default_pool_size = 1
 ));
 $node->start;
