@@ -34,6 +34,8 @@ ssl_ca_file = '@{[ $ca->file('ca.crt') ]}'
 wal_level = replica
 max_wal_senders = 2
 pooler.default_pool_size = 1
+wal_level = replica
+max_wal_senders = 2
 ));
 $node->start;
 
