@@ -233,9 +233,9 @@ for my $case (
 # What the log says of a client of the pooler, which has a backend already.
 sub logged_of
 {
-	my ($aspects, $port) = @_;
-	my $client = RawClient->open($node, from => '127.0.0.9', port => $port);
+	my ($port) = @_;
 	my $offset = log_size($node);
+	my $client = RawClient->open($node, from => '127.0.0.9', port => $port);
 
 	$client->login(role => 'app');
 	$client->quit;
@@ -258,8 +258,8 @@ SKIP:
 		# told by a session that begins afterwards, and by the pooler's own
 		ok($node->poll_query_until('postgres', 'SHOW log_connections', $aspects), "log_connections = '$aspects'");
 		wait_until('the pooler knows', sub {
-			logged_of($aspects, $ports{pooler}) eq logged_of($aspects, $ports{server}) });
-		is(logged_of($aspects, $ports{pooler}), logged_of($aspects, $ports{server}), '... the same of both');
+			logged_of($ports{pooler}) eq logged_of($ports{server}) });
+		is(logged_of($ports{pooler}), logged_of($ports{server}), '... the same of both');
 	}
 	$other->quit;
 }
