@@ -249,7 +249,8 @@ sanitize = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
 
 unit_programs = $(UNIT_TESTS:%=.build/unit/%)
-unit_objs = $(addprefix .build/unit/,$(UNIT_TESTS:=.o) $(PURE_OBJS))
+unit_assert = .build/unit/test/unit/assert.o
+unit_objs = $(addprefix .build/unit/,$(UNIT_TESTS:=.o) $(PURE_OBJS)) $(unit_assert)
 fuzz_programs = $(FUZZERS:%=.build/fuzz/%)
 fuzz_objs = $(addprefix .build/fuzz/,$(FUZZERS:=.o) $(PURE_OBJS))
 strict_objs = $(foreach dir,gcc clang, \
@@ -292,7 +293,7 @@ $(filter %src/metrics/page.o,$(OBJS) $(strict_objs)): .build/include/page_files.
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(unit_programs): %: %.o .build/unit/pure.a
+$(unit_programs): %: %.o .build/unit/pure.a $(unit_assert)
 	$(CC) $(sanitize) -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
 
 $(fuzz_programs): %: %.o .build/fuzz/pure.a

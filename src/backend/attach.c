@@ -250,8 +250,39 @@ pooler_attach_show_tls(const char *facts, int len)
 }
 #endif
 
+#ifdef ENABLE_GSS
+/* Core has made the row of the client that it has logged in here, if any. */
+static void
+show_gss(const char *facts, int len)
+{
+	volatile PgBackendStatus *entry = MyBEEntry;
+	PgBackendGSSStatus status;
+	const char *pair = facts;
+	const char *name;
+	const char *value;
+
+	memset(&status, 0, sizeof(status));
+	while (pooler_next_pair(&pair, facts + len, &name, &value))
+		if (strcmp(name, POOLER_FACT_GSS) == 0)
+		{
+			status.gss_auth = true;
+			strlcpy(status.gss_princ, value, NAMEDATALEN);
+		}
+	PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
+	entry->st_gss = status.gss_auth;
+	if (entry->st_gss)
+		memcpy(entry->st_gssstatus, &status, sizeof(status));
+	PGSTAT_END_WRITE_ACTIVITY(entry);
+}
+#else
+static void
+show_gss(const char *facts, int len)
+{
+}
+#endif
+
 /*
- * pg_stat_ssl and SYSTEM_USER.  Only if they change: many clients of an
+ * pg_stat_ssl, pg_stat_gssapi and SYSTEM_USER.  Only if they change: many clients of an
  * application are equal in this.
  */
 static void
@@ -275,6 +306,7 @@ set_facts(int client)
 	shown_facts = facts;
 	shown_facts_len = len;
 	pooler_attach_show_tls(shown_facts, len);
+	show_gss(shown_facts, len);
 	pooler_system_user_show(shown_facts, shown_facts_len);
 }
 

@@ -235,6 +235,12 @@ extern void pooler_attach_told_at_login(int client, const char **pairs, int *len
  */
 extern void pooler_session_save(int client);
 
+/*
+ * The same for a client that core has just logged in here, for which event
+ * triggers on login may have done something.  Can raise.
+ */
+extern void pooler_session_save_login(int client);
+
 /* The client has gone: what it changed is worth nothing. */
 extern void pooler_session_abandon(void);
 
