@@ -315,7 +315,7 @@ set_facts(int client)
  * client never stands beside what another one ran.
  */
 static void
-set_activity(const SockAddr *raddr)
+set_activity(const SockAddr *raddr, TimestampTz since)
 {
 	volatile PgBackendStatus *entry = MyBEEntry;
 
@@ -326,6 +326,7 @@ set_activity(const SockAddr *raddr)
 		memcpy((char *) &entry->st_clientaddr, raddr, sizeof(SockAddr));
 	else
 		MemSet((char *) &entry->st_clientaddr, 0, sizeof(SockAddr));
+	entry->st_proc_start_timestamp = since;
 	entry->st_clienthostname[0] = '\0';
 	entry->st_activity_raw[0] = '\0';
 	entry->st_activity_start_timestamp = 0;
@@ -362,7 +363,7 @@ void
 pooler_attach_session(int client)
 {
 	set_port(&pooler_clients[client]);
-	set_activity(&MyProcPort->raddr);
+	set_activity(&MyProcPort->raddr, pooler_clients[client].connected_at);
 	set_facts(client);
 	pooler_session_restore(client);
 	set_socket_options(client);
@@ -391,7 +392,7 @@ pooler_attach_nobody(void)
 		return;
 	MyProcPort->remote_host = "[local]";
 	MyProcPort->remote_port = "";
-	set_activity(NULL);
+	set_activity(NULL, MyStartTimestamp);
 	set_facts(-1);
 	pgstat_report_appname("");
 	nobody = true;

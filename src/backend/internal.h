@@ -289,6 +289,20 @@ extern void pooler_settings_forget(void);
 extern void pooler_startup_report(StringInfo pairs);
 
 /*---------------------------------------------------------------------------
+ * temp_buffers.c: a setting that core fixes for the life of a process
+ *---------------------------------------------------------------------------
+ */
+
+/* Once this process is a pool backend. */
+extern void pooler_temp_buffers_begin(void);
+
+/*
+ * Before anything is set for another client: use of local buffers until now
+ * is not held against it.  Four additions.
+ */
+extern void pooler_temp_buffers_next_client(void);
+
+/*---------------------------------------------------------------------------
  * statements.c: named prepared statements
  *---------------------------------------------------------------------------
  */
