@@ -54,6 +54,7 @@ OBJS = \
 	src/backend/system_user.o \
 	src/backend/tally.o \
 	src/backend/take.o \
+	src/backend/temp_buffers.o \
 	src/backend/unnamed.o \
 	src/backend/wait.o \
 	src/backend/walsender.o \

@@ -370,6 +370,26 @@ pooler_auth_file_free(PoolerAuthFile *f)
 #endif
 #define POOLER_LOGS_TRUST (PG_VERSION_NUM >= 170000)
 
+/* Clients can delegate credentials of GSSAPI since 16. */
+#include "libpq/auth.h"
+#if PG_VERSION_NUM >= 160000
+#define pooler_gss_accept_delegation() pg_gss_accept_delegation
+#define pooler_gss_set_accept_delegation(on) (pg_gss_accept_delegation = (on))
+#else
+#define pooler_gss_accept_delegation() false
+#define pooler_gss_set_accept_delegation(on) ((void) (on))
+#endif
+
+/* A Port keeps the keys of SCRAM for foreign servers since 18. */
+#if PG_VERSION_NUM >= 180000
+#define pooler_port_forget_scram_keys(port) \
+	((port)->has_scram_keys = false, \
+	 explicit_bzero((port)->scram_ClientKey, sizeof((port)->scram_ClientKey)), \
+	 explicit_bzero((port)->scram_ServerKey, sizeof((port)->scram_ServerKey)))
+#else
+#define pooler_port_forget_scram_keys(port) ((void) (port))
+#endif
+
 /* md5_crypt_verify() takes the salt as uint8 * since 18 */
 #if PG_VERSION_NUM >= 180000
 #define pooler_md5_salt(salt) (salt)

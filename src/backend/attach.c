@@ -250,8 +250,39 @@ pooler_attach_show_tls(const char *facts, int len)
 }
 #endif
 
+#ifdef ENABLE_GSS
+/* Core has made the row of the client that it has logged in here, if any. */
+static void
+show_gss(const char *facts, int len)
+{
+	volatile PgBackendStatus *entry = MyBEEntry;
+	PgBackendGSSStatus status;
+	const char *pair = facts;
+	const char *name;
+	const char *value;
+
+	memset(&status, 0, sizeof(status));
+	while (pooler_next_pair(&pair, facts + len, &name, &value))
+		if (strcmp(name, POOLER_FACT_GSS) == 0)
+		{
+			status.gss_auth = true;
+			strlcpy(status.gss_princ, value, NAMEDATALEN);
+		}
+	PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
+	entry->st_gss = status.gss_auth;
+	if (entry->st_gss)
+		memcpy(entry->st_gssstatus, &status, sizeof(status));
+	PGSTAT_END_WRITE_ACTIVITY(entry);
+}
+#else
+static void
+show_gss(const char *facts, int len)
+{
+}
+#endif
+
 /*
- * pg_stat_ssl and SYSTEM_USER.  Only if they change: many clients of an
+ * pg_stat_ssl, pg_stat_gssapi and SYSTEM_USER.  Only if they change: many clients of an
  * application are equal in this.
  */
 static void
@@ -275,6 +306,7 @@ set_facts(int client)
 	shown_facts = facts;
 	shown_facts_len = len;
 	pooler_attach_show_tls(shown_facts, len);
+	show_gss(shown_facts, len);
 	pooler_system_user_show(shown_facts, shown_facts_len);
 }
 
@@ -283,7 +315,7 @@ set_facts(int client)
  * client never stands beside what another one ran.
  */
 static void
-set_activity(const SockAddr *raddr)
+set_activity(const SockAddr *raddr, TimestampTz since)
 {
 	volatile PgBackendStatus *entry = MyBEEntry;
 
@@ -294,6 +326,7 @@ set_activity(const SockAddr *raddr)
 		memcpy((char *) &entry->st_clientaddr, raddr, sizeof(SockAddr));
 	else
 		MemSet((char *) &entry->st_clientaddr, 0, sizeof(SockAddr));
+	entry->st_proc_start_timestamp = since;
 	entry->st_clienthostname[0] = '\0';
 	entry->st_activity_raw[0] = '\0';
 	entry->st_activity_start_timestamp = 0;
@@ -330,7 +363,7 @@ void
 pooler_attach_session(int client)
 {
 	set_port(&pooler_clients[client]);
-	set_activity(&MyProcPort->raddr);
+	set_activity(&MyProcPort->raddr, pooler_clients[client].connected_at);
 	set_facts(client);
 	pooler_session_restore(client);
 	set_socket_options(client);
@@ -359,7 +392,7 @@ pooler_attach_nobody(void)
 		return;
 	MyProcPort->remote_host = "[local]";
 	MyProcPort->remote_port = "";
-	set_activity(NULL);
+	set_activity(NULL, MyStartTimestamp);
 	set_facts(-1);
 	pgstat_report_appname("");
 	nobody = true;

@@ -133,6 +133,7 @@ pooler_wait_begin(void)
 	shared->idle_session_timeout = pooler_own_idle_session_timeout();
 	if (idle_session_timeout->source > PGC_S_DATABASE_USER)
 		shared->overrides.partial = true;
+	pooler_temp_buffers_begin();
 	pooler_word_begin();
 	pooler_ending_begin();
 	pooler_notify_begin();

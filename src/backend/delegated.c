@@ -18,7 +18,9 @@
  *
  * LOOKING: core looks for the rule, and at what it asks of the certificate.
  *		The Port says that TLS is in use.  Nothing is sent or read.
- * TALKING: from its first message on.  The Port says that it is not.
+ * TALKING: from its first message on.  The Port says that it is not, and yet
+ *		has something in the place of the connection, since core asserts that
+ *		when it comes to clientcert=verify-full.
  * ASKING_HOOK: another library's ClientAuthentication_hook sees a Port with
  *		TLS again.
  *
@@ -46,17 +48,23 @@
 
 static bool client_tls;
 static bool failed;				/* core will say so with its next message */
+static bool accept_delegation;	/* as the server's settings say */
 static ClientAuthentication_hook_type chained_hook;
 
 static void
 pretend_tls(bool on)
 {
-	if (!client_tls)
-		return;
-	MyProcPort->ssl_in_use = on;
+	if (client_tls)
+		MyProcPort->ssl_in_use = on;
+}
+
+/* Nobody looks into what is there while ssl_in_use is false. */
+static void
+pretend_connection(bool on)
+{
 #ifdef USE_OPENSSL
-	/* CheckCertAuth() asserts that there is something; nobody looks into it */
-	MyProcPort->ssl = on ? (SSL *) &client_tls : NULL;
+	if (client_tls)
+		MyProcPort->ssl = on ? (SSL *) &client_tls : NULL;
 #endif
 }
 
@@ -68,6 +76,7 @@ static void
 stop_pretending(int code, Datum arg)
 {
 	pretend_tls(false);
+	pretend_connection(false);
 }
 
 /*
@@ -96,12 +105,15 @@ static void
 see_status(Port *port, int status)
 {
 	scrub_heap();
+	pooler_gss_set_accept_delegation(accept_delegation);
 	failed = status != STATUS_OK && status != STATUS_EOF;
-	if (chained_hook == NULL)
-		return;
-	pretend_tls(true);
-	chained_hook(port, status);
-	pretend_tls(false);
+	if (chained_hook != NULL)
+	{
+		pretend_tls(true);
+		chained_hook(port, status);
+		pretend_tls(false);
+	}
+	pretend_connection(false);
 }
 
 static char *
@@ -128,11 +140,19 @@ pooler_delegated_begin(const char *facts, int len)
 		else if (strcmp(name, "dn") == 0)
 			MyProcPort->peer_dn = keep(value);
 	}
+
+	/*
+	 * Credentials would stay in this process, for whoever comes after this
+	 * client, and it would not have them in another one.
+	 */
+	accept_delegation = pooler_gss_accept_delegation();
+	pooler_gss_set_accept_delegation(false);
 	chained_hook = ClientAuthentication_hook;
 	ClientAuthentication_hook = see_status;
 	if (client_tls)
 		on_proc_exit(stop_pretending, (Datum) 0);	/* before socket_close() */
 	pretend_tls(true);
+	pretend_connection(true);
 }
 
 /*
@@ -207,6 +227,7 @@ pooler_delegated_end(void)
 	char		zeros[RECEIVE_BUFFER] = {0};
 	int			pair[2];
 
+	pooler_port_forget_scram_keys(MyProcPort);
 	if (pooler_recv_buffer_has_data() ||
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return;
@@ -220,4 +241,14 @@ pooler_delegated_end(void)
 	}
 	close(pair[0]);
 	close(pair[1]);
+}
+
+void
+pooler_delegated_report(StringInfo facts)
+{
+#ifdef ENABLE_GSS
+	if (be_gssapi_get_auth(MyProcPort))
+		appendStringInfo(facts, "%s%c%s%c", POOLER_FACT_GSS, '\0',
+						 be_gssapi_get_princ(MyProcPort), '\0');
+#endif
 }

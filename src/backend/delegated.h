@@ -13,6 +13,8 @@
 
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+
 /*
  * The client's socket is in place.  facts are what came with it: pairs of
  * strings, see pooler_login_facts().
@@ -25,7 +27,13 @@ extern void pooler_delegated_begin(const char *facts, int len);
  */
 extern bool pooler_delegated_see(char type, const char **s, size_t *len);
 
-/* The client has logged in: forgets the password that it has sent. */
+/*
+ * The client has logged in: forgets the password that it has sent, and the keys
+ * that core has made of it.
+ */
 extern void pooler_delegated_end(void);
+
+/* Appends what core alone knows of the login: POOLER_FACT_GSS. */
+extern void pooler_delegated_report(StringInfo facts);
 
 #endif							/* POOLER_BACKEND_DELEGATED_H */

@@ -235,6 +235,12 @@ extern void pooler_attach_told_at_login(int client, const char **pairs, int *len
  */
 extern void pooler_session_save(int client);
 
+/*
+ * The same for a client that core has just logged in here, for which event
+ * triggers on login may have done something.  Can raise.
+ */
+extern void pooler_session_save_login(int client);
+
 /* The client has gone: what it changed is worth nothing. */
 extern void pooler_session_abandon(void);
 
@@ -281,6 +287,20 @@ extern void pooler_settings_forget(void);
  * they have come to, as (name, value) pairs.
  */
 extern void pooler_startup_report(StringInfo pairs);
+
+/*---------------------------------------------------------------------------
+ * temp_buffers.c: a setting that core fixes for the life of a process
+ *---------------------------------------------------------------------------
+ */
+
+/* Once this process is a pool backend. */
+extern void pooler_temp_buffers_begin(void);
+
+/*
+ * Before anything is set for another client: use of local buffers until now
+ * is not held against it.  Four additions.
+ */
+extern void pooler_temp_buffers_next_client(void);
 
 /*---------------------------------------------------------------------------
  * statements.c: named prepared statements

@@ -141,6 +141,15 @@ pooler_session_save(int client)
 	count_time(begin);
 }
 
+/* What such a client was told, the pooler knows from the login. */
+void
+pooler_session_save_login(int client)
+{
+	if (pooler_settings_changed() || pooler_statements_changed() ||
+		pooler_sequences_changed())
+		pooler_session_save(client);
+}
+
 void
 pooler_session_abandon(void)
 {

@@ -423,17 +423,15 @@ remove_unknown(void)
  */
 
 /*
- * Check hooks that look for objects in catalogs, or at what this process has
- * done before.  A session keeps such a value when the object has gone, so it
- * has to be kept here as well: PGC_S_TEST makes these hooks lenient.  (Not
- * those of "role" and "session_authorization", whose assign hooks need what
- * the check hooks then leave out.)
+ * Check hooks that look for objects in catalogs.  A session keeps such a value
+ * when the object has gone, so it has to be kept here as well: PGC_S_TEST makes
+ * these hooks lenient.  (Not those of "role" and "session_authorization", whose
+ * assign hooks need what the check hooks then leave out.)
  */
 static bool
 is_checked_leniently(const char *name)
 {
 	return strcmp(name, "temp_tablespaces") == 0 ||
-		strcmp(name, "temp_buffers") == 0 ||
 		strcmp(name, "default_tablespace") == 0 ||
 		strcmp(name, "default_table_access_method") == 0 ||
 		strcmp(name, "default_text_search_config") == 0;

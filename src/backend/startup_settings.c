@@ -21,7 +21,6 @@
 #include "backend/settings.h"
 
 #include "catalog/pg_authid.h"
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -350,27 +349,6 @@ pooler_startup_undo(const char *pairs, int len)
 static GucContext startup_context;
 
 /*
- * Its check hook refuses to change it in a process that has had temporary
- * tables; the value does not matter any more then, but is shown.
- */
-static bool
-set_temp_buffers(struct config_generic *gconf, const char *value)
-{
-	struct config_int *conf = (struct config_int *) gconf;
-	char		in_use[POOLER_SETTING_TEXT];
-
-	snprintf(in_use, sizeof(in_use), "%d", NLocBuffer);
-	if (set_config_option_ext(gconf->name, in_use, PGC_SU_BACKEND, PGC_S_CLIENT,
-							  GetAuthenticatedUserId(), GUC_ACTION_SET, true,
-							  DEBUG5, false) == 0)
-		return false;
-	conf->reset_val = pg_strtoint32(value);
-	if (gconf->source == PGC_S_CLIENT)
-		*conf->variable = conf->reset_val;
-	return true;
-}
-
-/*
  * The right to set it was checked at login.  False if it was not accepted,
  * and elevel is below ERROR.
  */
@@ -383,9 +361,6 @@ set_reset_value(const char *name, const char *value, int elevel)
 											   GUC_ACTION_SET, true, elevel, false);
 	struct config_generic *gconf = pooler_find_setting(name);
 
-	if (result == 0 && strcmp(name, "temp_buffers") == 0 &&
-		set_temp_buffers(gconf, value))
-		result = 1;
 	if (result == 0)
 		return false;
 	if (gconf->reset_source == PGC_S_CLIENT)

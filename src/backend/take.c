@@ -145,6 +145,7 @@ pooler_take(int slot)
 	uint32		gen = pooler_client_word_gen(w);
 	uint32		serial = pooler_client_word_serial(w);
 
+	pooler_temp_buffers_next_client();
 	pooler_close_stale(100);
 	if (!pooler_socket_has(slot, gen) && !fetch_client(slot, gen))
 	{

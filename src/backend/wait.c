@@ -367,6 +367,20 @@ after_command(bool lost)
 }
 
 /*
+ * What event triggers on login have left.  Nobody has this client yet, so that
+ * it can't be pinned: what can't travel is dropped.
+ */
+static void
+keep_login(int client)
+{
+	PoolerPin	pin = pooler_pins_look();
+
+	if (pin != POOLER_PIN_NONE && pin != POOLER_PIN_MODE)
+		pooler_pins_clear();
+	pooler_session_save_login(client);
+}
+
+/*
  * The first time: we are born.  The pooler looks at us and sends WELCOME or
  * EXIT.  A client that core has logged in goes to the pooler before.
  */
@@ -383,6 +397,8 @@ after_birth(void)
 	pooler_socket_detach();
 	if (!pooler_me.shared->delegated)
 		return POOLER_NEXT_FREE;
+	if (!pooler_me.shared->only_login)
+		keep_login(pooler_me.shared->login_client);
 	initStringInfo(&settings);
 	pooler_startup_report(&settings);
 	if (settings.len > POOLER_MAX_SETTINGS)
@@ -391,6 +407,7 @@ after_birth(void)
 	pooler_reported_save(&settings);
 	initStringInfo(&payload);
 	pooler_system_user_report(&payload);
+	pooler_delegated_report(&payload);
 	appendStringInfoChar(&payload, '\0');
 	if (settings.len > POOLER_MAX_SETTINGS_PAYLOAD || payload.len > POOLER_MAX_FACTS)
 		proc_exit(0);

@@ -87,6 +87,7 @@ typedef struct PoolerWalsender
 #define POOLER_MAX_FACTS	10240
 #define POOLER_FACT_AUTH_METHOD	"auth_method"	/* a UserAuth, as a number */
 #define POOLER_FACT_AUTH_ID		"auth_id"	/* SYSTEM_USER without the method */
+#define POOLER_FACT_GSS			"gss"	/* principal of a login by GSSAPI */
 #define POOLER_MAX_PAYLOAD	(POOLER_MAX_SETTINGS_PAYLOAD + POOLER_MAX_FACTS + 1)
 
 /*

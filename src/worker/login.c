@@ -143,6 +143,7 @@ pooler_login_free(int slot)
 	if (wc->login->packet)
 		explicit_bzero(wc->login->packet, wc->login->packet_len);
 	explicit_bzero(wc->login->out.data, wc->login->out.maxlen);
+	pooler_port_forget_scram_keys(&wc->login->port);
 #ifdef USE_OPENSSL
 	SSL_free(wc->login->port.ssl);
 #endif

@@ -199,8 +199,10 @@ for my $port (sort keys %ports)
 			"$port: protocol $version");
 	}
 }
-is(negotiated('pooler', protocol => (3 << 16) + 2, '_pq_.x' => '1'),
-	'196608 1 _pq_.x', 'newer protocol and unknown option together');
+# (114_protocol.pl compares all of it with the server's answers.)
+my $newest = $node->safe_psql('postgres', 'SHOW server_version_num') >= 180000 ? 2 : 0;
+is(negotiated('pooler', protocol => (3 << 16) + 3, '_pq_.x' => '1'),
+	(3 << 16) + $newest . ' 1 _pq_.x', 'newer protocol and unknown option together');
 
 # Before version 3 an error was a line, and that is what such a client gets.
 for my $version (1 << 16, 2 << 16, (2 << 16) + 9, 4 << 16, 99999 << 8, 0)
@@ -216,9 +218,8 @@ for my $version (1 << 16, 2 << 16, (2 << 16) + 9, 4 << 16, 99999 << 8, 0)
 		$answer{$port} = LoginClient::error_text(substr($answer{$port}, 5))
 		  unless $version > 0 && $version < 3 << 16;
 	}
-	like($answer{server}, qr/unsupported frontend protocol \d+\.\d+: server supports 3\.0 to 3\./,
+	like($answer{server}, qr/unsupported frontend protocol \d+\.\d+: server supports 3\.0 to 3\.$newest/,
 		"the server does not know protocol $version");
-	$answer{server} =~ s/(to 3\.)\d+/${1}0/;
 	is($answer{pooler}, $answer{server}, "nor does the pooler: protocol $version");
 }
 

@@ -100,8 +100,13 @@ my %startup = (
 	'a half string' => pack('N', 12) . $version . 'user',
 	'no user' => pack('N', 27) . $version . "database\0postgres\0\0",
 	'an empty user' => pack('N', 15) . $version . "user\0\0\0",
-	'HTTP' => "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-	'TLS' => "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" . 'r' x 500);
+	'HTTP' => "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+my $tls = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" . 'r' x 500;
+
+# Servers before 17 take TLS for a length; later ones know it, and say nothing
+# to who begins with it where there is none.
+my $knows_tls = $node->safe_psql('postgres', 'SHOW server_version_num') >= 170000;
+$startup{TLS} = $tls unless $knows_tls;
 
 # The fields of an error that name a line of the server's code differ.
 sub told
@@ -127,6 +132,19 @@ for my $name (sort keys %startup)
 	like($log{server} . ' ', qr/invalid|unsupported|no PostgreSQL user/, "a startup packet with $name");
 	is($told{pooler}, $told{server}, "$name: the client is told the same");
 	is($log{pooler}, $log{server}, "$name: the log says the same");
+}
+for my $port ($knows_tls ? sort keys %ports : ())
+{
+	my $offset = log_size($node);
+	my $client = RawClient->open($node, port => $ports{$port}, from => '127.0.0.4');
+
+	$client->send_raw($tls);
+	is($client->rest, '', "$port: a client that begins with TLS is told nothing");
+	$client->close;
+	# what is logged next is about somebody else
+	client(port => $ports{$port}, from => '127.0.0.5')->ask('SELECT 1 / 0');
+	logged($node, $offset, qr/^<127\.0\.0\.5\|.*division by zero/m, "$port: one after it");
+	unlike(log_after($node, $offset), qr/^<127\.0\.0\.4\|/m, "$port: nor is anything logged");
 }
 for my $incomplete (1, 3, 6, 20)
 {

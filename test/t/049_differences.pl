@@ -33,6 +33,14 @@ WireClient->new($node, role => 'app')->quit for 1 .. 3;
 is($two->value($sessions), $before, 'clients that come and go are no sessions');
 is($two->value('SELECT pg_backend_pid()'), $backend, 'all of it on one backend');
 
+# since when a session is there
+my $since = q{SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()};
+my @since = map { $_->value($since) } $one, $two, $one;
+isnt($since[1], $since[0], 'each client has been there since a time of its own');
+is($since[2], $since[0], 'which stays the same');
+is($one->value(q{SELECT backend_start = connected_at FROM pooler.clients JOIN pg_stat_activity USING (pid) WHERE pid = pg_backend_pid()}),
+	't', 'when it connected');
+
 # libraries
 like($two->query('SHOW auto_explain.log_min_duration'), qr/^ERROR 42704/, 'a library that nobody has loaded');
 $one->query(q{LOAD 'auto_explain'});

@@ -277,6 +277,14 @@ ok(wait_until('HTTP is served', \&serves), 'random bytes: it still answers');
 my @many = map { open_socket() } 1 .. 300;
 ok(wait_until('there is room again', \&serves), 'many idle connections: it still answers');
 @many = ();
+# What comes next must not be one too many.
+ok(wait_until('they are gone', sub {
+	local $SIG{PIPE} = 'IGNORE';
+	my @some = map { open_socket() } 1 .. 10;
+
+	$_ && syswrite($_, "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") for @some;
+	return !grep { !$_ || (read_all($_) // '') !~ m{^HTTP/1\.1 200 } } @some;
+}), '... and others when they are gone');
 
 #
 # Slow clients: it takes a while until they are closed, see below

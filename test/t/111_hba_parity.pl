@@ -56,7 +56,7 @@ if ($machine{tls})
 	$ca->certificate('bob', subject => '/O=Pool/OU=Sales/CN=bob');
 	$ca->certificate('dotted', subject => '/CN=alice.dept');
 	$ca->certificate('nameless', subject => '/O=Pool');
-	$ca->certificate('expired', subject => '/CN=alice', days_ago => 1);
+	$ca->certificate('expired', subject => '/CN=alice', expired => 1);
 	$ca->certificate('revoked', subject => '/CN=alice');
 	$ca->revoke('revoked');
 	$stranger->certificate('stranger', subject => '/CN=alice');

@@ -51,6 +51,7 @@ log_min_messages = debug5
 log_statement = all
 ));
 my ($major) = `pg_config --version` =~ /(\d+)/;
+my ($libdir) = PostgreSQL::Test::Utils::run_command([ 'pg_config', '--pkglibdir' ]);
 
 my $ldap = "ldap ldapserver=127.0.0.1 ldapport=$ldap_port";
 my $radius = qq(radius radiusservers="127.0.0.1" radiusports="$radius_port" radiussecrets="shared_secret");
@@ -75,7 +76,9 @@ $node->safe_psql('postgres', q(
 	CREATE EXTENSION pooler;
 	CREATE ROLE bob LOGIN;
 	CREATE ROLE carol LOGIN;)
-	. "CREATE ROLE alice LOGIN PASSWORD '$people{alice}'");
+	. "CREATE ROLE alice LOGIN PASSWORD '$people{alice}';\n"
+	# written over what pg_stat_activity remembers of this session
+	. "SELECT '" . ' ' x 2000 . "'");
 
 my %ports = (server => $node->port, pooler => pooler_port($node));
 my $begin = log_size($node);	# so far it has the passwords, from CREATE ROLE
@@ -177,7 +180,8 @@ sub by_psql
 	$sslmode //= 'disable';
 	both($expected, "$name, sslmode=$sslmode", sub {
 		my ($rc, $out, $err) = $node->psql('postgres', '',
-			extra_params => [ '-c', 'SELECT current_user, inet_client_addr()' ],
+			extra_params => [ '-c', q(SELECT current_user, inet_client_addr(), coalesce(principal, gss_authenticated::text)
+				FROM pg_stat_gssapi WHERE pid = pg_backend_pid()) ],
 			connstr => "host=localhost hostaddr=127.0.0.1 port=$_[0] dbname=postgres user=$role gssencmode=disable application_name=psql sslmode=$sslmode");
 		return $rc == 0 ? "in as $out" : $err =~ s/port \d+/port/r;
 	});
@@ -189,24 +193,50 @@ open(my $kinit, '|-', find_program('kinit') . ' alice') or die "kinit: $!";
 print $kinit "$people{alice}\n";
 close $kinit;
 is($?, 0, 'a ticket for alice');
-by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'gss, with a ticket');
-by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'gss, with a ticket', 'require');
+by_psql('alice', qr/^in as alice\|127.0.0.1\|alice\@EXAMPLE$/, 'gss, with a ticket');
+by_psql('alice', qr/^in as alice\|127.0.0.1\|alice\@EXAMPLE$/, 'gss, with a ticket', 'require');
 by_psql('bob', qr/FATAL:  GSSAPI authentication failed for user "bob"/,
 	'gss, with the ticket of another');
 by_psql('bob', qr/FATAL:  GSSAPI authentication failed for user "bob"/,
 	'gss, with the ticket of another', 'require');
 rule_for_psql('gss map=realm');
-by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'gss, with a map');
+by_psql('alice', qr/^in as alice\|127.0.0.1\|alice\@EXAMPLE$/, 'gss, with a map');
 by_psql('bob', qr/FATAL:  GSSAPI authentication failed for user "bob"/,
 	'gss, with a map that has another role');
+
+# Credentials that a client delegates would be of use to whoever comes after it.
+my $delegated = 0;
+SKIP:
+{
+	skip 'clients delegate no credentials before 16', 1 if $major < 16;
+	skip 'dblink of contrib is not installed', 1
+	  unless -e "$libdir/dblink.so";
+	$node->safe_psql('postgres', 'CREATE EXTENSION dblink');
+	rule_for_psql('gss include_realm=0');
+	$node->append_conf('postgresql.conf', 'gss_accept_delegation = on');
+	$node->reload;
+	ok($node->poll_query_until('postgres', 'SHOW gss_accept_delegation', 'on'), 'delegation is allowed');
+	my $attempt = sub {
+		my ($to) = @_;
+		my ($rc, $out, $err) = $node->psql('postgres', '',
+			extra_params => [ '-c', q(SELECT credentials_delegated FROM pg_stat_gssapi WHERE pid = pg_backend_pid()),
+				'-c', qq(SELECT dblink_connect('host=localhost hostaddr=127.0.0.1 dbname=postgres user=alice port=@{[ $node->port ]}')) ],
+			connstr => "host=localhost hostaddr=127.0.0.1 port=$to dbname=postgres user=alice gssencmode=disable gssdelegation=1");
+		return "$out $err";
+	};
+	is($attempt->($node->port), "t\nOK ", 'credentials that are delegated to the server');
+	like($attempt->(pooler_port($node)), qr/^f ERROR:  password or GSSAPI delegated credentials required/,
+		'are not taken by the pooler');
+	$delegated++;
+}
 
 {
 	local $ENV{PGPASSWORD} = $people{alice};
 	rule_for_psql($rule{'127.0.1.1'});
-	by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'ldap, by psql');
-	by_psql('alice', qr/^in as alice\|127.0.0.1$/, 'ldap, by psql', 'require');
+	by_psql('alice', qr/^in as alice\|127.0.0.1\|false$/, 'ldap, by psql');
+	by_psql('alice', qr/^in as alice\|127.0.0.1\|false$/, 'ldap, by psql', 'require');
 }
-is($node->safe_psql('postgres', 'SELECT delegated_logins FROM pooler.status'),  15 + 2 * ($major < 19),
+is($node->safe_psql('postgres', 'SELECT delegated_logins FROM pooler.status'),  15 + 2 * ($major < 19) + $delegated,
 	'all these logins were carried out by backends');
 becomes($node, q(SELECT count(*) FROM pooler.clients), 0, 'all clients have left');
 
@@ -281,7 +311,6 @@ $node->stop;
 # Channel binding can't be had then: who needs it is not let in.
 #
 
-my ($libdir) = PostgreSQL::Test::Utils::run_command([ 'pg_config', '--pkglibdir' ]);
 SKIP:
 {
 	skip 'auth_delay of contrib is not installed', 1 unless -e "$libdir/auth_delay.so";

@@ -100,6 +100,7 @@ for my $tls (0, 1)
 		is($answer{pooler}, $answer{server}, "$name: the pooler's");
 	}
 }
+is($node->safe_psql('postgres', 'SELECT delegated_logins FROM pooler.status'), '2', 'core has carried out the logins');
 unlike(slurp_file($node->logfile), qr/Bearer good/, 'the token is not in the log');
 $node->stop;
 done_testing();

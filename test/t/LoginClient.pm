@@ -86,9 +86,12 @@ sub read_bytes
 
 	while (length $bytes < $len)
 	{
-		(is_tls($sock) && $sock->pending)
-		  || IO::Select->new($sock)->can_read(TIMEOUT)
-		  or die "the server did not answer";
+		if (!(is_tls($sock) && $sock->pending)
+			&& !IO::Select->new($sock)->can_read(TIMEOUT))
+		{
+			next if $!{EINTR};	# a child has ended
+			die "the server did not answer";
+		}
 		sysread($sock, $bytes, $len - length $bytes, length $bytes)
 		  or return undef;
 	}

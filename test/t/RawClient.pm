@@ -148,8 +148,9 @@ sub fill
 	while (length $self->{in} < $len)
 	{
 		my $left = $end - Time::HiRes::time();
-		$left > 0 && IO::Select->new($self->{sock})->can_read($left)
-		  or croak 'the server did not answer';
+		croak 'the server did not answer' if $left <= 0;
+		# a child's end may interrupt it
+		IO::Select->new($self->{sock})->can_read($left) or next;
 		sysread($self->{sock}, $self->{in}, 65536, length $self->{in})
 		  or return 0;
 	}

@@ -134,7 +134,7 @@ sub kerberos
 	dns_lookup_kdc = false
 	dns_canonicalize_hostname = false
 	rdns = false
-	forwardable = false
+	forwardable = true
 [realms]
 	EXAMPLE = {
 		kdc = 127.0.0.1:$port

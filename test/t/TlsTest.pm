@@ -35,6 +35,12 @@ database = $self->{dir}/index.txt
 crlnumber = $self->{dir}/crlnumber
 default_md = sha256
 default_crl_days = 100
+new_certs_dir = $self->{dir}
+rand_serial = yes
+unique_subject = no
+policy = anything
+[anything]
+commonName = optional
 END
 	$self->_openssl('req', '-x509', '-new', '-sha256', '-days', 1000, '-nodes',
 		'-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
@@ -59,14 +65,13 @@ sub file
 }
 
 # Makes NAME.key and NAME.crt.  Options: subject ("/CN=NAME"), names
-# (subjectAltName), passphrase (of the key), days_ago (when it has expired).
+# (subjectAltName), passphrase (of the key), expired.
 # Returns its serial number.
 sub certificate
 {
 	my ($self, $name, %options) = @_;
 	my @cipher = $options{passphrase} ?
 	  ('-aes256', '-pass', "pass:$options{passphrase}") : ();
-	my $days = $options{days_ago} ? -$options{days_ago} : 1000;
 
 	$self->_openssl('genpkey', '-algorithm', 'EC',
 		'-pkeyopt', 'ec_paramgen_curve:prime256v1', @cipher,
@@ -78,12 +83,32 @@ sub certificate
 	$self->_write("$name.ext",
 		$options{names} ? "subjectAltName=$options{names}\n" : "basicConstraints=CA:FALSE\n");
 	$self->{serial}++;
+	$options{expired} ? $self->_sign_for_the_past($name) : $self->_sign($name);
+	chmod 0600, $self->file("$name.key") or croak "chmod: $!";
+	return $self->{serial};
+}
+
+sub _sign
+{
+	my ($self, $name) = @_;
+
 	$self->_openssl('x509', '-req', '-sha256', '-in', $self->file("$name.csr"),
 		'-CA', $self->file('ca.crt'), '-CAkey', $self->file('ca.key'),
 		'-set_serial', $self->{serial}, '-extfile', $self->file("$name.ext"),
-		'-days', $days, '-out', $self->file("$name.crt"));
-	chmod 0600, $self->file("$name.key") or croak "chmod: $!";
-	return $self->{serial};
+		'-days', 1000, '-out', $self->file("$name.crt"));
+}
+
+# Before OpenSSL 3.4, x509 knows no dates, and since 3.5 no negative number of
+# days.
+sub _sign_for_the_past
+{
+	my ($self, $name) = @_;
+
+	$self->_openssl('ca', '-config', $self->file('ca.conf'), '-batch', '-notext',
+		'-cert', $self->file('ca.crt'), '-keyfile', $self->file('ca.key'),
+		'-startdate', '20200101000000Z', '-enddate', '20200201000000Z',
+		'-extfile', $self->file("$name.ext"), '-in', $self->file("$name.csr"),
+		'-out', $self->file("$name.crt"));
 }
 
 # ca.crl, with these certificates in it.

@@ -75,15 +75,17 @@ run_make()
 # extension_control_path before 18.)
 private_install()
 {
-	local inst=$1/inst programs pkglibdir sharedir
+	local inst=$1/inst programs pkglibdir sharedir includedir
 
 	programs=$("$PG_CONFIG" --bindir)
 	pkglibdir=$("$PG_CONFIG" --pkglibdir)
 	sharedir=$("$PG_CONFIG" --sharedir)
-	mkdir -p "$inst$programs" "$inst$pkglibdir" "$inst$sharedir"
+	includedir=$("$PG_CONFIG" --includedir-server)
+	mkdir -p "$inst$programs" "$inst$pkglibdir" "$inst$sharedir" "$inst${includedir%/*}"
 	cp -rL "$programs/." "$inst$programs"
 	cp -rs "$pkglibdir/." "$inst$pkglibdir"
 	cp -rs "$sharedir/." "$inst$sharedir"
+	ln -sfn "$includedir" "$inst$includedir"
 	# so that nothing is written through a link into the system's own files
 	rm -f "$inst$pkglibdir/pooler.so" "$inst$sharedir/extension/pooler"[-.]*
 	run_make DESTDIR="$inst" install
