@@ -76,8 +76,8 @@ typedef struct TlsConnection
 	bool		client_eof;		/* the client sends no more */
 	bool		pair_shut;		/* and the other side knows */
 	bool		tcp_shut;		/* CLOSING: the client knows */
-	bool		leaving;		/* CLOSING, or OPEN with nobody at the other end
-								 * of the pair: nobody counts it any more */
+	bool		leaving;		/* CLOSING, or OPEN with nobody at the other
+								 * end of the pair: nobody counts it any more */
 	int			erase_for;		/* so many bytes more OpenSSL erases its copy
 								 * of what it has decrypted */
 	TlsLeftover to_tcp;			/* encrypted */

@@ -26,8 +26,8 @@
 
 static int	link_fd = -1;
 static TimestampTz tried_at;
-static X509 *told;				/* the certificate that the pooler knows; NULL:
-								 * none */
+static X509 *told;				/* the certificate that the pooler knows;
+								 * NULL: none */
 static bool full;				/* what comes has to wait for room */
 static dlist_head unreported = DLIST_STATIC_INIT(unreported);
 

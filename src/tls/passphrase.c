@@ -35,7 +35,7 @@
 /* Core waits for ever; but nobody would notice that nothing was loaded. */
 #define PATIENCE_S		60
 
-static pem_password_cb *core_callback;
+static pem_password_cb * core_callback;
 static void *core_data;
 
 static pid_t child;				/* 0: none */

@@ -291,11 +291,11 @@ int main(int argc, char **argv)
 	put(23, packet, len);
 	await_ready(ssl);
 	put(23, query, 14);
-	put(22, "\30", 1);
+	put(22, "\30\0\0\1", 4);	/* OpenSSL begins with a message when it has this */
 	printf("half\n");
 	fflush(stdout);
 	getchar();
-	put(22, "\0\0\1\0", 4);
+	put(22, "\0", 1);
 	expand("traffic upd", secret, 48);
 	new_keys();
 	await_ready(ssl);
