@@ -48,6 +48,7 @@ OBJS = \
 	src/backend/session_settings.o \
 	src/backend/settings.o \
 	src/backend/socket.o \
+	src/backend/sslinfo.o \
 	src/backend/startup_settings.o \
 	src/backend/statements.o \
 	src/backend/system_user.o \
@@ -78,6 +79,7 @@ OBJS = \
 	src/shared/health_rules.o \
 	src/shared/histogram.o \
 	src/shared/hold.o \
+	src/shared/json.o \
 	src/shared/leak.o \
 	src/shared/lists.o \
 	src/shared/pin.o \

@@ -171,6 +171,26 @@ set_port(PoolerClient *client)
 static char *shown_facts;		/* NULL: nothing */
 static int	shown_facts_len = -1;	/* not known yet */
 
+/* The same, or what a walsender shows. */
+static const char *facts_in_force;
+static int	facts_in_force_len;
+
+const char *
+pooler_attach_fact(const char *wanted)
+{
+	const char *pair = facts_in_force;
+	const char *end = pair + facts_in_force_len;
+	const char *name;
+	const char *value;
+
+	while (pooler_next_pair(&pair, end, &name, &value))
+	{
+		if (strcmp(name, wanted) == 0)
+			return value;
+	}
+	return NULL;
+}
+
 #ifdef USE_OPENSSL
 static void
 fill_ssl_status(PgBackendSSLStatus *status, const char *pair, int len)
@@ -202,6 +222,8 @@ pooler_attach_show_tls(const char *facts, int len)
 	volatile PgBackendStatus *entry = MyBEEntry;
 	PgBackendSSLStatus status;
 
+	facts_in_force = facts;
+	facts_in_force_len = len;
 	if (entry == NULL)
 		return;
 	memset(&status, 0, sizeof(status));

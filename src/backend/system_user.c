@@ -29,7 +29,7 @@ static char *identity;			/* in MyClientConnectionInfo; ours to free */
 static void
 find_place(void)
 {
-	char		longest[POOLER_MAX_FACTS];
+	char		longest[POOLER_MAX_IDENTITY + NAMEDATALEN];
 
 	if (GetSystemUser() == NULL)
 	{

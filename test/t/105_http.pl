@@ -301,9 +301,14 @@ sub drip
 	}
 }
 
-# Pipelined requests on one connection.
-my $pipelined = exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" x 50
-	  . "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+# Pipelined requests on one connection.  It is closed at once as long as the many
+# from above are not gone.
+my $pipelined;
+wait_until('a connection is served', sub {
+	$pipelined = exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" x 50
+		  . "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+	return ($pipelined // '') ne '';
+});
 is(scalar(() = $pipelined =~ /^HTTP\/1\.1 200 /mg), 51, 'requests that do not wait for answers');
 
 is(http_pid(), $http_pid, 'it is the same worker');
