@@ -94,6 +94,7 @@ OBJS = \
 	src/shared/shmem.o \
 	src/shared/snapshot.o \
 	src/shared/stats.o \
+	src/shared/stopping.o \
 	src/shared/text.o \
 	src/shared/tls.o \
 	src/sql/advice.o \
@@ -113,8 +114,10 @@ OBJS = \
 	src/tls/connection.o \
 	src/tls/context.o \
 	src/tls/handshake.o \
+	src/tls/left_behind.o \
 	src/tls/link.o \
 	src/tls/main.o \
+	src/tls/passphrase.o \
 	src/tls/relay.o \
 	src/tls/wire.o \
 	src/worker/admin.o \

@@ -80,11 +80,13 @@ typedef struct PoolerWalsender
 #define POOLER_MAX_SETTINGS_PAYLOAD	24000
 
 /*
- * With the descriptor, and with LOGGED_IN, come before all that the facts of the connection that
- * a backend has to know: pairs as well, with names of shared/tls.h, and an
- * empty name behind them.
+ * With the descriptor, and with LOGGED_IN, come before all that the facts of
+ * the connection that a backend has to know: pairs as well, with names of
+ * shared/tls.h, and an empty name behind them.  The identity may be a name in a
+ * certificate, or what another library says that it is; the rest has 10 kB.
  */
-#define POOLER_MAX_FACTS	10240
+#define POOLER_MAX_IDENTITY	7168
+#define POOLER_MAX_FACTS	(POOLER_MAX_IDENTITY + 10240)
 #define POOLER_FACT_AUTH_METHOD	"auth_method"	/* a UserAuth, as a number */
 #define POOLER_FACT_AUTH_ID		"auth_id"	/* SYSTEM_USER without the method */
 #define POOLER_FACT_GSS			"gss"	/* principal of a login by GSSAPI */

@@ -440,9 +440,12 @@ step_caught(TlsConnection *conn)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(old);
-		pooler_tls_log_begin(conn);
-		EmitErrorReport();
-		pooler_tls_log_end();
+		if (pooler_tls_may_log())
+		{
+			pooler_tls_log_begin(conn);
+			EmitErrorReport();
+			pooler_tls_log_end();
+		}
 		FlushErrorState();
 		pooler_tls_kill(conn);
 	}

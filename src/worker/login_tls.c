@@ -94,14 +94,28 @@ void
 pooler_login_step_tls_send(int slot)
 {
 	WorkerLogin *login = login_of(slot);
+	uint32		gen = pooler_client_gen(&pooler_clients[slot]);
 
 	if (!pooler_tls_hand_over(slot, login->direct_tls, login->in.data, login->in.len))
 	{
 		pooler_worker_tick_within(100);
 		return;
 	}
+	if (pooler_client_gen(&pooler_clients[slot]) != gen)
+		return;
 	resetStringInfo(&login->in);
 	login->step = LOGIN_TLS_HANDSHAKE;
+}
+
+/* It has begun TLS, or was told to. */
+bool
+pooler_login_is_speechless(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+
+	return login != NULL &&
+		(login->step == LOGIN_TLS_SEND || login->step == LOGIN_TLS_HANDSHAKE ||
+		 (login->step == LOGIN_TLS_OFFER && login->direct_tls));
 }
 
 /*---------------------------------------------------------------------------
@@ -280,6 +294,15 @@ pooler_login_tls_failed(int slot, const char *pairs, size_t len)
 void
 pooler_login_tls_lost(int slot)
 {
+	pooler_tally_login_failed(slot, "08006");
+	if (may_log())
+	{
+		MyProcPort = &login_of(slot)->port;
+		ereport(LOG,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not accept SSL connection: a process for TLS has ended or lost it")));
+		MyProcPort = NULL;
+	}
 	pooler_client_close(slot, NULL, NULL);
 }
 
