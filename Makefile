@@ -64,6 +64,7 @@ OBJS = \
 	src/proto/build.o \
 	src/proto/console.o \
 	src/proto/errors.o \
+	src/proto/extended.o \
 	src/proto/frame.o \
 	src/proto/password.o \
 	src/proto/startup.o \
@@ -180,6 +181,7 @@ OBJS += $(if $(have_http),$(HTTP_OBJS),$(NO_HTTP_OBJS))
 UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_console \
+	test/unit/test_extended \
 	test/unit/test_frame \
 	test/unit/test_health \
 	test/unit/test_histogram \
@@ -189,6 +191,7 @@ UNIT_TESTS = \
 	test/unit/test_startup
 FUZZERS = \
 	test/fuzz/fuzz_console \
+	test/fuzz/fuzz_extended \
 	test/fuzz/fuzz_frame \
 	test/fuzz/fuzz_import \
 	test/fuzz/fuzz_password \
