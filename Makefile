@@ -66,6 +66,8 @@ OBJS = \
 	src/proto/errors.o \
 	src/proto/extended.o \
 	src/proto/frame.o \
+	src/proto/host.o \
+	src/proto/pairs.o \
 	src/proto/password.o \
 	src/proto/startup.o \
 	src/shared/address.o \
@@ -185,22 +187,28 @@ UNIT_TESTS = \
 	test/unit/test_frame \
 	test/unit/test_health \
 	test/unit/test_histogram \
+	test/unit/test_host \
 	test/unit/test_import \
+	test/unit/test_pairs \
 	test/unit/test_password \
 	test/unit/test_recent \
-	test/unit/test_startup
+	test/unit/test_startup \
+	test/unit/test_text
 FUZZERS = \
 	test/fuzz/fuzz_console \
 	test/fuzz/fuzz_extended \
 	test/fuzz/fuzz_frame \
+	test/fuzz/fuzz_host \
 	test/fuzz/fuzz_import \
+	test/fuzz/fuzz_pairs \
 	test/fuzz/fuzz_password \
-	test/fuzz/fuzz_startup
+	test/fuzz/fuzz_startup \
+	test/fuzz/fuzz_text
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
 	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
-	src/shared/recent.%,$(OBJS))
+	src/shared/recent.% src/shared/text.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
@@ -297,7 +305,7 @@ $(unit_programs): %: %.o .build/unit/pure.a
 	$(CC) $(sanitize) -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
 
 $(fuzz_programs): %: %.o .build/fuzz/pure.a
-	$(CLANG) $(sanitize) -fsanitize=fuzzer -o $@ $^
+	$(CLANG) $(sanitize) -fsanitize=fuzzer -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport
 
 check-unit: $(unit_programs)
 	$(PROVE) --exec '' $(unit_programs)

@@ -194,7 +194,7 @@ for my $host ('127.0.0.1', "127.0.0.1:$http_port", '[::1]', "[::1]:$http_port", 
 	is(get('/status.json', Host => $host)->{status}, 200, "/status.json for $host");
 }
 for my $host ('evil.example.com', "evil.example.com:$http_port", '127.0.0.1.example.com',
-	'localhost.', '127.0.0.1.', 'x' x 300 . '.com')
+	'localhost.', '127.0.0.1.', 'x' x 300 . '.com', '[evil.example.com', '[evil.example.com]', '[::1]evil.example.com')
 {
 	is(get($_, Host => $host)->{status}, 403, "$_ not for $host, by the loopback interface")
 	  for '/', '/status.json', '/metrics', '/health';
