@@ -342,6 +342,13 @@ check-analysis: $(OBJS:%.o=.build/tidy/%)
 check-model:
 	$(srcdir)/test/tools/check_model.sh
 
+# pgindent comes with PostgreSQL 17 and later.
+format:
+	PG_CONFIG="$(PG_CONFIG)" $(srcdir)/test/tools/format.sh
+
+check-format:
+	PG_CONFIG="$(PG_CONFIG)" $(srcdir)/test/tools/format.sh --check
+
 # What the library exports, and all that its objects share with each other.
 check-symbols: all
 	{ nm -D --defined-only $(shlib); nm -g --defined-only $(OBJS); } | awk ' \
@@ -359,7 +366,7 @@ check-no-http: all $(NO_HTTP_OBJS)
 -include $(patsubst %.o,%.d,$(OBJS) $(strict_objs) $(unit_objs) $(fuzz_objs))
 
 .PHONY: check-unit list-unit-tests check-fuzz check-warnings check-analysis \
-	check-model check-no-http check-symbols
+	check-model check-no-http check-symbols check-format format
 .SECONDARY: $(unit_objs) $(fuzz_objs)
 
 else

@@ -61,7 +61,7 @@ typedef struct PoolerDatabase
 	NameData	name;
 	bool		allows_connections;
 	bool		invalid;		/* a DROP DATABASE was interrupted */
-	PoolerConnectRight connect;	/* for the role that was asked for */
+	PoolerConnectRight connect; /* for the role that was asked for */
 } PoolerDatabase;
 
 /*

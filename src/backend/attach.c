@@ -168,7 +168,7 @@ set_port(PoolerClient *client)
 
 /* What is shown of the client's connection. */
 static char *shown_facts;		/* NULL: nothing */
-static int	shown_facts_len = -1; /* not known yet */
+static int	shown_facts_len = -1;	/* not known yet */
 
 #ifdef USE_OPENSSL
 static void

@@ -43,7 +43,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-PoolerMe	pooler_me = {.slot = -1,.control = -1,.pooler_epoll = -1,.client = -1};
+PoolerMe	pooler_me = {.slot = -1, .control = -1, .pooler_epoll = -1, .client = -1};
 
 /* What the wrapper of flush has to do after libpq's. */
 typedef enum FlushAction
@@ -224,7 +224,7 @@ receive_client(char *payload, int *len)
 
 	for (;;)
 	{
-		struct pollfd pfd = {.fd = pooler_me.control,.events = POLLIN};
+		struct pollfd pfd = {.fd = pooler_me.control, .events = POLLIN};
 
 		(void) poll(&pfd, 1, 1000);
 		switch (pooler_control_receive(pooler_me.control, &frame, payload, &fd))

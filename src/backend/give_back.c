@@ -133,7 +133,7 @@ pooler_give_back(bool gone)
 {
 	int			slot = pooler_me.client;
 	uint32		gen = pooler_me.client_gen;
-	PoolerFailure		failure;
+	PoolerFailure failure;
 
 	if (slot < 0)
 		return;

@@ -552,7 +552,7 @@ static HTAB *plans;
 static PlanEntry *
 search(uint64 id, uint32 copy, HASHACTION action)
 {
-	PlanKey		key = {.id = id,.copy = copy};
+	PlanKey		key = {.id = id, .copy = copy};
 
 	if (plans == NULL)
 	{

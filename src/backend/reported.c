@@ -28,7 +28,7 @@ typedef struct Reported
 
 static Reported reported[MAX_REPORTED];
 static int	nreported;
-static uint64 told_digest;	/* of what the client has been told */
+static uint64 told_digest;		/* of what the client has been told */
 
 /* Is there anything that the client has not been told of? */
 static bool pending;

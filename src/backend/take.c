@@ -88,7 +88,7 @@ attach_session(void)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	volatile bool ok = true;
-	PoolerFailure		failure;
+	PoolerFailure failure;
 
 	PG_TRY();
 	{
@@ -308,7 +308,7 @@ pooler_obey(void)
 			return POOLER_NEXT_TAKE;
 		case POOLER_CONTROL_RELEASE:
 			pooler_word_set(pooler_me.client >= 0 ? POOLER_BACKEND_LINGERING :
-					 POOLER_BACKEND_FREE);
+							POOLER_BACKEND_FREE);
 			return pooler_me.client >= 0 ? POOLER_NEXT_LINGER : POOLER_NEXT_FREE;
 		case POOLER_CONTROL_DETACH:
 			pooler_give_back(false);

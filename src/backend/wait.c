@@ -189,7 +189,7 @@ stay_pinned(void)
 	{
 		if (sleep_until(true, WAIT_EVENT_CLIENT_READ) == POOLER_WAIT_CONTROL)
 		{
-			(void) pooler_obey();		/* the pooler has ended, or nothing */
+			(void) pooler_obey();	/* the pooler has ended, or nothing */
 			continue;
 		}
 		switch (pooler_peek_client())
@@ -415,7 +415,7 @@ after_preparing(void)
 static void
 between_commands(bool lost)
 {
-	PoolerNext		next;
+	PoolerNext	next;
 
 	/* else the next client would pay for the one that was lost */
 	lost = lost || ClientConnectionLost;

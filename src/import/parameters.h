@@ -21,8 +21,9 @@ typedef enum PoolerParameterHow
 {
 	POOLER_HOW_NOTE,			/* no counterpart: reason and action say why */
 	POOLER_HOW_SETTING,			/* target is a setting, type its type */
-	POOLER_HOW_SERVER,			/* target is a setting of the server as a whole,
-								 * which nobody but its owner should change */
+	POOLER_HOW_SERVER,			/* target is a setting of the server as a
+								 * whole, which nobody but its owner should
+								 * change */
 	POOLER_HOW_AUTH_TYPE,		/* advice on pg_hba.conf */
 	POOLER_HOW_AUTH_FILE,		/* depends on whether a userlist was given */
 	POOLER_HOW_MONITORS,		/* names of roles that get pg_monitor */

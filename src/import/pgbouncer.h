@@ -128,8 +128,8 @@ extern bool pooler_userlist_next(PoolerImportReader *reader,
 typedef struct PoolerOptions
 {
 	PoolerText	rest;
-	bool		comment;		/* ended at a "#" or ";", which PgBouncer would
-								 * take for a name */
+	bool		comment;		/* ended at a "#" or ";", which PgBouncer
+								 * would take for a name */
 	PoolerImportError error;	/* why it ended early */
 } PoolerOptions;
 

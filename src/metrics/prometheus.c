@@ -542,7 +542,7 @@ append_leaks(const Writer *out)
 static int
 append_all(StringInfo buf, bool openmetrics)
 {
-	Writer		out = {.buf = buf,.openmetrics = openmetrics};
+	Writer		out = {.buf = buf, .openmetrics = openmetrics};
 
 	out.metrics = pooler_http_collect();
 	make_labels(&out);

@@ -191,7 +191,7 @@ address(StringInfo buf, const char *key, const SockAddr *addr)
 			 pg_getnameinfo_all(&addr->addr, addr->salen, host, sizeof(host),
 								port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
 		string(buf, key, psprintf(addr->addr.ss_family == AF_INET ? "%s:%s" : "[%s]:%s",
-								host, port));
+								  host, port));
 	else
 		nothing(buf, key);
 }
@@ -347,7 +347,9 @@ put_pools(StringInfo buf, TimestampTz now)
 			rows = rows ? repalloc_huge(rows, space * sizeof(PoolRow)) :
 				palloc(space * sizeof(PoolRow));
 		}
-		rows[nrows++] = (PoolRow) {.slot = i,.snap = snap,.count = &counts[i]};
+		rows[nrows].slot = i;
+		rows[nrows].snap = snap;
+		rows[nrows++].count = &counts[i];
 	}
 	if (nrows > 1)
 		qsort(rows, nrows, sizeof(PoolRow), compare_pools);
@@ -414,8 +416,10 @@ put_waiting(StringInfo buf, TimestampTz now)
 	{
 		PoolerClientSnapshot snap;
 
-		if (waits(i, &snap))
-			all[n++] = (Waiting) {i, snap.queued_at};
+		if (!waits(i, &snap))
+			continue;
+		all[n].slot = i;
+		all[n++].since = snap.queued_at;
 	}
 	qsort(all, n, sizeof(Waiting), compare_waiting);
 	open_array(buf, "waiting");

@@ -111,7 +111,8 @@ typedef struct PoolerStartup
 	const char *options;		/* NULL if not given */
 	const char *application_name;	/* NULL if not given; also a SETTING */
 	PoolerReplication replication;
-	const char *bad_replication;	/* the value behind POOLER_PROTO_REPLICATION */
+	const char *bad_replication;	/* the value behind
+									 * POOLER_PROTO_REPLICATION */
 	size_t		nsettings;		/* pairs of kind SETTING */
 	size_t		nprotocol;		/* names of kind PROTOCOL */
 	PoolerReader pairs;			/* start of pooler_startup_next() */

@@ -92,7 +92,7 @@ receive_rest(int sock, char *buf, size_t len)
 		}
 		else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		{
-			struct pollfd pfd = {.fd = sock,.events = POLLIN};
+			struct pollfd pfd = {.fd = sock, .events = POLLIN};
 
 			(void) poll(&pfd, 1, 100);
 		}
@@ -105,7 +105,7 @@ receive_rest(int sock, char *buf, size_t len)
 PoolerControlResult
 pooler_control_receive(int sock, PoolerControl *frame, void *payload, int *fd)
 {
-	struct iovec iov = {.iov_base = frame,.iov_len = sizeof(PoolerControl)};
+	struct iovec iov = {.iov_base = frame, .iov_len = sizeof(PoolerControl)};
 	struct msghdr msg = {0};
 	FdMessage	control;
 	ssize_t		n;

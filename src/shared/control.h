@@ -20,28 +20,29 @@
 typedef enum PoolerControlType
 {
 	/* pooler -> backend */
-	POOLER_CONTROL_WELCOME = 1,	/* descriptor: the pooler's epoll; to a
+	POOLER_CONTROL_WELCOME = 1, /* descriptor: the pooler's epoll; to a
 								 * walsender without one: go on */
 	POOLER_CONTROL_ATTACH,		/* work for this client; descriptor and
 								 * payload unless POOLER_CONTROL_CACHED */
-	POOLER_CONTROL_CLIENT,		/* answer to NEED: descriptor and payload.  For
+	POOLER_CONTROL_CLIENT,		/* answer to NEED: descriptor and payload. For
 								 * a login that core carries out the payload
 								 * is the length of the client's cancel key in
 								 * a byte, the key, and what is known of its
 								 * TLS connection (pooler_login_facts()) */
-	POOLER_CONTROL_GONE,			/* answer to NEED: no such client any more */
+	POOLER_CONTROL_GONE,		/* answer to NEED: no such client any more */
 	POOLER_CONTROL_DETACH,		/* claim: give back whoever you linger on */
 	POOLER_CONTROL_RELEASE,		/* claim undone: be what you were */
-	POOLER_CONTROL_EXIT,			/* claim: give back, then exit */
+	POOLER_CONTROL_EXIT,		/* claim: give back, then exit */
 	/* backend -> pooler */
-	POOLER_CONTROL_NEED,			/* send me this client's descriptor */
-	POOLER_CONTROL_LOGGED_IN,		/* delegated login has succeeded; payload: the
-								 * client's startup settings, of a walsender
-								 * a PoolerWalsender */
-	POOLER_CONTROL_CANCELLED,		/* given back unread: it asked to cancel */
-	POOLER_CONTROL_LOGIN_FAILED,	/* delegated login has failed, and the client
-								 * was not told; payload: the ErrorResponse */
-	POOLER_CONTROL_FAILED			/* given back unread: session can't be set up;
+	POOLER_CONTROL_NEED,		/* send me this client's descriptor */
+	POOLER_CONTROL_LOGGED_IN,	/* delegated login has succeeded; payload: the
+								 * client's startup settings, of a walsender a
+								 * PoolerWalsender */
+	POOLER_CONTROL_CANCELLED,	/* given back unread: it asked to cancel */
+	POOLER_CONTROL_LOGIN_FAILED,	/* delegated login has failed, and the
+									 * client was not told; payload: the
+									 * ErrorResponse */
+	POOLER_CONTROL_FAILED		/* given back unread: session can't be set up;
 								 * payload: the ErrorResponse to send */
 } PoolerControlType;
 
@@ -121,6 +122,6 @@ typedef enum PoolerControlResult
  * the caller owns.
  */
 extern PoolerControlResult pooler_control_receive(int sock, PoolerControl *frame,
-											void *payload, int *fd);
+												  void *payload, int *fd);
 
 #endif							/* POOLER_CONTROL_H */

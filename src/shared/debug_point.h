@@ -25,8 +25,8 @@ typedef enum PoolerDebugPoint
 	POOLER_DEBUG_GIVEN_BACK,	/* backend: client's word is IDLE, not armed */
 	POOLER_DEBUG_BUSY,			/* backend: attached, before it looks for a
 								 * cancel request */
-	POOLER_DEBUG_RESUMED,		/* backend: the client on which it lingered has
-								 * sent a command; BUSY, read nothing */
+	POOLER_DEBUG_RESUMED,		/* backend: the client on which it lingered
+								 * has sent a command; BUSY, read nothing */
 	POOLER_DEBUG_COMMAND_ENDED, /* backend: result sent, still BUSY */
 	POOLER_DEBUG_CANCELLING,	/* pooler: word is CANCELLING, signal not sent */
 	POOLER_NUM_DEBUG_POINTS

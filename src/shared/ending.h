@@ -29,7 +29,8 @@ typedef enum PoolerEndReason
 	POOLER_END_CLIENT_IDLE_TIMEOUT,
 	POOLER_END_IDLE_SESSION_TIMEOUT,	/* the server's setting */
 	POOLER_END_QUERY_WAIT_TIMEOUT,
-	POOLER_END_ADMIN,			/* an administrator wants it: KILL and the like */
+	POOLER_END_ADMIN,			/* an administrator wants it: KILL and the
+								 * like */
 	POOLER_END_LEAK,			/* the first one, of POOLER_NLEAK_KINDS */
 	POOLER_END_LEAK_CANCEL = POOLER_END_LEAK + POOLER_NLEAK_KINDS,	/* the command of a
 																	 * TRANSACTION */

@@ -265,8 +265,8 @@ numbers_of(const Report *report, const PoolerPoolSnapshot *snap,
 	PoolerHealthPool numbers = {
 		.size = snap->size,
 		.backends = count->backends_starting + count->backends_free +
-			count->backends_lingering + count->backends_pinned +
-			count->backends_busy + count->backends_ending,
+		count->backends_lingering + count->backends_pinned +
+		count->backends_busy + count->backends_ending,
 		.held = count->backends_pinned + count->backends_busy,
 		.waiting = count->clients_waiting,
 		.wait_timeout_ms = snap->wait_timeout,
@@ -350,7 +350,9 @@ look_at_pools(Report *report)
 		if (!pooler_snapshot_pool(i, &snap, NULL))
 			continue;
 		numbers = numbers_of(report, &snap, &counts[i]);
-		object = (Object) {snap.database, snap.role, snap.dbid};
+		object.database = snap.database;
+		object.role = snap.role;
+		object.dbid = snap.dbid;
 		add_messages(report, &object, messages,
 					 pooler_health_judge_pool(&numbers, messages));
 		add_pool(report, &snap, &counts[i], &numbers);
@@ -512,7 +514,7 @@ static void
 look_at_probe(Report *report, const PoolerHealthProbe *probe)
 {
 	PoolerHealthMessage messages[POOLER_HEALTH_MAX_OTHER];
-	Object		object = {.database = probe->database,.role = probe->role};
+	Object		object = {.database = probe->database, .role = probe->role};
 
 	add_messages(report, &object, messages, pooler_health_judge_probe(probe, messages));
 }
@@ -543,7 +545,7 @@ add_probe(StringInfo to, const Report *report, const PoolerHealthProbe *probe)
 PoolerHealthStatus
 pooler_health_report(StringInfo json, int encoding, const PoolerHealthProbe *probe)
 {
-	Report		report = {.encoding = encoding,.now = GetCurrentTimestamp()};
+	Report		report = {.encoding = encoding, .now = GetCurrentTimestamp()};
 
 	initStringInfo(&report.messages);
 	initStringInfo(&report.details);

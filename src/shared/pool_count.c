@@ -78,7 +78,7 @@ pooler_count_pools(void)
 {
 	Size		size = mul_size(pooler_shared->npools, sizeof(PoolerPoolCount));
 	PoolerPoolCount *counts = MemoryContextAllocExtended(CurrentMemoryContext, size,
-													MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+														 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 
 	for (int32 i = 0; i < pooler_shared->nclients; i++)
 	{

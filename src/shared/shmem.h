@@ -134,8 +134,8 @@ typedef struct PoolerClient
 
 	/*
 	 * Named prepared statements, and by how many that is more than the fewest
-	 * since there were fewer than before.  Written by the owner, at the end of
-	 * transactions.
+	 * since there were fewer than before.  Written by the owner, at the end
+	 * of transactions.
 	 */
 	uint32		statements;
 	uint32		statements_grown;
@@ -193,8 +193,8 @@ typedef struct PoolerBackend
 	pg_atomic_uint32 command;	/* changes whenever a command ends */
 	uint32		first_command;	/* of the transaction that began, or will
 								 * begin, at state_since */
-	int32		idle_session_timeout;	/* once, as pid: what it was born with;
-										 * POOLER_SERVERS_OWN */
+	int32		idle_session_timeout;	/* once, as pid: what it was born
+										 * with; POOLER_SERVERS_OWN */
 
 	/*
 	 * Why the attached client is being ended, a PoolerEndReason.  Written by
@@ -205,8 +205,8 @@ typedef struct PoolerBackend
 	uint32		swept;			/* backend: clients_gone when it last closed
 								 * descriptors of those */
 	uint64		messages;		/* backend: rows sent, to see that it gets on */
-	uint32		end_hint;		/* worker: a PoolerBackendEnd, if it is the one
-								 * that wants it to end */
+	uint32		end_hint;		/* worker: a PoolerBackendEnd, if it is the
+								 * one that wants it to end */
 	uint32		ended;			/* backend, at its end: a PoolerBackendEnd */
 	pg_atomic_uint32 login_sqlstate;	/* backend: what a delegated login
 										 * failed with; 0: nothing */
@@ -222,8 +222,8 @@ typedef struct PoolerBackend
 
 /* flags of a pool; under its mutex */
 #define POOLER_POOL_PAUSED		0x01	/* nothing is popped */
-#define POOLER_POOL_HELD		0x02	/* likewise, while the worker speaks to one
-										 * of those who wait */
+#define POOLER_POOL_HELD		0x02	/* likewise, while the worker speaks
+										 * to one of those who wait */
 #define POOLER_POOL_CLOSED		(POOLER_POOL_PAUSED | POOLER_POOL_HELD)
 
 #define POOLER_NO_OWNER			(-1)

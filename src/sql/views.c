@@ -99,7 +99,7 @@ client_row(PoolerRow *row, int32 slot, const PoolerClientSnapshot *snap,
 	pooler_put_int_or_null(row, snap->backend_pid);
 	/* told at login */
 	pooler_put_int_or_null(row, pooler_snapshot_logged_in(snap) ?
-					(int32) pooler_client_pid(slot) : 0);
+						   (int32) pooler_client_pid(slot) : 0);
 	pooler_put_oid(row, snap->dbid);
 	pooler_put_oid(row, snap->roleid);
 	pooler_put_name(row, snap->database);

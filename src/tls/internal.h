@@ -82,8 +82,8 @@ typedef struct TlsConnection
 	uint32		pair_events;
 	char	   *report;			/* REPORTING: payload of the frame */
 	int			report_len;
-	TimestampTz deadline;		/* CLOSING, or OPEN with nobody at the other end
-								 * of the pair; 0: none */
+	TimestampTz deadline;		/* CLOSING, or OPEN with nobody at the other
+								 * end of the pair; 0: none */
 	dlist_node	node;			/* of all, of those that are CLOSING, or DEAD */
 	dlist_node	report_node;	/* of those that are REPORTING */
 } TlsConnection;

@@ -53,7 +53,7 @@ sample_pool(int pool)
 		sample = samples[pool] = MemoryContextAllocZero(TopMemoryContext,
 														sizeof(Sample));
 	if (sample->created_at != snap.created_at)
-		memset(sample, 0, sizeof(*sample));	/* began at nothing */
+		memset(sample, 0, sizeof(*sample)); /* began at nothing */
 	sample->created_at = snap.created_at;
 	sample->older = newer_at != 0 ? sample->newer : counters;
 	sample->newer = counters;

@@ -382,8 +382,8 @@ ready(int backend)
 	bool		fits = !birth->has_settings;
 
 	/*
-	 * Names were sent, but a pool is known by OIDs: a role that was renamed in
-	 * between must not get another one's backends.
+	 * Names were sent, but a pool is known by OIDs: a role that was renamed
+	 * in between must not get another one's backends.
 	 */
 	if (b->dbid != pool->dbid || b->roleid != pool->roleid)
 	{

@@ -216,7 +216,7 @@ answer(int slot)
 	WorkerClient *wc = &pooler_worker_clients[slot];
 	uint8_t		buf[256];
 	PoolerWriter w = pooler_writer(buf, sizeof(buf));
-	PoolerErrorFields error = {.severity = "ERROR",.sqlstate = "57014"};
+	PoolerErrorFields error = {.severity = "ERROR", .sqlstate = "57014"};
 
 	pfree(wc->skip);
 	wc->skip = NULL;
@@ -228,7 +228,8 @@ answer(int slot)
 	ereport(LOG, (errmsg("canceled a command that waited for a backend")));
 	pooler_client_log_end();
 	if (send(wc->fd, buf, w.len, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t) w.len)
-		pooler_client_close(slot, NULL, NULL);	/* it has gone, or reads nothing */
+		pooler_client_close(slot, NULL, NULL);	/* it has gone, or reads
+												 * nothing */
 	else
 		pooler_client_arm(slot);
 }

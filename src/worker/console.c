@@ -162,7 +162,7 @@ void
 pooler_console_notice(WorkerConsole *console, const char *message,
 					  const char *detail, const char *hint)
 {
-	PoolerErrorFields fields = {.severity = "NOTICE",.sqlstate = "00000"};
+	PoolerErrorFields fields = {.severity = "NOTICE", .sqlstate = "00000"};
 
 	fields.message = message;
 	fields.detail = detail;

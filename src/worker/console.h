@@ -172,13 +172,13 @@ typedef struct ConsolePortal
  */
 typedef enum ConsoleState
 {
-	CONSOLE_READY,				/* takes the next message; next: RUNNING, ROWS,
-								 * WAITING */
+	CONSOLE_READY,				/* takes the next message; next: RUNNING,
+								 * ROWS, WAITING */
 	CONSOLE_RUNNING,			/* in a simple query, before its next
 								 * statement; next: ROWS, WAITING, READY */
 	CONSOLE_ROWS,				/* sends rows; next: RUNNING, READY */
-	CONSOLE_WAITING				/* for something to happen; next: ROWS, RUNNING,
-								 * READY */
+	CONSOLE_WAITING				/* for something to happen; next: ROWS,
+								 * RUNNING, READY */
 } ConsoleState;
 
 typedef enum ConsoleWait

@@ -558,7 +558,8 @@ pooler_console_message(WorkerConsole *console, char type, const uint8 *body,
 			execute_message(console, body, len);
 			break;
 		case 'H':
-			break;				/* all is sent as soon as there is no more input */
+			break;				/* all is sent as soon as there is no more
+								 * input */
 		case 'S':
 			console->skipping = false;
 			drop_all_portals(console);

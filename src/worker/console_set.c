@@ -163,7 +163,8 @@ fill_request(PoolerSetRequest *request, const PoolerConsoleCommand *command,
 			 const char *name, Oid dbid, Oid roleid)
 {
 	if (last_number == 0)
-		last_number = pooler_worker.epoch << 12;	/* not as in an earlier life */
+		last_number = pooler_worker.epoch << 12;	/* not as in an earlier
+													 * life */
 	SpinLockAcquire(&request->mutex);
 	request->number = ++last_number;
 	request->answered = false;

@@ -33,7 +33,7 @@ typedef struct ShowItem
 static void
 add_item(ConsoleCursor *cursor, const char *name, uint64 number)
 {
-	ShowItem	   *item = (ShowItem *) cursor->data + cursor->count++;
+	ShowItem   *item = (ShowItem *) cursor->data + cursor->count++;
 
 	item->name = name;
 	item->number = number;
@@ -188,7 +188,7 @@ log_choice(const char *name, const char *value)
 static void
 add_setting(ConsoleCursor *cursor, const PoolerSettingItem *setting)
 {
-	ShowItem	   *item = (ShowItem *) cursor->data + cursor->count++;
+	ShowItem   *item = (ShowItem *) cursor->data + cursor->count++;
 	const char *name = setting->pgbouncer_name;
 	bool		log = strcmp(name, "log_connections") == 0 ||
 		strcmp(name, "log_disconnections") == 0;
@@ -212,7 +212,7 @@ begin_config(ConsoleCursor *cursor)
 	}
 	for (int i = 0; i < (int) lengthof(fixed_parameters); i++)
 	{
-		ShowItem	   *item = (ShowItem *) cursor->data + cursor->count++;
+		ShowItem   *item = (ShowItem *) cursor->data + cursor->count++;
 
 		item->name = fixed_parameters[i].name;
 		item->value = item->boot = fixed_parameters[i].value;

@@ -117,7 +117,7 @@ static void
 make_groups(ConsoleCursor *cursor, GroupBy by, bool counters)
 {
 	PoolerPoolCount *counts = pooler_count_pools();
-	HASHCTL		ctl = {.keysize = sizeof(GroupKey),.entrysize = sizeof(Group)};
+	HASHCTL		ctl = {.keysize = sizeof(GroupKey), .entrysize = sizeof(Group)};
 	HTAB	   *groups;
 
 	ctl.hcxt = cursor->cxt;
@@ -589,8 +589,6 @@ const ConsoleShow pooler_show_pools = SHOW_OF(pools_columns, begin_pools, next_p
 const ConsoleShow pooler_show_databases = SHOW_OF(databases_columns, begin_databases, next_databases);
 const ConsoleShow pooler_show_users = SHOW_OF(users_columns, begin_users, next_users);
 const ConsoleShow pooler_show_stats = SHOW_OF(stats_columns, begin_stats, next_stats);
-const ConsoleShow pooler_show_stats_totals =
-	SHOW_OF(stats_totals_columns, begin_stats, next_stats_totals);
-const ConsoleShow pooler_show_stats_averages =
-	SHOW_OF(stats_averages_columns, begin_stats, next_stats_averages);
+const ConsoleShow pooler_show_stats_totals = SHOW_OF(stats_totals_columns, begin_stats, next_stats_totals);
+const ConsoleShow pooler_show_stats_averages = SHOW_OF(stats_averages_columns, begin_stats, next_stats_averages);
 const ConsoleShow pooler_show_totals = SHOW_OF(totals_columns, begin_totals, next_totals);

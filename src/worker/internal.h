@@ -75,8 +75,8 @@ typedef struct WorkerState
 	TimestampTz now;			/* at the start of this turn of the loop */
 	const PoolerHbaRules *rules;	/* NULL: pg_hba.conf could not be loaded */
 	uint32		reloads;		/* how often the settings were read again */
-	bool		draining;		/* a smart shutdown is under way, or a SHUTDOWN
-								 * that ends clients */
+	bool		draining;		/* a smart shutdown is under way, or a
+								 * SHUTDOWN that ends clients */
 	bool		closed;			/* SHUTDOWN: the port is closed for good */
 	PoolerShutdownMode shutdown_mode;	/* if so */
 	uint32		defaults_gen;	/* PoolerShared.defaults_gen, as far as
@@ -137,7 +137,8 @@ typedef struct WorkerClient
 	bool		own_backend;	/* has settings for a starting backend only */
 	bool		long_key;		/* its protocol has cancel keys of any length */
 	uint8		key_len;		/* of the key: 0 until there is one */
-	uint8		key[POOLER_LONG_KEY];	/* that it was told, for cancel requests */
+	uint8		key[POOLER_LONG_KEY];	/* that it was told, for cancel
+										 * requests */
 	bool		counted;		/* against max_client_conn */
 	bool		internal;		/* no client, but one end of a probe */
 	bool		lowat;			/* SO_RCVLOWAT is above 1 */
@@ -450,8 +451,8 @@ struct WorkerBirth
 	bool		has_settings;	/* it was given startup settings: it can't
 								 * serve anybody else */
 	bool		client_sent;	/* delegated: socket handed over */
-	bool		refused;		/* delegated: core has failed the client, which
-								 * is the pooler's again */
+	bool		refused;		/* delegated: core has failed the client,
+								 * which is the pooler's again */
 	uint32		defaults_gen;	/* when it began */
 	bool		unsure;			/* then it was not known whether the pool may
 								 * have it */
@@ -515,7 +516,7 @@ extern bool pooler_backend_idle(int backend, TimestampTz *since);
 /* Messages to a claimed backend. */
 extern void pooler_backend_give(int backend, int client);
 extern void pooler_backend_release(int backend);
-extern void pooler_backend_detach(int backend);	/* gives its client back */
+extern void pooler_backend_detach(int backend); /* gives its client back */
 extern void pooler_backend_exit(int backend, PoolerBackendEnd why);
 
 /*

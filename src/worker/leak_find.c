@@ -144,6 +144,7 @@ is_idle_in_transaction(const LeakClient *who, uint32 limit, TimestampTz *since)
 		return false;
 	pg_read_barrier();
 	*since = b->idle_since;
+
 	/*
 	 * It says so until it answers, also while it works again: what the client
 	 * has sent is in the socket or, later, with the backend.

@@ -34,15 +34,12 @@ limits_of(int index, Limit limits[NLIMITS])
 {
 	PoolerPool *pool = &pooler_pools[index];
 
-	limits[0] = (Limit) {
-		{.dbid = pool->dbid},
-		pooler_pool_count(pool, POOLER_MAX_DB_CONNECTIONS)
-	};
-	limits[1] = (Limit) {
-		{.roleid = pool->roleid},
-		pooler_pool_count(pool, POOLER_MAX_USER_CONNECTIONS)
-	};
-	limits[2] = (Limit) {{0}, pooler_max_backends_in_force()};
+	memset(limits, 0, NLIMITS * sizeof(Limit));
+	limits[0].scope.dbid = pool->dbid;
+	limits[0].most = pooler_pool_count(pool, POOLER_MAX_DB_CONNECTIONS);
+	limits[1].scope.roleid = pool->roleid;
+	limits[1].most = pooler_pool_count(pool, POOLER_MAX_USER_CONNECTIONS);
+	limits[2].most = pooler_max_backends_in_force();
 }
 
 static bool
@@ -377,7 +374,9 @@ static bool
 too_many_of_role(Oid roleid, const char *name, int most, int more,
 				 PoolerErrorFields *error)
 {
-	if (most == 0 || count_clients((Scope) {.roleid = roleid}) + more <= most)
+	Scope		scope = {.roleid = roleid};
+
+	if (most == 0 || count_clients(scope) + more <= most)
 		return false;
 	error->severity = "FATAL";
 	error->sqlstate = "53300";
@@ -390,7 +389,9 @@ static bool
 too_many_in_database(Oid dbid, const char *name, int most, int more,
 					 PoolerErrorFields *error)
 {
-	if (most == 0 || count_clients((Scope) {.dbid = dbid}) + more <= most)
+	Scope		scope = {.dbid = dbid};
+
+	if (most == 0 || count_clients(scope) + more <= most)
 		return false;
 	error->severity = "FATAL";
 	error->sqlstate = "53300";

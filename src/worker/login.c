@@ -463,7 +463,7 @@ static void
 fail_too_long(int slot)
 {
 	pooler_login_fail(slot, "08P01", _("startup settings are too long"),
-		 _("The pooler needs some of the space in a startup packet itself."));
+					  _("The pooler needs some of the space in a startup packet itself."));
 }
 
 /* The pool that this client shares with others, unless it gets one of its own. */
@@ -578,8 +578,8 @@ welcome(int slot, const char *parameters, size_t len)
 							client->application_name : NULL);
 	settings = pooler_parameters_settings(parameters, len, &settings_len);
 	pooler_login_keep_settings(slot, settings, settings_len,
-					login->startup.application_name ? client->application_name : NULL,
-					&told);
+							   login->startup.application_name ? client->application_name : NULL,
+							   &told);
 	pfree(told.data);
 	w = pooler_login_out_begin(login, 96 + strlen(pooler_login_notify_message));
 	if (pooler_login_notify_message[0] != '\0')
@@ -911,7 +911,7 @@ static void
 login_timed_out(int slot)
 {
 	pooler_login_fail(slot, "57014", _("canceling authentication due to timeout"),
-		 "pooler.client_login_timeout has passed.");
+					  "pooler.client_login_timeout has passed.");
 }
 
 void

@@ -45,15 +45,16 @@ struct WorkerLogin
 	bool		ssl_done;		/* SSLRequest was answered */
 	bool		gss_done;
 	bool		direct_tls;		/* began TLS without SSLRequest */
-	PoolerTlsFacts *tls;		/* NULL: not by TLS, or not done yet; see tls.h */
+	PoolerTlsFacts *tls;		/* NULL: not by TLS, or not done yet; see
+								 * tls.h */
 
 	PoolerStartup startup;		/* points into packet */
 	char	   *packet;
 	uint32		packet_len;
 	PoolerAuth *auth;
 	bool		told_ok;		/* AuthenticationOk was sent */
-	char	   *forced_role;	/* that an alias wants; NULL: none, or identity
-								 * is of that role by now */
+	char	   *forced_role;	/* that an alias wants; NULL: none, or
+								 * identity is of that role by now */
 	PoolerIdentity identity;
 	char	   *key;			/* of its parameters, see parameters.c */
 	size_t		key_len;

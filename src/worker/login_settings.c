@@ -65,7 +65,7 @@ pooler_login_keep_payload(int slot, const char *payload, int len)
 
 void
 pooler_login_keep_settings(int slot, const char *pairs, size_t len,
-				const char *application_name, const StringInfoData *told)
+						   const char *application_name, const StringInfoData *told)
 {
 	StringInfoData buf;
 

@@ -126,7 +126,7 @@ negotiate_encryption(int slot, PoolerStartupKind kind)
 	if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
 	{
 		pooler_login_fail_proto(slot, kind == POOLER_STARTUP_SSL_REQUEST ?
-				   POOLER_PROTO_DATA_AFTER_SSL : POOLER_PROTO_DATA_AFTER_GSS, NULL);
+								POOLER_PROTO_DATA_AFTER_SSL : POOLER_PROTO_DATA_AFTER_GSS, NULL);
 		return;
 	}
 	if (kind == POOLER_STARTUP_SSL_REQUEST && login->tls == NULL)

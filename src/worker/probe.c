@@ -245,7 +245,7 @@ static void
 start_query(Probe *probe)
 {
 	uint8_t		buf[64] = {'Q', 0, 0, 0, 4 + sizeof(query)};
-	PoolerWriter w = {.buf = buf,.size = sizeof(buf),.len = 5 + sizeof(query)};
+	PoolerWriter w = {.buf = buf, .size = sizeof(buf), .len = 5 + sizeof(query)};
 
 	StaticAssertStmt(5 + sizeof(query) <= sizeof(buf), "the query has to fit");
 	memcpy(buf + 5, query, sizeof(query));
@@ -260,7 +260,7 @@ static void
 leave(Probe *probe)
 {
 	static uint8_t goodbye[] = {'X', 0, 0, 0, 4};
-	PoolerWriter w = {.buf = goodbye,.size = sizeof(goodbye),.len = sizeof(goodbye)};
+	PoolerWriter w = {.buf = goodbye, .size = sizeof(goodbye), .len = sizeof(goodbye)};
 
 	if (!has_failed(probe))
 		probe->result.latency_ms = ms_since(probe->sent);

@@ -76,7 +76,7 @@ quit(SIGNAL_ARGS)
 void
 pooler_quit_startup(void)
 {
-	PoolerErrorFields fields = {.severity = "WARNING",.sqlstate = "57P01"};
+	PoolerErrorFields fields = {.severity = "WARNING", .sqlstate = "57P01"};
 
 	fields.message = _("terminating connection due to immediate shutdown command");
 	prepare(&for_stop, &fields);

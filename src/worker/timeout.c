@@ -61,7 +61,7 @@ notify_waiting(int slot)
 	PoolerPool *pool = &pooler_pools[client->pool];
 	uint8_t		buf[512];
 	PoolerWriter w = pooler_writer(buf, sizeof(buf));
-	PoolerErrorFields notice = {.severity = "NOTICE",.sqlstate = "00000"};
+	PoolerErrorFields notice = {.severity = "NOTICE", .sqlstate = "00000"};
 	char		detail[128];
 	ssize_t		sent = 0;
 	bool		waits;

@@ -29,7 +29,7 @@
 #define MAX_TRANSCRIPTS 200
 #define lengthof(array) (sizeof(array) / sizeof((array)[0]))
 
-#define OID_LO_UNLINK		964		/* from pg_proc.dat */
+#define OID_LO_UNLINK		964 /* from pg_proc.dat */
 #define OID_INT4_SUM		177
 
 typedef struct Session
@@ -342,6 +342,7 @@ use_prepared(Session *s, int turn)
 static void
 use_transaction(Session *s, int turn)
 {
+	const char *one = "1";
 	char		wanted[12];
 
 	query(s, "begin", "BEGIN");
@@ -368,7 +369,7 @@ use_transaction(Session *s, int turn)
 	snprintf(wanted, sizeof(wanted), "%d", turn % 3 == 2 ? turn - 1 : turn);
 	expect_value(s, "app.turn", "SHOW app.turn", wanted);
 	if (turn > 2)
-		execute(s, "survives", "survives", 1, (const char *[]) {"1"}, NULL);
+		execute(s, "survives", "survives", 1, &one, NULL);
 }
 
 /* A table changes under a statement. */
@@ -393,6 +394,7 @@ reshape(Session *s)
 static void
 in_turn(const char *part, const char *options)
 {
+	const char *still = "still";
 	Session    *mine[SESSIONS];
 	int			turn,
 				n;
@@ -414,7 +416,7 @@ in_turn(const char *part, const char *options)
 			say_description(mine[n], "describe",
 							PQdescribePrepared(mine[n]->conn, ""));
 		for (n = 0; n < SESSIONS; n++)
-			execute(mine[n], "execute", "", 1, (const char *[]) {"still"}, NULL);
+			execute(mine[n], "execute", "", 1, &still, NULL);
 		for (n = 0; n < SESSIONS; n++)
 			use_prepared(mine[n], turn);
 		for (n = 0; n < SESSIONS; n++)
@@ -539,6 +541,7 @@ large(Session *s)
 {
 	char	   *text = big_text(s->number + 1);
 	const char *value = text;
+	const char *wanted = "6000";
 	PGresult   *result;
 	bool		same;
 	int			rows,
@@ -559,9 +562,8 @@ large(Session *s)
 		PQclear(result);
 
 		parse(s, "", "SELECT i, 1 / (5000 - i) FROM"
-									 " generate_series(1, $1::int) i", NULL);
-		PQsendQueryPrepared(s->conn, "", 1, (const char *[]) {"6000"},
-							NULL, NULL, 0);
+			  " generate_series(1, $1::int) i", NULL);
+		PQsendQueryPrepared(s->conn, "", 1, &wanted, NULL, NULL, 0);
 		PQsetSingleRowMode(s->conn);
 		for (rows = 0; (result = PQgetResult(s->conn)) != NULL; PQclear(result))
 		{
@@ -623,8 +625,8 @@ static int
 fastpath(Session *s, int function, int nargs, int first, int second)
 {
 	PQArgBlock	args[2] = {
-		{.len = 4, .isint = 1, .u.integer = first},
-		{.len = 4, .isint = 1, .u.integer = second}
+		{.len = 4, .isint = 1,.u.integer = first},
+		{.len = 4, .isint = 1,.u.integer = second}
 	};
 	int			result = -1,
 				length;
@@ -780,7 +782,10 @@ side_by_side(const char *part, Work work)
 	int			n;
 
 	for (n = 0; n < SESSIONS; n++)
-		tasks[n] = (Task) {open_session(part, n, ""), work};
+	{
+		tasks[n].session = open_session(part, n, "");
+		tasks[n].work = work;
+	}
 	for (n = 0; n < SESSIONS; n++)
 		pthread_create(&threads[n], NULL, run_task, &tasks[n]);
 	for (n = 0; n < SESSIONS; n++)

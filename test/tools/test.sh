@@ -234,6 +234,8 @@ else
 	check "a build without HTTP" run_make check-no-http
 	check "warnings of gcc and clang" run_make check-warnings
 	check "clang-tidy and cppcheck" run_make check-analysis
+	[ ! -x "$("$PG_CONFIG" --bindir)/pgindent" ] ||
+		check "formatting" run_make check-format
 	check "fuzzers" run_make check-fuzz FUZZ_SECONDS=5
 	[ ! -x test/tools/check_model.sh ] ||
 		check "model of the hand-over" run_make check-model

@@ -21,12 +21,12 @@ static int	tap_count = 0;
 static int	tap_failed = 0;
 
 static bool tap_result(bool passed, const char *fmt, va_list args)
-TAP_PRINTF(2, 0);
+			TAP_PRINTF(2, 0);
 static bool ok(bool passed, const char *fmt,...) TAP_UNUSED TAP_PRINTF(2, 3);
 static bool is(long long got, long long expected, const char *fmt,...)
-TAP_UNUSED TAP_PRINTF(3, 4);
+			TAP_UNUSED TAP_PRINTF(3, 4);
 static bool is_str(const char *got, const char *expected, const char *fmt,...)
-TAP_UNUSED TAP_PRINTF(3, 4);
+			TAP_UNUSED TAP_PRINTF(3, 4);
 
 static bool
 tap_result(bool passed, const char *fmt, va_list args)

@@ -7,7 +7,7 @@
 #include "../../src/proto/build.h"
 
 static const char client_body[] = "\0\0\0\0\0\3\0\2user\0al\0DateStyle\0ISO\0"
-	"_pq_.x\0on\0options\0-c a=b\0_pq_.yy\0\0a.b\0\0\0";
+"_pq_.x\0on\0options\0-c a=b\0_pq_.yy\0\0a.b\0\0\0";
 
 /* What each row writes; the startup packet of the client is given. */
 static void
@@ -133,6 +133,7 @@ static const struct
 	const char *bytes;
 	size_t		len;
 }			rows[] = {
+
 	{"negotiate", build_negotiate,
 	BYTES("v\0\0\0\033\0\3\0\0\0\0\0\2_pq_.x\0_pq_.yy\0")},
 	{"negotiate, the client's version is older", build_negotiate_newer,

@@ -103,9 +103,9 @@ static void
 test_all(void)
 {
 	PoolerHealthNumbers n = {
-		.running = true,.starts = 2,.draining = true,
-		.clients = 100,.max_clients = 100,.backends = 100,.max_backends = 100,
-		.failed_starts = 1,.failed_logins = 1,.leaks = 1
+		.running = true, .starts = 2, .draining = true,
+		.clients = 100, .max_clients = 100, .backends = 100, .max_backends = 100,
+		.failed_starts = 1, .failed_logins = 1, .leaks = 1
 	};
 	int			most = pooler_health_judge(&n, messages);
 
@@ -160,8 +160,8 @@ test_pool(void)
 static void
 test_probe(void)
 {
-	PoolerHealthProbe good = {.ok = true,.latency_ms = 1000};
-	PoolerHealthProbe bad = {.latency_ms = 0.5,.error = "no"};
+	PoolerHealthProbe good = {.ok = true, .latency_ms = 1000};
+	PoolerHealthProbe bad = {.latency_ms = 0.5, .error = "no"};
 
 	probe(good, "", "in time");
 	probe(WITH(good, latency_ms = 1000.5), "probe_latency warning 1000.5 1000ms", "slow");
