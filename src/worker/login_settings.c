@@ -40,6 +40,7 @@ pooler_login_keep_payload(int slot, const char *payload, int len)
 	static const char mark[] = POOLER_NEEDS_OWN_BACKEND "\0";
 	WorkerClient *wc = &pooler_worker_clients[slot];
 	const char *pair;
+	const char *end;
 	size_t		pairs_len;
 	const char *name;
 	const char *value;
@@ -57,7 +58,8 @@ pooler_login_keep_payload(int slot, const char *payload, int len)
 	memcpy(wc->settings, payload, len);
 	wc->payload_len = len;
 	wc->settings_len = pooler_pairs_length(payload, len, &pair, &pairs_len);
-	while (pooler_next_pair(&pair, pair + pairs_len, &name, &value))
+	end = pair + pairs_len;
+	while (pooler_next_pair(&pair, end, &name, &value))
 		told += pooler_reported_digest(name, value);
 	pooler_clients[slot].digest[POOLER_PART_REPORTED] = told;
 	keep_idle_session_timeout(slot);

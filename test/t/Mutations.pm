@@ -119,7 +119,7 @@ sub before_startup { return map { pack('NN', 8, $_) } grep { chance(0.3) } 80877
 sub bad_length
 {
 	my ($right) = @_;
-	return any(0, 1, 3, 4, 5, 8, 0xffffffff, 0x7fffffff, 0x80000000, 0x3fffffff, 10000, 10005, 65536,
+	return any(0, 1, 3, 4, 5, 8, 0xffffffff, 0x7fffffff, 0x80000000, 0x3ffffffd, 0x3ffffffe, 0x3fffffff, 10000, 10005, 65536,
 		$right + 1, $right - 1, $right + 5, int rand 2**32) & 0xffffffff;
 }
 
