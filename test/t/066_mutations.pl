@@ -4,7 +4,8 @@
 # the attackers.
 #
 # POOLER_FUZZ_SECONDS says for how long, POOLER_SEED repeats the attackers'
-# choices (but not, of course, their timing).
+# choices (but not, of course, their timing), and POOLER_ATTACKS, a regular
+# expression, says which attacks alone there are ("console").
 
 use strict;
 use warnings;
