@@ -81,6 +81,7 @@ OBJS = \
 	src/shared/health_rules.o \
 	src/shared/histogram.o \
 	src/shared/hold.o \
+	src/shared/json.o \
 	src/shared/leak.o \
 	src/shared/lists.o \
 	src/shared/pin.o \

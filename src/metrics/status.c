@@ -75,11 +75,10 @@
 #include "common/ip.h"
 #include "shared/guc.h"
 #include "shared/health.h"
+#include "shared/json.h"
 #include "shared/leak.h"
 #include "shared/pin.h"
 #include "shared/snapshot.h"
-#include "shared/text.h"
-#include "utils/json.h"
 
 #define MAX_POOLS		500
 #define MAX_WAITING		100
@@ -89,111 +88,42 @@
  *---------------------------------------------------------------------------
  */
 
-/*
- * Each begins with what separates it from the one before: nothing after a
- * bracket.
- */
 static void
-name(StringInfo buf, const char *key)
+string_or_null(const PoolerJson *json, const char *key, const char *value)
 {
-	char		last = buf->len > 0 ? buf->data[buf->len - 1] : '{';
-
-	if (last != '{' && last != '[')
-		appendStringInfoChar(buf, ',');
-	if (key != NULL)
-		appendStringInfo(buf, "\"%s\":", key);
-}
-
-static void
-open_object(StringInfo buf, const char *key)
-{
-	name(buf, key);
-	appendStringInfoChar(buf, '{');
-}
-
-static void
-open_array(StringInfo buf, const char *key)
-{
-	name(buf, key);
-	appendStringInfoChar(buf, '[');
-}
-
-static void
-string(StringInfo buf, const char *key, const char *value)
-{
-	char	   *copy = pstrdup(value);
-
-	pooler_make_valid_text(copy, PG_UTF8);
-	name(buf, key);
-	escape_json(buf, copy);
-	pfree(copy);
-}
-
-static void
-nothing(StringInfo buf, const char *key)
-{
-	name(buf, key);
-	appendStringInfoString(buf, "null");
-}
-
-static void
-string_or_null(StringInfo buf, const char *key, const char *value)
-{
-	if (value != NULL && value[0] != '\0')
-		string(buf, key, value);
-	else
-		nothing(buf, key);
-}
-
-static void
-boolean(StringInfo buf, const char *key, bool value)
-{
-	name(buf, key);
-	appendStringInfoString(buf, value ? "true" : "false");
-}
-
-static void
-number(StringInfo buf, const char *key, uint64 value)
-{
-	name(buf, key);
-	appendStringInfo(buf, UINT64_FORMAT, value);
+	pooler_json_string(json, key, value != NULL && value[0] != '\0' ? value : NULL);
 }
 
 /* Microseconds as milliseconds. */
 static void
-milliseconds(StringInfo buf, const char *key, uint64 us)
+milliseconds(const PoolerJson *json, const char *key, uint64 us)
 {
-	name(buf, key);
-	appendStringInfo(buf, UINT64_FORMAT ".%03u", us / 1000, (unsigned) (us % 1000));
+	pooler_json_number(json, key, us / 1e3);
 }
 
-/* Since 1970. */
+/* In seconds since 1970. */
 static void
-moment(StringInfo buf, const char *key, TimestampTz time)
+moment(const PoolerJson *json, const char *key, TimestampTz time)
 {
-	uint64		us = (uint64) (time + (TimestampTz) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
-							   USECS_PER_DAY);
-
-	name(buf, key);
-	appendStringInfo(buf, UINT64_FORMAT ".%06u", us / USECS_PER_SEC,
-					 (unsigned) (us % USECS_PER_SEC));
+	pooler_json_number(json, key, time / 1e6 +
+					   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (double) SECS_PER_DAY);
 }
 
 static void
-address(StringInfo buf, const char *key, const SockAddr *addr)
+address(const PoolerJson *json, const char *key, const SockAddr *addr)
 {
 	char		host[NI_MAXHOST];
 	char		port[NI_MAXSERV];
 
 	if (addr->addr.ss_family == AF_UNIX)
-		string(buf, key, "local");
+		pooler_json_string(json, key, "local");
 	else if ((addr->addr.ss_family == AF_INET || addr->addr.ss_family == AF_INET6) &&
 			 pg_getnameinfo_all(&addr->addr, addr->salen, host, sizeof(host),
 								port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-		string(buf, key, psprintf(addr->addr.ss_family == AF_INET ? "%s:%s" : "[%s]:%s",
-								  host, port));
+		pooler_json_string(json, key, psprintf(addr->addr.ss_family == AF_INET ? "%s:%s" : "[%s]:%s",
+											   host, port));
 	else
-		nothing(buf, key);
+		pooler_json_null(json, key);
 }
 
 static uint64
@@ -208,36 +138,36 @@ time_since(TimestampTz since, TimestampTz now)
  */
 
 static void
-put_status(StringInfo buf)
+put_status(const PoolerJson *json)
 {
 	bool		running = pooler_shared->worker_pid != 0;
 
-	open_object(buf, "status");
-	boolean(buf, "running", running);
-	string_or_null(buf, "state", running ? pooler_state_name() : NULL);
+	pooler_json_open_object(json, "status");
+	pooler_json_bool(json, "running", running);
+	string_or_null(json, "state", running ? pooler_state_name() : NULL);
 	if (running)
-		moment(buf, "started", pooler_shared->worker_started_at);
+		moment(json, "started", pooler_shared->worker_started_at);
 	else
-		nothing(buf, "started");
-	number(buf, "starts", ((uint64) pg_atomic_read_u32(&pooler_shared->epoch) + 1) / 2);
+		pooler_json_null(json, "started");
+	pooler_json_int(json, "starts", ((uint64) pg_atomic_read_u32(&pooler_shared->epoch) + 1) / 2);
 	if (running && pooler_shared->port != 0)
-		number(buf, "port", pooler_shared->port);
+		pooler_json_int(json, "port", pooler_shared->port);
 	else
-		nothing(buf, "port");
-	number(buf, "clients", pooler_count_client_slots());
-	number(buf, "max_clients", pooler_shared->max_clients);
-	number(buf, "backends", pooler_count_backend_slots());
-	number(buf, "max_backends", pooler_max_backends_in_force());
-	appendStringInfoChar(buf, '}');
+		pooler_json_null(json, "port");
+	pooler_json_int(json, "clients", pooler_count_client_slots());
+	pooler_json_int(json, "max_clients", pooler_shared->max_clients);
+	pooler_json_int(json, "backends", pooler_count_backend_slots());
+	pooler_json_int(json, "max_backends", pooler_max_backends_in_force());
+	pooler_json_close_object(json);
 }
 
 static void
-put_totals(StringInfo buf)
+put_totals(const PoolerJson *json)
 {
 	PoolerCounters total;
 
 	pooler_snapshot_totals(&total, NULL);
-	open_object(buf, "totals");
+	pooler_json_open_object(json, "totals");
 	for (int i = 0; i < pooler_stats_count; i++)
 	{
 		const PoolerStat *stat = &pooler_stats[i];
@@ -245,9 +175,9 @@ put_totals(StringInfo buf)
 
 		if (stat->scope == POOLER_STAT_WORKER)
 			counters = &pooler_shared->counters;
-		number(buf, stat->name, *(const uint64 *) ((const char *) counters + stat->offset));
+		pooler_json_int(json, stat->name, *(const uint64 *) ((const char *) counters + stat->offset));
 	}
-	appendStringInfoChar(buf, '}');
+	pooler_json_close_object(json);
 }
 
 /*---------------------------------------------------------------------------
@@ -279,56 +209,56 @@ compare_pools(const void *a, const void *b)
 }
 
 static void
-put_counts(StringInfo buf, const PoolerPoolCount *count)
+put_counts(const PoolerJson *json, const PoolerPoolCount *count)
 {
-	open_object(buf, "backends");
-	number(buf, "starting", count->backends_starting);
-	number(buf, "free", count->backends_free);
-	number(buf, "lingering", count->backends_lingering);
-	number(buf, "pinned", count->backends_pinned);
-	number(buf, "busy", count->backends_busy);
-	number(buf, "ending", count->backends_ending);
-	appendStringInfoChar(buf, '}');
-	open_object(buf, "clients");
-	number(buf, "idle", count->clients_idle);
-	number(buf, "waiting", count->clients_waiting);
-	number(buf, "active", count->clients_active);
-	appendStringInfoChar(buf, '}');
+	pooler_json_open_object(json, "backends");
+	pooler_json_int(json, "starting", count->backends_starting);
+	pooler_json_int(json, "free", count->backends_free);
+	pooler_json_int(json, "lingering", count->backends_lingering);
+	pooler_json_int(json, "pinned", count->backends_pinned);
+	pooler_json_int(json, "busy", count->backends_busy);
+	pooler_json_int(json, "ending", count->backends_ending);
+	pooler_json_close_object(json);
+	pooler_json_open_object(json, "clients");
+	pooler_json_int(json, "idle", count->clients_idle);
+	pooler_json_int(json, "waiting", count->clients_waiting);
+	pooler_json_int(json, "active", count->clients_active);
+	pooler_json_close_object(json);
 }
 
 static void
-put_pool(StringInfo buf, const PoolRow *row, TimestampTz now)
+put_pool(const PoolerJson *json, const PoolRow *row, TimestampTz now)
 {
 	const PoolerPoolCount *count = row->count;
 	PoolerPoolSnapshot snap;
 	PoolerCounters counters;
 
-	open_object(buf, NULL);
-	string(buf, "database", row->snap.database);
-	string(buf, "role", row->snap.role);
-	number(buf, "size", row->snap.size);
-	boolean(buf, "paused", row->snap.paused);
-	boolean(buf, "dedicated", row->snap.dedicated);
-	name(buf, "utilisation");
+	pooler_json_open_object(json, NULL);
+	pooler_json_string(json, "database", row->snap.database);
+	pooler_json_string(json, "role", row->snap.role);
+	pooler_json_int(json, "size", row->snap.size);
+	pooler_json_bool(json, "paused", row->snap.paused);
+	pooler_json_bool(json, "dedicated", row->snap.dedicated);
 	if (row->snap.size > 0)
-		appendStringInfo(buf, "%.4f", (double) (count->backends_pinned + count->backends_busy) /
-						 row->snap.size);
+		pooler_json_number(json, "utilisation",
+						   (double) (count->backends_pinned + count->backends_busy) /
+						   row->snap.size);
 	else
-		appendStringInfoString(buf, "null");
-	put_counts(buf, count);
+		pooler_json_null(json, "utilisation");
+	put_counts(json, count);
 	if (count->first_queued_at != 0)
-		milliseconds(buf, "longest_wait_ms", time_since(count->first_queued_at, now));
+		milliseconds(json, "longest_wait_ms", time_since(count->first_queued_at, now));
 	else
-		nothing(buf, "longest_wait_ms");
+		pooler_json_null(json, "longest_wait_ms");
 	if (row->snap.counted && pooler_snapshot_pool(row->slot, &snap, &counters))
-		number(buf, "transactions", counters.transactions);
+		pooler_json_int(json, "transactions", counters.transactions);
 	else
-		nothing(buf, "transactions");
-	appendStringInfoChar(buf, '}');
+		pooler_json_null(json, "transactions");
+	pooler_json_close_object(json);
 }
 
 static void
-put_pools(StringInfo buf, TimestampTz now)
+put_pools(const PoolerJson *json, TimestampTz now)
 {
 	PoolerPoolCount *counts = pooler_count_pools();
 	PoolRow    *rows = NULL;
@@ -353,11 +283,11 @@ put_pools(StringInfo buf, TimestampTz now)
 	}
 	if (nrows > 1)
 		qsort(rows, nrows, sizeof(PoolRow), compare_pools);
-	open_array(buf, "pools");
+	pooler_json_open_array(json, "pools");
 	for (int i = 0; i < Min(nrows, MAX_POOLS); i++)
-		put_pool(buf, &rows[i], now);
-	appendStringInfoChar(buf, ']');
-	number(buf, "pools_left_out", Max(0, nrows - MAX_POOLS));
+		put_pool(json, &rows[i], now);
+	pooler_json_close_array(json);
+	pooler_json_int(json, "pools_left_out", Max(0, nrows - MAX_POOLS));
 }
 
 /*---------------------------------------------------------------------------
@@ -392,20 +322,20 @@ waits(int32 slot, PoolerClientSnapshot *snap)
 }
 
 static void
-put_waiting_client(StringInfo buf, const PoolerClientSnapshot *snap, TimestampTz now)
+put_waiting_client(const PoolerJson *json, const PoolerClientSnapshot *snap, TimestampTz now)
 {
-	open_object(buf, NULL);
-	number(buf, "id", snap->id);
-	string(buf, "database", snap->database);
-	string(buf, "role", snap->role);
-	string(buf, "application", snap->application_name);
-	address(buf, "address", &snap->raddr);
-	milliseconds(buf, "waits_ms", time_since(snap->queued_at, now));
-	appendStringInfoChar(buf, '}');
+	pooler_json_open_object(json, NULL);
+	pooler_json_int(json, "id", snap->id);
+	pooler_json_string(json, "database", snap->database);
+	pooler_json_string(json, "role", snap->role);
+	pooler_json_string(json, "application", snap->application_name);
+	address(json, "address", &snap->raddr);
+	milliseconds(json, "waits_ms", time_since(snap->queued_at, now));
+	pooler_json_close_object(json);
 }
 
 static void
-put_waiting(StringInfo buf, TimestampTz now)
+put_waiting(const PoolerJson *json, TimestampTz now)
 {
 	Waiting    *all = MemoryContextAllocHuge(CurrentMemoryContext,
 											 pooler_shared->nclients * sizeof(Waiting));
@@ -422,18 +352,18 @@ put_waiting(StringInfo buf, TimestampTz now)
 		all[n++].since = snap.queued_at;
 	}
 	qsort(all, n, sizeof(Waiting), compare_waiting);
-	open_array(buf, "waiting");
+	pooler_json_open_array(json, "waiting");
 	for (int i = 0; i < n && shown < MAX_WAITING; i++)
 	{
 		PoolerClientSnapshot snap;
 
 		if (!waits(all[i].slot, &snap))
 			continue;			/* not any more */
-		put_waiting_client(buf, &snap, now);
+		put_waiting_client(json, &snap, now);
 		shown++;
 	}
-	appendStringInfoChar(buf, ']');
-	number(buf, "waiting_left_out", n > MAX_WAITING ? n - shown : 0);
+	pooler_json_close_array(json);
+	pooler_json_int(json, "waiting_left_out", n > MAX_WAITING ? n - shown : 0);
 }
 
 /*---------------------------------------------------------------------------
@@ -451,49 +381,49 @@ StaticAssertDecl(lengthof(time_names) == POOLER_NTIMES,
 				 "each kind of time needs a name");
 
 static void
-put_times(StringInfo buf, const char *key, const PoolerSampleTimes *times)
+put_times(const PoolerJson *json, const char *key, const PoolerSampleTimes *times)
 {
 	if (times->count == 0)
 	{
-		nothing(buf, key);
+		pooler_json_null(json, key);
 		return;
 	}
-	open_object(buf, key);
-	milliseconds(buf, "p50", times->p50);
-	milliseconds(buf, "p90", times->p90);
-	milliseconds(buf, "p95", times->p95);
-	milliseconds(buf, "p99", times->p99);
-	milliseconds(buf, "max", times->max);
-	appendStringInfoChar(buf, '}');
+	pooler_json_open_object(json, key);
+	milliseconds(json, "p50", times->p50);
+	milliseconds(json, "p90", times->p90);
+	milliseconds(json, "p95", times->p95);
+	milliseconds(json, "p99", times->p99);
+	milliseconds(json, "max", times->max);
+	pooler_json_close_object(json);
 }
 
 static void
-put_sample(StringInfo buf, const PoolerSample *sample)
+put_sample(const PoolerJson *json, const PoolerSample *sample)
 {
-	open_object(buf, NULL);
-	moment(buf, "t", sample->at);
-	name(buf, "seconds");
-	appendStringInfo(buf, "%.3f", sample->us / 1e6);
-	number(buf, "transactions", sample->transactions);
-	number(buf, "queries", sample->queries);
-	number(buf, "errors", sample->errors);
-	number(buf, "waits", sample->waits);
-	number(buf, "logins", sample->logins);
-	number(buf, "failed_logins", sample->failed_logins);
+	pooler_json_open_object(json, NULL);
+	moment(json, "t", sample->at);
+	pooler_json_number(json, "seconds", sample->us / 1e6);
+	pooler_json_int(json, "transactions", sample->transactions);
+	pooler_json_int(json, "queries", sample->queries);
+	pooler_json_int(json, "errors", sample->errors);
+	pooler_json_int(json, "waits", sample->waits);
+	pooler_json_int(json, "logins", sample->logins);
+	pooler_json_int(json, "failed_logins", sample->failed_logins);
 	for (int i = 0; i < POOLER_NTIMES; i++)
-		put_times(buf, time_names[i], &sample->times[i]);
-	appendStringInfoChar(buf, '}');
+		put_times(json, time_names[i], &sample->times[i]);
+	pooler_json_close_object(json);
 }
 
 static void
-put_latency(StringInfo buf)
+put_latency(const PoolerJson *json)
 {
-	open_object(buf, "latency");
-	number(buf, "interval_s", POOLER_SAMPLE_MS / 1000);
-	open_array(buf, "samples");
+	pooler_json_open_object(json, "latency");
+	pooler_json_int(json, "interval_s", POOLER_SAMPLE_MS / 1000);
+	pooler_json_open_array(json, "samples");
 	for (int i = 0; i < pooler_http_series_count(); i++)
-		put_sample(buf, pooler_http_series_sample(i));
-	appendStringInfoString(buf, "]}");
+		put_sample(json, pooler_http_series_sample(i));
+	pooler_json_close_array(json);
+	pooler_json_close_object(json);
 }
 
 /*---------------------------------------------------------------------------
@@ -503,91 +433,91 @@ put_latency(StringInfo buf)
 
 /* As text: JSON's numbers are not so exact everywhere. */
 static void
-query_id(StringInfo buf, const char *key, uint64 id)
+query_id(const PoolerJson *json, const char *key, uint64 id)
 {
 	if (id == 0)
-		nothing(buf, key);
+		pooler_json_null(json, key);
 	else
-		string(buf, key, psprintf(INT64_FORMAT, (int64) id));
+		pooler_json_string(json, key, psprintf(INT64_FORMAT, (int64) id));
 }
 
 static void
-put_leak_holder(StringInfo buf, const PoolerLeak *leak)
+put_leak_holder(const PoolerJson *json, const PoolerLeak *leak)
 {
 	if (leak->client_id != 0)
-		number(buf, "client", leak->client_id);
+		pooler_json_int(json, "client", leak->client_id);
 	else
-		nothing(buf, "client");
+		pooler_json_null(json, "client");
 	if (leak->pid != 0)
-		number(buf, "pid", leak->pid);
+		pooler_json_int(json, "pid", leak->pid);
 	else
-		nothing(buf, "pid");
-	string(buf, "database", leak->database);
-	string(buf, "role", leak->role);
-	string(buf, "application", leak->application_name);
-	address(buf, "address", &leak->raddr);
+		pooler_json_null(json, "pid");
+	pooler_json_string(json, "database", leak->database);
+	pooler_json_string(json, "role", leak->role);
+	pooler_json_string(json, "application", leak->application_name);
+	address(json, "address", &leak->raddr);
 }
 
 static void
-put_leak_evidence(StringInfo buf, const PoolerLeak *leak)
+put_leak_evidence(const PoolerJson *json, const PoolerLeak *leak)
 {
 	bool		show = pooler_http_show_queries;
 
-	string_or_null(buf, "pin", pooler_pin_name(leak->pin));
+	string_or_null(json, "pin", pooler_pin_name(leak->pin));
 	if (leak->xmin_age >= 0)
-		number(buf, "xmin_age", leak->xmin_age);
+		pooler_json_int(json, "xmin_age", leak->xmin_age);
 	else
-		nothing(buf, "xmin_age");
-	string(buf, "locks", leak->locks);
-	number(buf, "cursors", leak->held.cursors);
-	string(buf, "cursor_names", leak->held.cursor_names);
-	number(buf, "advisory_locks", leak->held.locks);
-	number(buf, "temp_objects", leak->held.temp_objects);
-	number(buf, "temp_bytes", leak->held.temp_bytes);
-	query_id(buf, "first_query_id", leak->first_query_id);
-	query_id(buf, "last_query_id", leak->last_query_id);
-	string_or_null(buf, "first_query", show ? leak->first_query : NULL);
-	string_or_null(buf, "last_query", show ? leak->last_query : NULL);
+		pooler_json_null(json, "xmin_age");
+	pooler_json_string(json, "locks", leak->locks);
+	pooler_json_int(json, "cursors", leak->held.cursors);
+	pooler_json_string(json, "cursor_names", leak->held.cursor_names);
+	pooler_json_int(json, "advisory_locks", leak->held.locks);
+	pooler_json_int(json, "temp_objects", leak->held.temp_objects);
+	pooler_json_int(json, "temp_bytes", leak->held.temp_bytes);
+	query_id(json, "first_query_id", leak->first_query_id);
+	query_id(json, "last_query_id", leak->last_query_id);
+	string_or_null(json, "first_query", show ? leak->first_query : NULL);
+	string_or_null(json, "last_query", show ? leak->last_query : NULL);
 }
 
 static void
-put_leak(StringInfo buf, const PoolerLeak *leak, TimestampTz now)
+put_leak(const PoolerJson *json, const PoolerLeak *leak, TimestampTz now)
 {
 	char		limit[64];
 
 	pooler_leak_print_limit(leak->kind, leak->limit, limit, sizeof(limit));
-	open_object(buf, NULL);
-	number(buf, "id", leak->id);
-	string(buf, "kind", pooler_leak_kind_name(leak->kind));
-	string(buf, "severity", pooler_leak_severity_name(leak->severity));
-	string(buf, "action", pooler_leak_action_name(leak->action));
-	put_leak_holder(buf, leak);
-	moment(buf, "held_since", leak->held_since);
-	milliseconds(buf, "held_ms", time_since(leak->held_since, now));
-	string(buf, "limit", limit);
+	pooler_json_open_object(json, NULL);
+	pooler_json_int(json, "id", leak->id);
+	pooler_json_string(json, "kind", pooler_leak_kind_name(leak->kind));
+	pooler_json_string(json, "severity", pooler_leak_severity_name(leak->severity));
+	pooler_json_string(json, "action", pooler_leak_action_name(leak->action));
+	put_leak_holder(json, leak);
+	moment(json, "held_since", leak->held_since);
+	milliseconds(json, "held_ms", time_since(leak->held_since, now));
+	pooler_json_string(json, "limit", limit);
 	if (pooler_leak_is_timed(leak->kind))
-		nothing(buf, "amount");
+		pooler_json_null(json, "amount");
 	else
-		number(buf, "amount", leak->amount);
-	number(buf, "waiting", leak->waiting);
-	number(buf, "max_waiting", leak->max_waiting);
-	put_leak_evidence(buf, leak);
-	appendStringInfoChar(buf, '}');
+		pooler_json_int(json, "amount", leak->amount);
+	pooler_json_int(json, "waiting", leak->waiting);
+	pooler_json_int(json, "max_waiting", leak->max_waiting);
+	put_leak_evidence(json, leak);
+	pooler_json_close_object(json);
 }
 
 static void
-put_leaks(StringInfo buf, TimestampTz now)
+put_leaks(const PoolerJson *json, TimestampTz now)
 {
 	PoolerLeak	leak;
 
-	open_array(buf, "leaks");
+	pooler_json_open_array(json, "leaks");
 	for (int i = 0; i < POOLER_MAX_LEAKS; i++)
 	{
 		if (pooler_leak_read(&pooler_leaks->current[i], &leak))
-			put_leak(buf, &leak, now);
+			put_leak(json, &leak, now);
 	}
-	appendStringInfoChar(buf, ']');
-	number(buf, "leaks_left_out", pg_atomic_read_u32(&pooler_leaks->nleft_out));
+	pooler_json_close_array(json);
+	pooler_json_int(json, "leaks_left_out", pg_atomic_read_u32(&pooler_leaks->nleft_out));
 }
 
 /*---------------------------------------------------------------------------
@@ -598,29 +528,32 @@ put_leaks(StringInfo buf, TimestampTz now)
 int
 pooler_http_status(StringInfo buf)
 {
+	PoolerJson	writer = {buf, PG_UTF8};
+	const PoolerJson *json = &writer;
 	TimestampTz now = GetCurrentTimestamp();
 
-	appendStringInfoChar(buf, '{');
-	string(buf, "version", POOLER_VERSION);
-	string(buf, "postgres", PG_VERSION);
-	moment(buf, "now", now);
-	boolean(buf, "queries_shown", pooler_http_show_queries);
-	name(buf, "health");
-	(void) pooler_health_report(buf, PG_UTF8, NULL);
-	put_status(buf);
-	put_totals(buf);
-	put_pools(buf, now);
-	put_waiting(buf, now);
-	put_latency(buf);
-	put_leaks(buf, now);
-	appendStringInfoString(buf, "}\n");
+	pooler_json_open_object(json, NULL);
+	pooler_json_string(json, "version", POOLER_VERSION);
+	pooler_json_string(json, "postgres", PG_VERSION);
+	moment(json, "now", now);
+	pooler_json_bool(json, "queries_shown", pooler_http_show_queries);
+	(void) pooler_health_report(json, "health", NULL);
+	put_status(json);
+	put_totals(json);
+	put_pools(json, now);
+	put_waiting(json, now);
+	put_latency(json);
+	put_leaks(json, now);
+	pooler_json_close_object(json);
+	appendStringInfoChar(buf, '\n');
 	return 200;
 }
 
 int
 pooler_http_health(StringInfo buf)
 {
-	PoolerHealthStatus status = pooler_health_report(buf, PG_UTF8, NULL);
+	PoolerJson	json = {buf, PG_UTF8};
+	PoolerHealthStatus status = pooler_health_report(&json, NULL, NULL);
 
 	appendStringInfoChar(buf, '\n');
 	return pooler_health_http_code(status);

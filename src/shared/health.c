@@ -14,26 +14,20 @@
  */
 #include "shared/health.h"
 
-#include "catalog/pg_type_d.h"
-#include "mb/pg_wchar.h"
 #include "shared/hold.h"
 #include "shared/leak.h"
 #include "shared/pool_count.h"
 #include "shared/snapshot.h"
-#include "shared/text.h"
-#include "utils/datetime.h"
-#include "utils/json.h"
 #include "utils/timestamp.h"
 
 #define VERSION		"1.0"
 
 typedef struct Report
 {
-	int			encoding;
 	TimestampTz now;
 	PoolerHealthStatus status;
-	StringInfoData messages;	/* elements of the arrays */
-	StringInfoData details;
+	PoolerJson	messages;		/* elements of the arrays */
+	PoolerJson	details;
 
 	int			clients[POOLER_NACTIVITIES];
 	int			nclients;
@@ -52,74 +46,6 @@ typedef struct Report
 } Report;
 
 /*---------------------------------------------------------------------------
- * JSON
- *---------------------------------------------------------------------------
- */
-
-/* Names come from anywhere: see health.h. */
-static void
-add_text(StringInfo to, int encoding, const char *bytes)
-{
-	char	   *text = pstrdup(bytes);
-
-	pooler_make_valid_text(text, encoding);
-	escape_json(to, text);
-	pfree(text);
-}
-
-/* {"name": ... the caller adds the value, which is never the first member. */
-static void
-add_name(StringInfo to, const char *name)
-{
-	appendStringInfo(to, ", \"%s\": ", name);
-}
-
-static void
-add_int(StringInfo to, const char *name, int64 value)
-{
-	add_name(to, name);
-	appendStringInfo(to, INT64_FORMAT, value);
-}
-
-/* Three digits: more are noise, and none is rounded off of small counts. */
-static void
-add_number(StringInfo to, const char *name, double value)
-{
-	add_name(to, name);
-	if (value == (double) (int64) value)
-		appendStringInfo(to, INT64_FORMAT, (int64) value);
-	else
-		appendStringInfo(to, "%.3f", value);
-}
-
-static void
-add_bool(StringInfo to, const char *name, bool value)
-{
-	add_name(to, name);
-	appendStringInfoString(to, value ? "true" : "false");
-}
-
-static void
-add_string(StringInfo to, int encoding, const char *name, const char *value)
-{
-	add_name(to, name);
-	if (value != NULL)
-		add_text(to, encoding, value);
-	else
-		appendStringInfoString(to, "null");
-}
-
-static void
-add_time(StringInfo to, const char *name, TimestampTz value)
-{
-	char		buf[MAXDATELEN + 1];
-
-	add_name(to, name);
-	JsonEncodeDateTime(buf, TimestampTzGetDatum(value), TIMESTAMPTZOID, NULL);
-	appendStringInfo(to, "\"%s\"", buf);
-}
-
-/*---------------------------------------------------------------------------
  * messages
  *---------------------------------------------------------------------------
  */
@@ -133,51 +59,38 @@ typedef struct Object
 } Object;
 
 static void
-add_object(Report *report, const Object *object)
+add_object(const PoolerJson *to, const Object *object)
 {
-	StringInfo	to = &report->messages;
-	const char *separator = "";
-
-	add_name(to, "object");
-	appendStringInfoChar(to, '{');
+	pooler_json_open_object(to, "object");
 	if (object->database != NULL)
-	{
-		appendStringInfoString(to, "\"database\": ");
-		add_text(to, report->encoding, object->database);
-		separator = ", ";
-	}
+		pooler_json_string(to, "database", object->database);
 	if (object->role != NULL)
-	{
-		appendStringInfo(to, "%s\"role\": ", separator);
-		add_text(to, report->encoding, object->role);
-		separator = ", ";
-	}
+		pooler_json_string(to, "role", object->role);
 	if (OidIsValid(object->dbid))
-		appendStringInfo(to, "%s\"dbid\": %u", separator, object->dbid);
-	appendStringInfoChar(to, '}');
+		pooler_json_int(to, "dbid", object->dbid);
+	pooler_json_close_object(to);
 }
 
 static void
 add_messages(Report *report, const Object *object,
 			 const PoolerHealthMessage *messages, int n)
 {
-	StringInfo	to = &report->messages;
+	const PoolerJson *to = &report->messages;
 
 	for (int i = 0; i < n; i++)
 	{
 		const PoolerHealthMessage *m = &messages[i];
 
 		report->status = pooler_health_worse(report->status, m);
-		appendStringInfo(to, "%s{\"severity\": \"%s\", \"check\": \"%s\"",
-						 to->len > 0 ? ", " : "",
-						 pooler_health_severity_name(m->severity),
-						 pooler_health_check_name(m->check));
-		add_object(report, object);
-		add_string(to, report->encoding, "message", m->text);
-		add_number(to, "value", m->value);
-		add_number(to, "threshold", m->threshold);
-		add_string(to, report->encoding, "unit", pooler_health_check_unit(m->check));
-		appendStringInfoChar(to, '}');
+		pooler_json_open_object(to, NULL);
+		pooler_json_string(to, "severity", pooler_health_severity_name(m->severity));
+		pooler_json_string(to, "check", pooler_health_check_name(m->check));
+		add_object(to, object);
+		pooler_json_string(to, "message", m->text);
+		pooler_json_number(to, "value", m->value);
+		pooler_json_number(to, "threshold", m->threshold);
+		pooler_json_string(to, "unit", pooler_health_check_unit(m->check));
+		pooler_json_close_object(to);
 	}
 }
 
@@ -215,42 +128,42 @@ count_slots(Report *report)
 }
 
 static void
-add_clients(StringInfo to, const Report *report)
+add_clients(const PoolerJson *to, const Report *report)
 {
 	const int  *n = report->clients;
 
-	add_name(to, "clients");
-	appendStringInfo(to, "{\"total\": %d", report->nclients);
-	add_int(to, "max", pooler_shared->max_clients);
-	add_int(to, "login", n[POOLER_ACTIVITY_LOGIN]);
-	add_int(to, "idle", n[POOLER_ACTIVITY_IDLE]);
-	add_int(to, "waiting", n[POOLER_ACTIVITY_WAITING]);
-	add_int(to, "active", n[POOLER_ACTIVITY_ACTIVE] + n[POOLER_ACTIVITY_HANDOVER] +
-			n[POOLER_ACTIVITY_LOST]);
-	add_int(to, "pinned", n[POOLER_ACTIVITY_PINNED]);
-	add_int(to, "console", n[POOLER_ACTIVITY_CONSOLE]);
-	add_int(to, "replication", n[POOLER_ACTIVITY_REPLICATION]);
-	appendStringInfoChar(to, '}');
+	pooler_json_open_object(to, "clients");
+	pooler_json_int(to, "total", report->nclients);
+	pooler_json_int(to, "max", pooler_shared->max_clients);
+	pooler_json_int(to, "login", n[POOLER_ACTIVITY_LOGIN]);
+	pooler_json_int(to, "idle", n[POOLER_ACTIVITY_IDLE]);
+	pooler_json_int(to, "waiting", n[POOLER_ACTIVITY_WAITING]);
+	pooler_json_int(to, "active", n[POOLER_ACTIVITY_ACTIVE] + n[POOLER_ACTIVITY_HANDOVER] +
+					n[POOLER_ACTIVITY_LOST]);
+	pooler_json_int(to, "pinned", n[POOLER_ACTIVITY_PINNED]);
+	pooler_json_int(to, "console", n[POOLER_ACTIVITY_CONSOLE]);
+	pooler_json_int(to, "replication", n[POOLER_ACTIVITY_REPLICATION]);
+	pooler_json_close_object(to);
 }
 
 /* As in pooler.pools: what is on its way to or from a client is busy. */
 static void
-add_servers(StringInfo to, const Report *report)
+add_servers(const PoolerJson *to, const Report *report)
 {
 	const int  *n = report->backends;
 
-	add_name(to, "servers");
-	appendStringInfo(to, "{\"total\": %d", report->nbackends);
-	add_int(to, "max", pooler_max_backends_in_force());
-	add_int(to, "starting", n[POOLER_BACKEND_STARTING]);
-	add_int(to, "free", n[POOLER_BACKEND_FREE]);
-	add_int(to, "lingering", n[POOLER_BACKEND_LINGERING]);
-	add_int(to, "busy", n[POOLER_BACKEND_BUSY] + n[POOLER_BACKEND_TAKING] +
-			n[POOLER_BACKEND_CLAIMED] + n[POOLER_BACKEND_CANCELLING]);
-	add_int(to, "pinned", n[POOLER_BACKEND_PINNED]);
-	add_int(to, "ending", n[POOLER_BACKEND_DEAD]);
-	add_int(to, "login", report->nlogins);
-	appendStringInfoChar(to, '}');
+	pooler_json_open_object(to, "servers");
+	pooler_json_int(to, "total", report->nbackends);
+	pooler_json_int(to, "max", pooler_max_backends_in_force());
+	pooler_json_int(to, "starting", n[POOLER_BACKEND_STARTING]);
+	pooler_json_int(to, "free", n[POOLER_BACKEND_FREE]);
+	pooler_json_int(to, "lingering", n[POOLER_BACKEND_LINGERING]);
+	pooler_json_int(to, "busy", n[POOLER_BACKEND_BUSY] + n[POOLER_BACKEND_TAKING] +
+					n[POOLER_BACKEND_CLAIMED] + n[POOLER_BACKEND_CANCELLING]);
+	pooler_json_int(to, "pinned", n[POOLER_BACKEND_PINNED]);
+	pooler_json_int(to, "ending", n[POOLER_BACKEND_DEAD]);
+	pooler_json_int(to, "login", report->nlogins);
+	pooler_json_close_object(to);
 }
 
 /*---------------------------------------------------------------------------
@@ -284,34 +197,35 @@ static void
 add_pool(Report *report, const PoolerPoolSnapshot *snap,
 		 const PoolerPoolCount *count, const PoolerHealthPool *numbers)
 {
-	StringInfo	to = &report->details;
+	const PoolerJson *to = &report->details;
 
-	appendStringInfo(to, "%s{\"dbid\": %u", to->len > 0 ? ", " : "", snap->dbid);
-	add_string(to, report->encoding, "database", snap->database);
-	add_string(to, report->encoding, "role", snap->role);
-	add_int(to, "size", snap->size);
-	add_name(to, "backends");
-	appendStringInfo(to, "{\"total\": %d", numbers->backends);
-	add_int(to, "starting", count->backends_starting);
-	add_int(to, "free", count->backends_free);
-	add_int(to, "lingering", count->backends_lingering);
-	add_int(to, "busy", count->backends_busy);
-	add_int(to, "pinned", count->backends_pinned);
-	add_int(to, "ending", count->backends_ending);
-	appendStringInfoChar(to, '}');
-	add_name(to, "clients");
-	appendStringInfo(to, "{\"total\": %d", count->clients_idle +
-					 count->clients_waiting + count->clients_active);
-	add_int(to, "idle", count->clients_idle);
-	add_int(to, "waiting", count->clients_waiting);
-	add_int(to, "active", count->clients_active);
-	appendStringInfoChar(to, '}');
-	add_int(to, "waiting", count->clients_waiting);
-	add_int(to, "longest_wait_ms", numbers->longest_wait_ms);
-	add_number(to, "utilisation", pooler_health_utilisation(numbers));
-	add_bool(to, "paused", snap->paused);
-	add_bool(to, "dedicated", snap->dedicated);
-	appendStringInfoChar(to, '}');
+	pooler_json_open_object(to, NULL);
+	pooler_json_int(to, "dbid", snap->dbid);
+	pooler_json_string(to, "database", snap->database);
+	pooler_json_string(to, "role", snap->role);
+	pooler_json_int(to, "size", snap->size);
+	pooler_json_open_object(to, "backends");
+	pooler_json_int(to, "total", numbers->backends);
+	pooler_json_int(to, "starting", count->backends_starting);
+	pooler_json_int(to, "free", count->backends_free);
+	pooler_json_int(to, "lingering", count->backends_lingering);
+	pooler_json_int(to, "busy", count->backends_busy);
+	pooler_json_int(to, "pinned", count->backends_pinned);
+	pooler_json_int(to, "ending", count->backends_ending);
+	pooler_json_close_object(to);
+	pooler_json_open_object(to, "clients");
+	pooler_json_int(to, "total", count->clients_idle +
+					count->clients_waiting + count->clients_active);
+	pooler_json_int(to, "idle", count->clients_idle);
+	pooler_json_int(to, "waiting", count->clients_waiting);
+	pooler_json_int(to, "active", count->clients_active);
+	pooler_json_close_object(to);
+	pooler_json_int(to, "waiting", count->clients_waiting);
+	pooler_json_int(to, "longest_wait_ms", numbers->longest_wait_ms);
+	pooler_json_number(to, "utilisation", pooler_health_utilisation(numbers));
+	pooler_json_bool(to, "paused", snap->paused);
+	pooler_json_bool(to, "dedicated", snap->dedicated);
+	pooler_json_close_object(to);
 }
 
 static int
@@ -469,40 +383,42 @@ look_at_pooler(Report *report)
 }
 
 static void
-add_pooler(StringInfo to)
+add_pooler(const PoolerJson *to)
 {
 	int			pid = pooler_shared->worker_pid;
 	uint32		epoch = pg_atomic_read_u32(&pooler_shared->epoch);
 
-	add_name(to, "pooler");
-	appendStringInfoString(to, "{\"pid\": ");
+	pooler_json_open_object(to, "pooler");
 	if (pid == 0)
-		appendStringInfoString(to, "null, \"started_at\": null");
+	{
+		pooler_json_null(to, "pid");
+		pooler_json_null(to, "started_at");
+	}
 	else
 	{
-		appendStringInfo(to, "%d", pid);
-		add_time(to, "started_at", pooler_shared->worker_started_at);
+		pooler_json_int(to, "pid", pid);
+		pooler_json_time(to, "started_at", pooler_shared->worker_started_at);
 	}
-	add_int(to, "starts", ((int64) epoch + 1) / 2);
-	appendStringInfoChar(to, '}');
+	pooler_json_int(to, "starts", ((int64) epoch + 1) / 2);
+	pooler_json_close_object(to);
 }
 
 static void
-add_counts(StringInfo to, const Report *report)
+add_counts(const PoolerJson *to, const Report *report)
 {
-	add_name(to, "pools");
-	appendStringInfo(to, "{\"total\": %d", report->pools);
-	add_int(to, "paused", report->pools_paused);
-	add_int(to, "waiting", report->pools_waiting);
-	add_int(to, "full", report->pools_full);
-	appendStringInfoChar(to, '}');
+	pooler_json_open_object(to, "pools");
+	pooler_json_int(to, "total", report->pools);
+	pooler_json_int(to, "paused", report->pools_paused);
+	pooler_json_int(to, "waiting", report->pools_waiting);
+	pooler_json_int(to, "full", report->pools_full);
+	pooler_json_close_object(to);
 	add_clients(to, report);
 	add_servers(to, report);
-	add_name(to, "databases");
-	appendStringInfo(to, "{\"total\": %d", report->ndatabases);
-	add_int(to, "paused", report->databases_paused);
-	add_int(to, "disabled", report->databases_disabled);
-	appendStringInfoChar(to, '}');
+	pooler_json_open_object(to, "databases");
+	pooler_json_int(to, "total", report->ndatabases);
+	pooler_json_int(to, "paused", report->databases_paused);
+	pooler_json_int(to, "disabled", report->databases_disabled);
+	pooler_json_close_object(to);
 }
 
 /*---------------------------------------------------------------------------
@@ -520,21 +436,21 @@ look_at_probe(Report *report, const PoolerHealthProbe *probe)
 }
 
 static void
-add_probe(StringInfo to, const Report *report, const PoolerHealthProbe *probe)
+add_probe(const PoolerJson *to, const PoolerHealthProbe *probe)
 {
-	add_name(to, "probe");
-	appendStringInfo(to, "{\"ok\": %s", probe->ok ? "true" : "false");
-	add_string(to, report->encoding, "database", probe->database);
-	add_string(to, report->encoding, "role", probe->role);
+	pooler_json_open_object(to, "probe");
+	pooler_json_bool(to, "ok", probe->ok);
+	pooler_json_string(to, "database", probe->database);
+	pooler_json_string(to, "role", probe->role);
 	if (probe->latency_ms >= 0)
-		add_number(to, "latency_ms", probe->latency_ms);
+		pooler_json_number(to, "latency_ms", probe->latency_ms);
 	if (probe->backend_pid != 0)
-		add_int(to, "backend_pid", probe->backend_pid);
+		pooler_json_int(to, "backend_pid", probe->backend_pid);
 	if (probe->error != NULL)
-		add_string(to, report->encoding, "error", probe->error);
+		pooler_json_string(to, "error", probe->error);
 	if (probe->hint != NULL)
-		add_string(to, report->encoding, "hint", probe->hint);
-	appendStringInfoChar(to, '}');
+		pooler_json_string(to, "hint", probe->hint);
+	pooler_json_close_object(to);
 }
 
 /*---------------------------------------------------------------------------
@@ -542,34 +458,56 @@ add_probe(StringInfo to, const Report *report, const PoolerHealthProbe *probe)
  *---------------------------------------------------------------------------
  */
 
-PoolerHealthStatus
-pooler_health_report(StringInfo json, int encoding, const PoolerHealthProbe *probe)
+/* The elements are collected first: the verdict stands before them. */
+static void
+add_array(const PoolerJson *to, const char *key, const PoolerJson *elements)
 {
-	Report		report = {.encoding = encoding, .now = GetCurrentTimestamp()};
+	pooler_json_open_array(to, key);
+	appendBinaryStringInfo(to->buf, elements->buf->data, elements->buf->len);
+	pooler_json_close_array(to);
+}
 
-	initStringInfo(&report.messages);
-	initStringInfo(&report.details);
-	report.databases = MemoryContextAllocHuge(CurrentMemoryContext,
-											  sizeof(Oid) * pooler_shared->npools);
-	count_slots(&report);
-	look_at_pooler(&report);
-	look_at_pools(&report);
-	look_at_holds(&report);
+static void
+look_at_all(Report *report, const PoolerHealthProbe *probe)
+{
+	report->databases = MemoryContextAllocHuge(CurrentMemoryContext,
+											   sizeof(Oid) * pooler_shared->npools);
+	count_slots(report);
+	look_at_pooler(report);
+	look_at_pools(report);
+	look_at_holds(report);
 	if (probe != NULL)
-		look_at_probe(&report, probe);
+		look_at_probe(report, probe);
+	pfree(report->databases);
+}
 
-	appendStringInfo(json, "{\"status\": \"%s\"", pooler_health_status_name(report.status));
-	add_time(json, "timestamp", report.now);
-	add_string(json, encoding, "version", VERSION);
+PoolerHealthStatus
+pooler_health_report(const PoolerJson *json, const char *key,
+					 const PoolerHealthProbe *probe)
+{
+	StringInfo	messages = makeStringInfo();
+	StringInfo	details = makeStringInfo();
+	Report		report = {
+		.now = GetCurrentTimestamp(),
+		.messages = {messages, json->encoding},
+		.details = {details, json->encoding},
+	};
+
+	look_at_all(&report, probe);
+	pooler_json_open_object(json, key);
+	pooler_json_string(json, "status", pooler_health_status_name(report.status));
+	pooler_json_time(json, "timestamp", report.now);
+	pooler_json_string(json, "version", VERSION);
 	add_pooler(json);
 	add_counts(json, &report);
-	appendStringInfo(json, ", \"messages\": [%s], \"pool_details\": [%s]",
-					 report.messages.data, report.details.data);
+	add_array(json, "messages", &report.messages);
+	add_array(json, "pool_details", &report.details);
 	if (probe != NULL)
-		add_probe(json, &report, probe);
-	appendStringInfoChar(json, '}');
-	pfree(report.databases);
-	pfree(report.messages.data);
-	pfree(report.details.data);
+		add_probe(json, probe);
+	pooler_json_close_object(json);
+	pfree(messages->data);
+	pfree(messages);
+	pfree(details->data);
+	pfree(details);
 	return report.status;
 }

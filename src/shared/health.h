@@ -15,15 +15,15 @@
 
 #include "compat.h"
 
-#include "lib/stringinfo.h"
 #include "shared/health_rules.h"
+#include "shared/json.h"
 
 /*
- * Appends one JSON object and returns the verdict that it contains.
+ * Appends one JSON object with this key, which is NULL if it is by itself, and
+ * returns the verdict that it contains.
  *
- * encoding is that of the text to be made: GetDatabaseEncoding() for SQL,
- * PG_UTF8 for everybody else.  Names come from databases of any encoding; a
- * byte that is not valid in this one becomes '?'.
+ * The encoding is GetDatabaseEncoding() for SQL, PG_UTF8 for everybody else:
+ * names come from databases of any encoding.
  *
  * probe is what a probe has found, or NULL if there was none: then there is
  * no "probe" in the object.
@@ -32,7 +32,7 @@
  * Raises no error but that of having no memory, also if the pooler is not
  * running; needs pooler_shared, i.e. a preloaded library.
  */
-extern PoolerHealthStatus pooler_health_report(StringInfo json, int encoding,
+extern PoolerHealthStatus pooler_health_report(const PoolerJson *json, const char *key,
 											   const PoolerHealthProbe *probe);
 
 /*

@@ -79,13 +79,13 @@ pooler_health(PG_FUNCTION_ARGS)
 	bool		with_probe = PG_GETARG_BOOL(0);
 	PoolerHealthProbe probe = {0};
 	PoolerAdminResult result;
-	StringInfoData json;
+	StringInfoData buf;
+	PoolerJson	json = {&buf, GetDatabaseEncoding()};
 
 	pooler_require_version();
 	if (with_probe)
 		run_probe(&probe, &result);
-	initStringInfo(&json);
-	(void) pooler_health_report(&json, GetDatabaseEncoding(),
-								with_probe ? &probe : NULL);
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+	initStringInfo(&buf);
+	(void) pooler_health_report(&json, NULL, with_probe ? &probe : NULL);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
 }

@@ -348,9 +348,10 @@ sub drip
 	}
 }
 
-# Pipelined requests on one connection, as soon as there is room for one.
+# Pipelined requests on one connection.  It is closed at once as long as the many
+# from above are not gone.
 my $pipelined;
-wait_until('a connection', sub {
+wait_until('a connection is served', sub {
 	$pipelined = exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" x 50
 		  . "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 	return ($pipelined // '') ne '';
