@@ -116,6 +116,7 @@ OBJS = \
 	src/tls/handshake.o \
 	src/tls/link.o \
 	src/tls/main.o \
+	src/tls/names.o \
 	src/tls/relay.o \
 	src/tls/wire.o \
 	src/worker/admin.o \
@@ -190,6 +191,7 @@ UNIT_TESTS = \
 	test/unit/test_histogram \
 	test/unit/test_host \
 	test/unit/test_import \
+	test/unit/test_names \
 	test/unit/test_pairs \
 	test/unit/test_password \
 	test/unit/test_recent \
@@ -201,6 +203,7 @@ FUZZERS = \
 	test/fuzz/fuzz_frame \
 	test/fuzz/fuzz_host \
 	test/fuzz/fuzz_import \
+	test/fuzz/fuzz_names \
 	test/fuzz/fuzz_pairs \
 	test/fuzz/fuzz_password \
 	test/fuzz/fuzz_startup \
@@ -209,7 +212,7 @@ FUZZERS = \
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
 	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
-	src/shared/recent.% src/shared/text.%,$(OBJS))
+	src/shared/recent.% src/shared/text.% src/tls/names.%,$(OBJS))
 
 # pg_regress looks for expected/ in its output directory, which is this one.
 REGRESS = $(notdir $(basename $(sort $(wildcard $(srcdir)/test/sql/*.sql))))
@@ -303,10 +306,12 @@ $(filter %src/metrics/page.o,$(OBJS) $(strict_objs)): .build/include/page_files.
 	$(AR) rcs $@ $^
 
 $(unit_programs): %: %.o .build/unit/pure.a
-	$(CC) $(sanitize) -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
+	$(CC) $(sanitize) -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm \
+		$(filter -lssl -lcrypto,$(LIBS))
 
 $(fuzz_programs): %: %.o .build/fuzz/pure.a
-	$(CLANG) $(sanitize) -fsanitize=fuzzer -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport
+	$(CLANG) $(sanitize) -fsanitize=fuzzer -o $@ $^ -L$(pkglibdir) -L$(libdir) \
+		-lpgcommon -lpgport $(filter -lssl -lcrypto,$(LIBS))
 
 check-unit: $(unit_programs)
 	$(PROVE) --exec '' $(unit_programs)

@@ -79,9 +79,6 @@ typedef struct PoolerTlsFrame
 /* More than certificates and names of people have, less than a socket takes. */
 #define POOLER_TLS_MAX_PAYLOAD	32000
 
-/* Longest name in a client's certificate that is let in. */
-#define POOLER_TLS_MAX_NAME		4000
-
 /* names of the pairs; what is not there is left out */
 #define POOLER_TLS_FACT_VERSION		"version"
 #define POOLER_TLS_FACT_CIPHER		"cipher"

@@ -10,6 +10,7 @@ use warnings;
 
 use Carp qw(croak);
 use IPC::Run ();
+use POSIX ();
 use PoolerTest ();
 use PostgreSQL::Test::Utils;
 use Socket qw(AF_UNIX SOCK_STREAM PF_UNSPEC);
@@ -66,7 +67,7 @@ sub certificate
 	my ($self, $name, %options) = @_;
 	my @cipher = $options{passphrase} ?
 	  ('-aes256', '-pass', "pass:$options{passphrase}") : ();
-	my $days = $options{days_ago} ? -$options{days_ago} : 1000;
+	my @days = $options{days_ago} ? _ended($options{days_ago}) : ('-days', 1000);
 
 	$self->_openssl('genpkey', '-algorithm', 'EC',
 		'-pkeyopt', 'ec_paramgen_curve:prime256v1', @cipher,
@@ -81,7 +82,7 @@ sub certificate
 	$self->_openssl('x509', '-req', '-sha256', '-in', $self->file("$name.csr"),
 		'-CA', $self->file('ca.crt'), '-CAkey', $self->file('ca.key'),
 		'-set_serial', $self->{serial}, '-extfile', $self->file("$name.ext"),
-		'-days', $days, '-out', $self->file("$name.crt"));
+		@days, '-out', $self->file("$name.crt"));
 	chmod 0600, $self->file("$name.key") or croak "chmod: $!";
 	return $self->{serial};
 }
@@ -146,6 +147,19 @@ sub probe
 		'<', \'', '>', \$out, '2>', \$err,
 		IPC::Run::timeout(PoolerTest::TIMEOUT));
 	return $out . $err;
+}
+
+# Options for a certificate that has expired.  Some versions of the program take
+# a number of days below zero, the others (since 3.4) both dates.
+sub _ended
+{
+	my ($days_ago) = @_;
+	my ($help, $out);
+	my $date = sub { return POSIX::strftime('%Y%m%d%H%M%SZ', gmtime(time - $_[0] * 86400)) };
+
+	IPC::Run::run([ 'openssl', 'x509', '-help' ], '<', \'', '>', \$out, '2>', \$help);
+	return ('-days', -$days_ago) if "$out$help" !~ /^ -not_before/m;
+	return ('-not_before', $date->($days_ago + 1), '-not_after', $date->($days_ago));
 }
 
 sub _write
