@@ -338,7 +338,8 @@ take_message(WorkerConsole *console)
 	if (frame.total > left)
 		return false;
 	in->cursor += frame.total;
-	if (frame.verdict == POOLER_FRAME_READY)	/* others core ignores outside COPY */
+	if (frame.verdict == POOLER_FRAME_READY)	/* others core ignores outside
+												 * COPY */
 		pooler_console_message(console, (char) frame.type,
 							   (uint8 *) message + POOLER_FRAME_HEADER,
 							   frame.total - POOLER_FRAME_HEADER);
