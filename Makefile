@@ -198,6 +198,7 @@ UNIT_TESTS = \
 	test/unit/test_startup \
 	test/unit/test_text
 FUZZERS = \
+	test/fuzz/fuzz_build \
 	test/fuzz/fuzz_console \
 	test/fuzz/fuzz_extended \
 	test/fuzz/fuzz_frame \
