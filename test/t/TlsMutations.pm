@@ -527,7 +527,7 @@ sub attack_session
 		$client->drain(0.05);
 		return $client->leave;
 	}
-	$client->put(RawClient::startup_packet(role => 'app'));
+	$client->put(RawClient::startup_packet(role => any('app', 'app', 'cert')));
 	$client->await('Z') // return;
 	for (1 .. 1 + rand 3)
 	{
