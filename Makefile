@@ -48,6 +48,7 @@ OBJS = \
 	src/backend/session_settings.o \
 	src/backend/settings.o \
 	src/backend/socket.o \
+	src/backend/sslinfo.o \
 	src/backend/startup_settings.o \
 	src/backend/statements.o \
 	src/backend/system_user.o \

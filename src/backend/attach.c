@@ -170,6 +170,16 @@ set_port(PoolerClient *client)
 static char *shown_facts;		/* NULL: nothing */
 static int	shown_facts_len = -1;	/* not known yet */
 
+/* The same, or what a walsender shows. */
+static const char *facts_in_force;
+static int	facts_in_force_len;
+
+const char *
+pooler_attach_fact(const char *wanted)
+{
+	return pooler_find_pair(facts_in_force, facts_in_force_len, wanted);
+}
+
 #ifdef USE_OPENSSL
 static void
 fill_ssl_status(PgBackendSSLStatus *status, const char *pair, int len)
@@ -201,6 +211,8 @@ pooler_attach_show_tls(const char *facts, int len)
 	volatile PgBackendStatus *entry = MyBEEntry;
 	PgBackendSSLStatus status;
 
+	facts_in_force = facts;
+	facts_in_force_len = len;
 	if (entry == NULL)
 		return;
 	memset(&status, 0, sizeof(status));

@@ -677,6 +677,7 @@ pooler_birth_init(void)
 	PqCommMethods = &first_methods;
 	pooler_pins_init();
 	pooler_statements_init();
+	pooler_sslinfo_init();
 }
 
 bool

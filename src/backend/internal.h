@@ -196,8 +196,15 @@ extern void pooler_attach_session(int client);
 /*
  * The row of pg_stat_ssl, from the facts of a connection: pairs of
  * POOLER_TLS_FACT_*, and others.  Without a version the client has no TLS.
+ * They have to stay where they are.
  */
 extern void pooler_attach_show_tls(const char *facts, int len);
+
+/* One of those that were shown last; NULL if it is not among them. */
+extern const char *pooler_attach_fact(const char *wanted);
+
+/* In the postmaster: the extension sslinfo sees the TLS of pooled clients, too. */
+extern void pooler_sslinfo_init(void);
 
 /* The attached client, if any, calls itself by this name now. */
 extern void pooler_attach_renamed(const char *application_name);

@@ -86,7 +86,7 @@ typedef struct PoolerWalsender
  * a backend has to know: pairs as well, with names of shared/tls.h, and an
  * empty name behind them.
  */
-#define POOLER_MAX_FACTS	2048
+#define POOLER_MAX_FACTS	10240
 #define POOLER_FACT_AUTH_METHOD	"auth_method"	/* a UserAuth, as a number */
 #define POOLER_FACT_AUTH_ID		"auth_id"	/* SYSTEM_USER without the method */
 #define POOLER_MAX_PAYLOAD	(POOLER_MAX_SETTINGS_PAYLOAD + POOLER_MAX_FACTS + 1)

@@ -79,6 +79,9 @@ typedef struct PoolerTlsFrame
 /* More than certificates and names of people have, less than a socket takes. */
 #define POOLER_TLS_MAX_PAYLOAD	32000
 
+/* Longest certificate of a client, in DER, that backends are told. */
+#define POOLER_TLS_MAX_CERTIFICATE	6000
+
 /* names of the pairs; what is not there is left out */
 #define POOLER_TLS_FACT_VERSION		"version"
 #define POOLER_TLS_FACT_CIPHER		"cipher"
@@ -89,6 +92,8 @@ typedef struct PoolerTlsFrame
 #define POOLER_TLS_FACT_CLIENT_DN	"client_dn"
 #define POOLER_TLS_FACT_SERIAL		"client_serial"
 #define POOLER_TLS_FACT_ISSUER_DN	"issuer_dn"
+#define POOLER_TLS_FACT_CERTIFICATE	"certificate"	/* the client's, DER in
+													 * base64 */
 
 #define POOLER_TLS_ERROR_SQLSTATE	"sqlstate"
 #define POOLER_TLS_ERROR_MESSAGE	"message"

@@ -14,6 +14,7 @@
 #ifdef USE_OPENSSL
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -326,6 +327,24 @@ put_status(StringInfo buf, Port *port)
 	put_pair(buf, POOLER_TLS_FACT_ISSUER_DN, text);
 }
 
+/* What the extension sslinfo shows. */
+static void
+put_certificate(StringInfo buf, X509 *peer)
+{
+	int			len = i2d_X509(peer, NULL);
+	unsigned char *der;
+	unsigned char *p;
+	char	   *text;
+
+	if (len <= 0 || len > POOLER_TLS_MAX_CERTIFICATE)
+		return;
+	p = der = palloc(len);
+	i2d_X509(peer, &p);
+	text = palloc(4 * ((len + 2) / 3) + 1);
+	EVP_EncodeBlock((unsigned char *) text, der, len);
+	put_pair(buf, POOLER_TLS_FACT_CERTIFICATE, text);
+}
+
 static void
 put_facts(StringInfo buf, Port *port)
 {
@@ -354,7 +373,10 @@ done(TlsConnection *conn)
 	X509_free(port.peer);		/* the SSL has a reference, too */
 	put_facts(&buf, &port);
 	if (port.peer != NULL)
+	{
 		good = put_names(conn, &buf, X509_get_subject_name(port.peer));
+		put_certificate(&buf, port.peer);
+	}
 	if (good)
 		report(conn, &buf, false);
 }

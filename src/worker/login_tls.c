@@ -145,6 +145,7 @@ keep_facts(WorkerLogin *login, bool ca_loaded, const char *pairs, size_t len)
 	tls->client_dn = or_empty(copy_of(login, pairs, len, POOLER_TLS_FACT_CLIENT_DN));
 	tls->client_serial = or_empty(copy_of(login, pairs, len, POOLER_TLS_FACT_SERIAL));
 	tls->issuer_dn = or_empty(copy_of(login, pairs, len, POOLER_TLS_FACT_ISSUER_DN));
+	tls->certificate = or_empty(copy_of(login, pairs, len, POOLER_TLS_FACT_CERTIFICATE));
 	login->tls = tls;
 }
 
@@ -192,6 +193,7 @@ keep_status(int slot)
 	put_fact(&buf, POOLER_TLS_FACT_CLIENT_DN, tls->client_dn);
 	put_fact(&buf, POOLER_TLS_FACT_SERIAL, tls->client_serial);
 	put_fact(&buf, POOLER_TLS_FACT_ISSUER_DN, tls->issuer_dn);
+	put_fact(&buf, POOLER_TLS_FACT_CERTIFICATE, tls->certificate);
 	pooler_client_add_facts(slot, buf.data, buf.len);
 	pooler_clients[slot].tls_version = pooler_tls_name_number(tls->version);
 	pooler_clients[slot].tls_cipher = pooler_tls_name_number(tls->cipher);

@@ -46,6 +46,7 @@ typedef struct PoolerTlsFacts
 	const char *client_dn;
 	const char *client_serial;
 	const char *issuer_dn;
+	const char *certificate;	/* the whole, DER in base64 */
 } PoolerTlsFacts;
 
 /*

@@ -1,0 +1,117 @@
+# The extension sslinfo shows on the pooling port what it shows on the server's:
+# with a certificate of the client, without one, and without TLS, all by the
+# same backend.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use PoolerTest qw(new_node pooler_port pooler_psql wait_for_pooler);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TlsTest;
+
+plan skip_all => 'the program openssl is needed' unless TlsTest::possible();
+
+my $ca = TlsTest->new;
+
+$ca->certificate('server', subject => '/CN=localhost', names => 'DNS:localhost,IP:127.0.0.1');
+$ca->certificate('alice', subject => '/O=Pool, Inc./CN=alice');
+
+my $node = new_node('sslinfo',
+	hba => qq(
+local	all	all	trust
+host	all	app	127.0.0.1/32	trust
+),
+	conf => qq(
+ssl = on
+ssl_cert_file = '@{[ $ca->file('server.crt') ]}'
+ssl_key_file = '@{[ $ca->file('server.key') ]}'
+ssl_ca_file = '@{[ $ca->file('ca.crt') ]}'
+pooler.default_pool_size = 1
+));
+$node->start;
+
+if ($node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'sslinfo'}) == 0)
+{
+	$node->stop;
+	plan skip_all => 'sslinfo is not installed';
+}
+$node->safe_psql('postgres', 'CREATE EXTENSION pooler; CREATE EXTENSION sslinfo; CREATE ROLE app LOGIN REPLICATION');
+wait_for_pooler($node);
+
+my $everything = q{SELECT ssl_is_used(), ssl_version(), ssl_cipher(), ssl_client_cert_present(),
+	ssl_client_serial(), ssl_client_dn(), ssl_issuer_dn(),
+	ssl_client_dn_field('O'), ssl_issuer_field('commonName'),
+	(SELECT string_agg(i::text, '; ' ORDER BY i::text) FROM ssl_extension_info() i)};
+
+# psql by TCP, on one of the two ports.
+sub ask
+{
+	my ($port, $sql, %options) = @_;
+
+	return scalar pooler_psql($node, $sql, host => '127.0.0.1', role => 'app',
+		port => $port, %options);
+}
+
+my %with_certificate = (
+	sslmode => 'require',
+	sslcert => $ca->file('alice.crt'),
+	sslkey => $ca->file('alice.key'));
+my @clients = (
+	[ 'with a certificate', %with_certificate ],
+	[ 'without TLS', sslmode => 'disable' ],
+	[ 'by TLS', sslmode => 'require' ]);
+my $backend;
+
+for my $client (@clients, @clients)
+{
+	my ($name, %options) = @$client;
+	my $wanted = ask($node->port, $everything, %options);
+
+	is(ask(pooler_port($node), $everything, %options), $wanted, "$name: as on the server");
+	note($wanted);
+	$backend //= ask(pooler_port($node), 'SELECT pg_backend_pid()', %options);
+	is(ask(pooler_port($node), 'SELECT pg_backend_pid()', %options), $backend, 'the same backend');
+}
+like(ask($node->port, $everything, %with_certificate), qr/^t\|TLSv1.*\|t\|.*Pool.*alice/,
+	'there is something to be seen');
+
+# A walsender of a client's own.
+is(ask(pooler_port($node), $everything, %with_certificate, replication => 'database'),
+	ask($node->port, $everything, %with_certificate), 'a replication connection');
+
+# In the middle of a transaction, in a statement that is prepared, and where the
+# function raises an error: nothing of it is left in the process.
+my $in_transaction = q{BEGIN; PREPARE version AS SELECT ssl_version(), ssl_is_used();
+	EXECUTE version; SAVEPOINT here; SELECT ssl_client_dn_field('no such field');
+	ROLLBACK TO here; EXECUTE version; SELECT ssl_client_cert_present(); COMMIT; SELECT repeat('x', 100000)};
+
+for my $client (@clients)
+{
+	my ($name, %options) = @$client;
+
+	is(ask(pooler_port($node), $in_transaction, %options, psql => { on_error_stop => 0 }),
+		ask($node->port, $in_transaction, %options, psql => { on_error_stop => 0 }),
+		"$name: in a transaction, after an error");
+}
+
+# Where a row is seen only by TLS.
+$node->safe_psql('postgres', q{
+	CREATE TABLE secret AS SELECT 1 AS a;
+	GRANT SELECT ON secret TO app;
+	ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+	CREATE POLICY by_tls ON secret USING (ssl_is_used());
+});
+for my $client (@clients)
+{
+	my ($name, %options) = @$client;
+
+	is(ask(pooler_port($node), 'SELECT count(*) FROM secret', %options),
+		$name eq 'without TLS' ? '0' : '1', "$name: row level security");
+}
+
+done_testing();
