@@ -373,10 +373,11 @@ done(TlsConnection *conn)
 	X509_free(port.peer);		/* the SSL has a reference, too */
 	put_facts(&buf, &port);
 	if (port.peer != NULL)
-	{
 		good = put_names(conn, &buf, X509_get_subject_name(port.peer));
+
+	/* a client that was refused may be gone by now, with its certificate */
+	if (good && port.peer != NULL)
 		put_certificate(&buf, port.peer);
-	}
 	if (good)
 		report(conn, &buf, false);
 }
