@@ -173,6 +173,13 @@ static int	shown_facts_len = -1;	/* not known yet */
 /* The same, or what a walsender shows. */
 static const char *facts_in_force;
 static int	facts_in_force_len;
+static bool has_shown;
+
+bool
+pooler_attach_has_shown(void)
+{
+	return has_shown;
+}
 
 const char *
 pooler_attach_fact(const char *wanted)
@@ -213,6 +220,7 @@ pooler_attach_show_tls(const char *facts, int len)
 
 	facts_in_force = facts;
 	facts_in_force_len = len;
+	has_shown = true;
 	if (entry == NULL)
 		return;
 	memset(&status, 0, sizeof(status));
@@ -240,20 +248,21 @@ set_facts(int client)
 {
 	Payload    *p = payloads && client >= 0 ? &payloads[client] : NULL;
 	int			len = p ? p->facts_len : 0;
+	char	   *facts = NULL;
 
 	if (MyBEEntry == NULL ||
 		(len == shown_facts_len &&
 		 (len == 0 || memcmp(p->facts, shown_facts, len) == 0)))
 		return;
-	if (shown_facts != NULL)
-		pfree(shown_facts);
-	shown_facts = NULL;
-	shown_facts_len = len;
 	if (len > 0)
 	{
-		shown_facts = MemoryContextAlloc(TopMemoryContext, len);
-		memcpy(shown_facts, p->facts, len);
+		facts = MemoryContextAlloc(TopMemoryContext, len);
+		memcpy(facts, p->facts, len);
 	}
+	if (shown_facts != NULL)
+		pfree(shown_facts);
+	shown_facts = facts;
+	shown_facts_len = len;
 	pooler_attach_show_tls(shown_facts, len);
 	pooler_system_user_show(shown_facts, shown_facts_len);
 }

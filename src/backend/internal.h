@@ -200,6 +200,9 @@ extern void pooler_attach_session(int client);
  */
 extern void pooler_attach_show_tls(const char *facts, int len);
 
+/* Has a client's connection ever been shown here, with TLS or without? */
+extern bool pooler_attach_has_shown(void);
+
 /* One of those that were shown last; NULL if it is not among them. */
 extern const char *pooler_attach_fact(const char *wanted);
 

@@ -3,11 +3,14 @@
  * sslinfo.c
  *	  The extension sslinfo, for clients whose TLS is a relay's.
  *
- * Runs in: pool backends; in others the hooks do nothing.  sslinfo's functions look into MyProcPort, where
- * there is no TLS: what it has there makes libpq encrypt.  So a Port that says
- * so is lent to them for the length of a call, by the hook that core has around
- * calls of functions.  Nothing is sent to the client meanwhile: of what they
- * raise, the hook hears first.
+ * Runs in: pool backends, and walsenders that were born as one; in others the
+ * hooks do nothing.
+ *
+ * sslinfo's functions look into MyProcPort, where there is no TLS: what it has
+ * there makes libpq encrypt.  So a Port that says so is lent to them for the
+ * length of a call, by the hook that core has around calls of functions.
+ * Nothing is sent to the client meanwhile: of what they raise, the hook hears
+ * first.
  *
  * Version and cipher stand in an SSL of OpenSSL's that nobody can make up, so
  * for those two the address of the function is replaced, which the hook can do,
@@ -24,7 +27,6 @@
 
 #include "access/htup_details.h"
 #include "access/transam.h"
-#include "backend/birth.h"
 #include "catalog/pg_language_d.h"
 #include "catalog/pg_proc.h"
 #include "libpq/libpq-be.h"
@@ -46,7 +48,7 @@ sslinfo_function(Oid funcid)
 	HeapTuple	tuple;
 	char	   *result = NULL;
 
-	if (!pooler_in_pool_backend() || funcid < FirstNormalObjectId)
+	if (!pooler_attach_has_shown() || funcid < FirstNormalObjectId)
 		return NULL;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
 	if (!HeapTupleIsValid(tuple))

@@ -32,6 +32,8 @@ ssl_cert_file = '@{[ $ca->file('server.crt') ]}'
 ssl_key_file = '@{[ $ca->file('server.key') ]}'
 ssl_ca_file = '@{[ $ca->file('ca.crt') ]}'
 pooler.default_pool_size = 1
+wal_level = replica
+max_wal_senders = 2
 ));
 $node->start;
 
