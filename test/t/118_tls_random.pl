@@ -103,7 +103,7 @@ pooler.tls_workers = $relays
 pooler.max_client_conn = 1000
 pooler.max_backends = 20
 pooler.default_pool_size = 5
-pooler.client_login_timeout = 3s
+pooler.client_login_timeout = 15s
 pooler.client_read_timeout = 1s
 pooler.client_write_timeout = 1s
 ));
@@ -252,7 +252,7 @@ my $begin_memory = relays_memory();
 {
 	my $n = 20;
 	my @lazy = map {
-		my $client = TlsMutations->new($node, version => '1.3');
+		my $client = TlsMutations->new($node, version => '1.3', patience => PoolerTest::TIMEOUT);
 		$client->handshake && $client->put(RawClient::startup_packet(role => 'app'))
 		  && defined $client->await('Z') or die 'cannot log in';
 		$client->put(m_query(q{SELECT repeat('x', 1000000) FROM generate_series(1, 20)}) x 3);

@@ -74,7 +74,7 @@ sub context
 	};
 }
 
-# More options: direct (no SSLRequest), alpn.
+# More options: direct (no SSLRequest), alpn, patience (seconds).
 sub new
 {
 	my ($class, $node, %options) = @_;
@@ -106,7 +106,7 @@ sub receive
 {
 	my ($self, $seconds) = @_;
 
-	$seconds //= $self->{change} ? 0.3 : PATIENCE;
+	$seconds //= $self->{patience} // ($self->{change} ? 0.3 : PATIENCE);
 	IO::Select->new($self->{sock})->can_read($seconds) or return '';
 	my $n = sysread($self->{sock}, my $bytes, 65536);
 	return $bytes if $n;
@@ -230,7 +230,7 @@ sub drain
 sub await
 {
 	my ($self, $wanted) = @_;
-	my $end = time + 10;
+	my $end = time + ($self->{patience} // 10);
 
 	while (time < $end)
 	{
