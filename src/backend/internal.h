@@ -185,7 +185,7 @@ extern void pooler_ending_pin_timeout(void);
  */
 
 /* What came with a client's descriptor; see control.h. */
-extern void pooler_attach_remember(int client, const char *payload, int len);
+extern void pooler_attach_remember(int client, const char *payload, size_t len);
 
 /*
  * Makes this backend look like the client's: address, name, settings.  Can

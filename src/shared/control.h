@@ -15,6 +15,8 @@
 
 #include "c.h"
 
+#include "proto/pairs.h"
+
 typedef enum PoolerControlType
 {
 	/* pooler -> backend */
@@ -97,19 +99,6 @@ typedef struct PoolerWalsender
  * be set while a backend starts, so that the client needs one of its own.
  */
 #define POOLER_NEEDS_OWN_BACKEND	"pooler.own_backend"
-
-/* The pair at *p, which moves on to the next one; false at the end. */
-static inline bool
-pooler_next_pair(const char **p, const char *end,
-				 const char **name, const char **value)
-{
-	if (*p >= end)
-		return false;
-	*name = *p;
-	*value = *name + strlen(*name) + 1;
-	*p = *value + strlen(*value) + 1;
-	return true;
-}
 
 /* Longest list of settings that a backend reports: application_name is added. */
 #define POOLER_MAX_SETTINGS	11744

@@ -83,9 +83,6 @@ typedef struct PoolerTlsFrame
 /* More than names of people have, less than a socket takes. */
 #define POOLER_TLS_MAX_PAYLOAD	32000
 
-/* Longest name in a client's certificate that is let in. */
-#define POOLER_TLS_MAX_NAME		4000
-
 /* Longest certificate of a client, in DER, that backends are told. */
 #define POOLER_TLS_MAX_CERTIFICATE	6000
 

@@ -129,25 +129,10 @@ pooler_login_tls_under_way(int slot)
 	return login_of(slot) != NULL && login_of(slot)->step == LOGIN_TLS_HANDSHAKE;
 }
 
-static const char *
-value_of(const char *pairs, size_t len, const char *wanted)
-{
-	const char *end = pairs + len;
-	const char *name;
-	const char *value;
-
-	while (pooler_next_pair(&pairs, end, &name, &value))
-	{
-		if (strcmp(name, wanted) == 0)
-			return value;
-	}
-	return NULL;
-}
-
 static char *
 copy_of(WorkerLogin *login, const char *pairs, size_t len, const char *wanted)
 {
-	const char *value = value_of(pairs, len, wanted);
+	const char *value = pooler_find_pair(pairs, len, wanted);
 
 	return value ? MemoryContextStrdup(login->cxt, value) : NULL;
 }
@@ -165,8 +150,8 @@ keep_facts(WorkerLogin *login, bool ca_loaded, const char *pairs, size_t len)
 
 	tls->version = or_empty(copy_of(login, pairs, len, POOLER_TLS_FACT_VERSION));
 	tls->cipher = or_empty(copy_of(login, pairs, len, POOLER_TLS_FACT_CIPHER));
-	tls->bits = atoi(or_empty(value_of(pairs, len, POOLER_TLS_FACT_BITS)));
-	tls->alpn = value_of(pairs, len, POOLER_TLS_FACT_ALPN) != NULL;
+	tls->bits = atoi(or_empty(pooler_find_pair(pairs, len, POOLER_TLS_FACT_BITS)));
+	tls->alpn = pooler_find_pair(pairs, len, POOLER_TLS_FACT_ALPN) != NULL;
 	tls->ca_loaded = ca_loaded;
 	tls->peer_cn = copy_of(login, pairs, len, POOLER_TLS_FACT_CN);
 	tls->peer_dn = copy_of(login, pairs, len, POOLER_TLS_FACT_DN);
@@ -271,9 +256,9 @@ void
 pooler_login_tls_failed(int slot, const char *pairs, size_t len)
 {
 	WorkerLogin *login = login_of(slot);
-	const char *state = value_of(pairs, len, POOLER_TLS_ERROR_SQLSTATE);
-	const char *detail = value_of(pairs, len, POOLER_TLS_ERROR_DETAIL);
-	const char *hint = value_of(pairs, len, POOLER_TLS_ERROR_HINT);
+	const char *state = pooler_find_pair(pairs, len, POOLER_TLS_ERROR_SQLSTATE);
+	const char *detail = pooler_find_pair(pairs, len, POOLER_TLS_ERROR_DETAIL);
+	const char *hint = pooler_find_pair(pairs, len, POOLER_TLS_ERROR_HINT);
 
 	if (state == NULL || strlen(state) != 5)
 		state = "08P01";
@@ -283,7 +268,7 @@ pooler_login_tls_failed(int slot, const char *pairs, size_t len)
 		MyProcPort = &login->port;
 		ereport(LOG,
 				(errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
-				 errmsg_internal("%s", or_empty(value_of(pairs, len, POOLER_TLS_ERROR_MESSAGE))),
+				 errmsg_internal("%s", or_empty(pooler_find_pair(pairs, len, POOLER_TLS_ERROR_MESSAGE))),
 				 detail ? errdetail_internal("%s", detail) : 0,
 				 hint ? errhint("%s", hint) : 0));
 		MyProcPort = NULL;

@@ -100,6 +100,21 @@ for my $round (1 .. 3)
 	logged($node, $log, qr/could not get NID for ASN1_OBJECT object/, 'an error in a relay');
 	is($bystander->value("SELECT $round"), $round, 'is none of the client');
 }
+
+#----------------------------------------------------------------------------
+# a name that is too long: the client is refused, and gone at once
+#----------------------------------------------------------------------------
+
+$ca->certificate('long', subject => '/CN=app' . join('', map { '/OU=' . 'y' x 64 } 1 .. 100));
+for my $round (1 .. 6)
+{
+	my $log = log_size($node);
+
+	TlsTest::probe($node, '-starttls', 'postgres', $round % 2 ? '-tls1_2' : '-tls1_3',
+		'-cert', $ca->file('long.crt'), '-key', $ca->file('long.key'));
+	logged($node, $log, qr/distinguished name is too long for the pooler/, 'a long name');
+	is($bystander->value("SELECT $round"), $round, 'is none of the client');
+}
 $bystander->quit;
 
 #----------------------------------------------------------------------------
