@@ -66,7 +66,10 @@ OBJS = \
 	src/proto/build.o \
 	src/proto/console.o \
 	src/proto/errors.o \
+	src/proto/extended.o \
 	src/proto/frame.o \
+	src/proto/host.o \
+	src/proto/pairs.o \
 	src/proto/password.o \
 	src/proto/startup.o \
 	src/shared/address.o \
@@ -94,6 +97,7 @@ OBJS = \
 	src/shared/shmem.o \
 	src/shared/snapshot.o \
 	src/shared/stats.o \
+	src/shared/stopping.o \
 	src/shared/text.o \
 	src/shared/tls.o \
 	src/sql/advice.o \
@@ -113,8 +117,11 @@ OBJS = \
 	src/tls/connection.o \
 	src/tls/context.o \
 	src/tls/handshake.o \
+	src/tls/left_behind.o \
 	src/tls/link.o \
 	src/tls/main.o \
+	src/tls/names.o \
+	src/tls/passphrase.o \
 	src/tls/relay.o \
 	src/tls/wire.o \
 	src/worker/admin.o \
@@ -185,26 +192,37 @@ UNIT_TESTS = \
 	test/unit/test_build \
 	test/unit/test_console \
 	test/unit/test_escape \
+	test/unit/test_extended \
 	test/unit/test_frame \
 	test/unit/test_health \
 	test/unit/test_histogram \
+	test/unit/test_host \
 	test/unit/test_import \
 	test/unit/test_leak \
+	test/unit/test_names \
+	test/unit/test_pairs \
 	test/unit/test_password \
 	test/unit/test_recent \
 	test/unit/test_startup \
-	test/unit/test_state
+	test/unit/test_state \
+	test/unit/test_text
 FUZZERS = \
+	test/fuzz/fuzz_build \
 	test/fuzz/fuzz_console \
+	test/fuzz/fuzz_extended \
 	test/fuzz/fuzz_frame \
+	test/fuzz/fuzz_host \
 	test/fuzz/fuzz_import \
+	test/fuzz/fuzz_names \
+	test/fuzz/fuzz_pairs \
 	test/fuzz/fuzz_password \
-	test/fuzz/fuzz_startup
+	test/fuzz/fuzz_startup \
+	test/fuzz/fuzz_text
 
 # What both are linked with: all that needs no server.
 PURE_OBJS = \
 	$(filter src/import/% src/proto/% src/shared/health_rules.% src/shared/histogram.% \
-	src/shared/leak.% src/shared/recent.%,$(OBJS)) \
+	src/shared/leak.% src/shared/recent.% src/shared/text.% src/tls/names.%,$(OBJS)) \
 	src/metrics/escape.o
 
 # pg_regress looks for expected/ in its output directory, which is this one.
@@ -300,10 +318,12 @@ $(filter %src/metrics/page.o,$(OBJS) $(strict_objs)): .build/include/page_files.
 	$(AR) rcs $@ $^
 
 $(unit_programs): %: %.o .build/unit/pure.a $(unit_assert)
-	$(CC) $(sanitize) -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
+	$(CC) $(sanitize) -o $@ $^ -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm \
+		$(filter -lssl -lcrypto,$(LIBS))
 
 $(fuzz_programs): %: %.o .build/fuzz/pure.a
-	$(CLANG) $(sanitize) -fsanitize=fuzzer -o $@ $^
+	$(CLANG) $(sanitize) -fsanitize=fuzzer -o $@ $^ -L$(pkglibdir) -L$(libdir) \
+		-lpgcommon -lpgport $(filter -lssl -lcrypto,$(LIBS))
 
 check-unit: $(unit_programs)
 	$(PROVE) --exec '' $(unit_programs)

@@ -43,22 +43,21 @@ static Payload *payloads;		/* by client slot */
 
 /* They come first, as long as there are pairs with a name. */
 static void
-take_facts(Payload *p, const char **payload, int *len)
+take_facts(Payload *p, const char **payload, size_t *len)
 {
-	int			facts_len = *len > 0 ? pooler_startup_length(*payload, *len) : 0;
+	const char *facts = *payload;
+	size_t		facts_len = pooler_pairs_length(facts, *len, payload, len);
 
 	if (facts_len > 0)
 	{
 		p->facts = MemoryContextAlloc(TopMemoryContext, facts_len);
-		memcpy(p->facts, *payload, facts_len);
+		memcpy(p->facts, facts, facts_len);
 		p->facts_len = facts_len;
 	}
-	*payload += facts_len + 1;
-	*len -= facts_len + 1;
 }
 
 void
-pooler_attach_remember(int client, const char *payload, int len)
+pooler_attach_remember(int client, const char *payload, size_t len)
 {
 	Payload    *p;
 
@@ -75,12 +74,12 @@ pooler_attach_remember(int client, const char *payload, int len)
 		pfree(p->facts);
 	memset(p, 0, sizeof(Payload));
 	take_facts(p, &payload, &len);
-	if (len <= 0)
+	if (len == 0)
 		return;
 	p->bytes = MemoryContextAlloc(TopMemoryContext, len);
 	memcpy(p->bytes, payload, len);
 	p->len = len;
-	p->startup_len = pooler_startup_length(payload, len);
+	p->startup_len = pooler_pairs_length(payload, len, NULL, NULL);
 	if (p->startup_len > 0)
 		p->startup_digest = Max(hash_bytes_extended((unsigned char *) payload,
 													p->startup_len,
@@ -185,17 +184,7 @@ pooler_attach_has_shown(void)
 const char *
 pooler_attach_fact(const char *wanted)
 {
-	const char *pair = facts_in_force;
-	const char *end = pair + facts_in_force_len;
-	const char *name;
-	const char *value;
-
-	while (pooler_next_pair(&pair, end, &name, &value))
-	{
-		if (strcmp(name, wanted) == 0)
-			return value;
-	}
-	return NULL;
+	return pooler_find_pair(facts_in_force, facts_in_force_len, wanted);
 }
 
 #ifdef USE_OPENSSL

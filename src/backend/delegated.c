@@ -40,6 +40,7 @@
 #include "port/pg_bswap.h"
 #include "proto/frame.h"
 #include "shared/guc.h"
+#include "shared/tls.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
@@ -47,8 +48,11 @@
 #define RECEIVE_BUFFER	8192
 
 static bool client_tls;
+static const char *tls_words;	/* for the log */
 static bool failed;				/* core will say so with its next message */
 static bool accept_delegation;	/* as the server's settings say */
+static bool authenticated;
+static emit_log_hook_type chained_log_hook;
 static ClientAuthentication_hook_type chained_hook;
 
 static void
@@ -107,6 +111,7 @@ see_status(Port *port, int status)
 	scrub_heap();
 	pooler_gss_set_accept_delegation(accept_delegation);
 	failed = status != STATUS_OK && status != STATUS_EOF;
+	authenticated = status == STATUS_OK;
 	if (chained_hook != NULL)
 	{
 		pretend_tls(true);
@@ -114,6 +119,48 @@ see_status(Port *port, int status)
 		pretend_tls(false);
 	}
 	pretend_connection(false);
+	if (authenticated)
+		pooler_system_user_check();
+}
+
+/*
+ * Core logs what TLS a client has that has logged in, of a Port that does not
+ * say so then.  Where it would stand, GSS comes after it.
+ */
+static void
+name_tls(ErrorData *edata)
+{
+	if (authenticated && tls_words != NULL && edata->elevel == LOG &&
+		edata->message != NULL && edata->funcname != NULL &&
+		strcmp(edata->funcname, "PerformAuthentication") == 0)
+	{
+		char	   *rest = NULL;
+
+#ifdef ENABLE_GSS
+		if (MyProcPort->gss != NULL)
+			rest = strstr(edata->message, " GSS (");
+#endif
+		edata->message = psprintf("%.*s%s%s",
+								  rest ? (int) (rest - edata->message) :
+								  (int) strlen(edata->message),
+								  edata->message, tls_words, rest ? rest : "");
+		authenticated = false;
+	}
+	if (chained_log_hook)
+		chained_log_hook(edata);
+}
+
+/* As core writes it. */
+static void
+keep_tls_words(const char *version, const char *cipher, const char *bits)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	tls_words = psprintf(_(" SSL enabled (protocol=%s, cipher=%s, bits=%d)"),
+						 version, cipher, atoi(bits));
+	MemoryContextSwitchTo(old);
+	chained_log_hook = emit_log_hook;
+	emit_log_hook = name_tls;
 }
 
 static char *
@@ -126,6 +173,9 @@ void
 pooler_delegated_begin(const char *facts, int len)
 {
 	const char *end = facts + len;
+	const char *version = "";
+	const char *cipher = "";
+	const char *bits = "";
 	const char *name;
 	const char *value;
 
@@ -139,7 +189,15 @@ pooler_delegated_begin(const char *facts, int len)
 			MyProcPort->peer_cn = keep(value);
 		else if (strcmp(name, "dn") == 0)
 			MyProcPort->peer_dn = keep(value);
+		else if (strcmp(name, POOLER_TLS_FACT_VERSION) == 0)
+			version = value;
+		else if (strcmp(name, POOLER_TLS_FACT_CIPHER) == 0)
+			cipher = value;
+		else if (strcmp(name, POOLER_TLS_FACT_BITS) == 0)
+			bits = value;
 	}
+	if (client_tls && pooler_log_connection_authorized())
+		keep_tls_words(version, cipher, bits);
 
 	/*
 	 * Credentials would stay in this process, for whoever comes after this

@@ -185,7 +185,7 @@ extern void pooler_ending_pin_timeout(void);
  */
 
 /* What came with a client's descriptor; see control.h. */
-extern void pooler_attach_remember(int client, const char *payload, int len);
+extern void pooler_attach_remember(int client, const char *payload, size_t len);
 
 /*
  * Makes this backend look like the client's: address, name, settings.  Can
@@ -520,6 +520,9 @@ extern void pooler_unnamed_restore(uint64 digest, const char *part, int len);
 
 /* Shows that of a client, whose facts (see control.h) these are. */
 extern void pooler_system_user_show(const char *facts, int len);
+
+/* Raises FATAL if core has found out an identity that is too long for that. */
+extern void pooler_system_user_check(void);
 
 /* Adds what core knows of the one that it has logged in. */
 extern void pooler_system_user_report(StringInfo facts);

@@ -114,21 +114,6 @@ find_applied(const char *name)
 	return NULL;
 }
 
-static const char *
-find_pair(const char *pairs, int len, const char *wanted)
-{
-	const char *p = pairs;
-	const char *name;
-	const char *value;
-
-	while (pooler_next_pair(&p, pairs + len, &name, &value))
-	{
-		if (strcmp(name, wanted) == 0)
-			return value;
-	}
-	return NULL;
-}
-
 /*
  * What can be set only while a backend starts is not for shared ones; what a
  * transaction sets for itself has no reset value that matters.
@@ -295,7 +280,7 @@ undo(Applied *a)
 static bool
 stays(const Applied *a, const char *pairs, int len)
 {
-	const char *value = find_pair(pairs, len, a->name);
+	const char *value = pooler_find_pair(pairs, len, a->name);
 
 	if (value == NULL)
 		return false;

@@ -29,7 +29,7 @@ static char *identity;			/* in MyClientConnectionInfo; ours to free */
 static void
 find_place(void)
 {
-	char		longest[POOLER_MAX_FACTS];
+	char		longest[POOLER_MAX_IDENTITY + NAMEDATALEN];
 
 	if (GetSystemUser() == NULL)
 	{
@@ -78,6 +78,20 @@ pooler_system_user_show(const char *facts, int len)
 	tell_parallel_workers(place[0] != '\0' ? id : NULL, method);
 }
 
+/* One that is longer could not be shown to the backends that come next. */
+void
+pooler_system_user_check(void)
+{
+	const char *id = MyClientConnectionInfo.authn_id;
+
+	if (id != NULL && strlen(id) > POOLER_MAX_IDENTITY)
+		ereport(FATAL,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("authenticated identity is too long for the pooler"),
+				 errdetail("It has %zu bytes, and may have %d.", strlen(id),
+						   POOLER_MAX_IDENTITY)));
+}
+
 void
 pooler_system_user_report(StringInfo facts)
 {
@@ -93,6 +107,11 @@ pooler_system_user_report(StringInfo facts)
 
 void
 pooler_system_user_show(const char *facts, int len)
+{
+}
+
+void
+pooler_system_user_check(void)
 {
 }
 

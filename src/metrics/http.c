@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "metrics/page.h"
+#include "proto/host.h"
 #include "shared/guc.h"
 #include "utils/timestamp.h"
 
@@ -268,15 +269,6 @@ came_by_loopback(struct MHD_Connection *connection)
 				  sizeof(in6addr_loopback)) == 0;
 }
 
-/* Host without its port. */
-static size_t
-name_length(const char *host)
-{
-	const char *end = host[0] == '[' ? strchr(host, ']') : NULL;
-
-	return end ? (size_t) (end + 1 - host) : strcspn(host, ":");
-}
-
 /*
  * An address, a name that nobody can have in the public DNS, the machine's own
  * name, or one that the administrator has given.
@@ -284,21 +276,22 @@ name_length(const char *host)
 static bool
 is_our_name(const char *host)
 {
-	size_t		len = name_length(host);
-	char		name[256];
+	char		name[POOLER_HOST_MAX];
 	char		own[256] = "";
-	struct in_addr addr;
 
-	if (len >= sizeof(name))
-		return false;
-	memcpy(name, host, len);
-	name[len] = '\0';
-	if (host[0] == '[' || strchr(name, '.') == NULL ||
-		inet_pton(AF_INET, name, &addr) == 1)
-		return true;
+	switch (pooler_host_parse(host, name))
+	{
+		case POOLER_HOST_BAD:
+			return false;
+		case POOLER_HOST_ADDRESS:
+		case POOLER_HOST_LABEL:
+			return true;
+		case POOLER_HOST_NAME:
+			break;
+	}
 	if (gethostname(own, sizeof(own) - 1) == 0 && pg_strcasecmp(name, own) == 0)
 		return true;
-	return pooler_http_listens_by_name(name, len);
+	return pooler_http_listens_by_name(name, strlen(name));
 }
 
 /*

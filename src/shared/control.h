@@ -15,6 +15,8 @@
 
 #include "c.h"
 
+#include "proto/pairs.h"
+
 typedef enum PoolerControlType
 {
 	/* pooler -> backend */
@@ -80,11 +82,13 @@ typedef struct PoolerWalsender
 #define POOLER_MAX_SETTINGS_PAYLOAD	24000
 
 /*
- * With the descriptor, and with LOGGED_IN, come before all that the facts of the connection that
- * a backend has to know: pairs as well, with names of shared/tls.h, and an
- * empty name behind them.
+ * With the descriptor, and with LOGGED_IN, come before all that the facts of
+ * the connection that a backend has to know: pairs as well, with names of
+ * shared/tls.h, and an empty name behind them.  The identity may be a name in a
+ * certificate, or what another library says that it is; the rest has 10 kB.
  */
-#define POOLER_MAX_FACTS	10240
+#define POOLER_MAX_IDENTITY	7168
+#define POOLER_MAX_FACTS	(POOLER_MAX_IDENTITY + 10240)
 #define POOLER_FACT_AUTH_METHOD	"auth_method"	/* a UserAuth, as a number */
 #define POOLER_FACT_AUTH_ID		"auth_id"	/* SYSTEM_USER without the method */
 #define POOLER_FACT_GSS			"gss"	/* principal of a login by GSSAPI */
@@ -95,19 +99,6 @@ typedef struct PoolerWalsender
  * be set while a backend starts, so that the client needs one of its own.
  */
 #define POOLER_NEEDS_OWN_BACKEND	"pooler.own_backend"
-
-/* The pair at *p, which moves on to the next one; false at the end. */
-static inline bool
-pooler_next_pair(const char **p, const char *end,
-				 const char **name, const char **value)
-{
-	if (*p >= end)
-		return false;
-	*name = *p;
-	*value = *name + strlen(*name) + 1;
-	*p = *value + strlen(*value) + 1;
-	return true;
-}
 
 /* Longest list of settings that a backend reports: application_name is added. */
 #define POOLER_MAX_SETTINGS	11744

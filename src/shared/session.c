@@ -56,19 +56,6 @@ pooler_reported_digest(const char *name, const char *value)
 	return hash_bytes_extended((const unsigned char *) value, strlen(value), seed);
 }
 
-int
-pooler_startup_length(const char *payload, int len)
-{
-	const char *p = payload;
-
-	while (p < payload + len && *p != '\0')
-	{
-		p += strlen(p) + 1;
-		p += strlen(p) + 1;
-	}
-	return p - payload;
-}
-
 /*---------------------------------------------------------------------------
  * storing
  *---------------------------------------------------------------------------

@@ -43,10 +43,4 @@ extern void pooler_session_free(PoolerClient *client);
  */
 extern uint64 pooler_reported_digest(const char *name, const char *value);
 
-/*
- * Where startup settings end in the payload that comes with a client's
- * descriptor (see control.h); the rest, if any, is what it was told.
- */
-extern int	pooler_startup_length(const char *payload, int len);
-
 #endif							/* POOLER_SESSION_H */

@@ -134,6 +134,7 @@ init_tls(void)
 		pg_atomic_init_u32(&relay->state, POOLER_TLS_STARTING);
 		pg_atomic_init_u32(&relay->capacity, 0);
 		pg_atomic_init_u32(&relay->connections, 0);
+		pg_atomic_init_u32(&relay->leaving, 0);
 		pg_atomic_init_u64(&relay->handshakes, 0);
 		pg_atomic_init_u64(&relay->failures, 0);
 		pg_atomic_init_u64(&relay->loaded_at, 0);

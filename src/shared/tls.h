@@ -43,6 +43,8 @@ typedef struct PoolerTlsRelay
 	pg_atomic_uint32 capacity;	/* connections that its limit on open files
 								 * allows; relay */
 	pg_atomic_uint32 connections;	/* that it has; relay */
+	pg_atomic_uint32 leaving;	/* of these, that nobody needs any more: the
+								 * client is told that it is over; relay */
 	pg_atomic_uint64 handshakes;	/* that were completed */
 	pg_atomic_uint64 failures;	/* that were not */
 	pg_atomic_uint64 loaded_at; /* a TimestampTz: when certificate, key and
@@ -59,8 +61,10 @@ typedef enum PoolerTlsFrameType
 	POOLER_TLS_ACCEPT = 1,
 
 	/* relay -> pooler */
-	POOLER_TLS_CERTIFICATE,		/* payload: the server's, in DER; that of all
-								 * handshakes reported from now on */
+	POOLER_TLS_CERTIFICATE,		/* descriptor: a file in memory with the
+								 * server's, in DER; that of all handshakes
+								 * reported as DONE up to the next of these
+								 * frames.  No descriptor: it is not known */
 	POOLER_TLS_DONE,			/* payload: pairs of POOLER_TLS_FACT_* */
 	POOLER_TLS_FAILED			/* payload: pairs of POOLER_TLS_ERROR_* */
 } PoolerTlsFrameType;
@@ -76,11 +80,8 @@ typedef struct PoolerTlsFrame
 	uint32		gen;
 } PoolerTlsFrame;
 
-/* More than certificates and names of people have, less than a socket takes. */
+/* More than names of people have, less than a socket takes. */
 #define POOLER_TLS_MAX_PAYLOAD	32000
-
-/* Longest name in a client's certificate that is let in. */
-#define POOLER_TLS_MAX_NAME		4000
 
 /* Longest certificate of a client, in DER, that backends are told. */
 #define POOLER_TLS_MAX_CERTIFICATE	6000

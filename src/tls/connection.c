@@ -34,6 +34,7 @@ static dlist_head living = DLIST_STATIC_INIT(living);
 static dlist_head closing = DLIST_STATIC_INIT(closing);
 static dlist_head dead = DLIST_STATIC_INIT(dead);
 static int	nliving;
+static int	nleaving;			/* of these */
 
 int
 pooler_tls_connections(void)
@@ -41,11 +42,30 @@ pooler_tls_connections(void)
 	return nliving;
 }
 
-static void
-count(int change)
+bool
+pooler_tls_is_full(void)
 {
-	nliving += change;
+	return nliving >= (int) pg_atomic_read_u32(&pooler_tls_me.shared->capacity);
+}
+
+bool
+pooler_tls_make_room(void)
+{
+	if (dlist_is_empty(&closing))
+		return false;
+	pooler_tls_kill(dlist_head_element(TlsConnection, node, &closing));
+	return true;
+}
+
+static void
+count(int living_more, int leaving_more)
+{
+	nliving += living_more;
+	nleaving += leaving_more;
 	pg_atomic_write_u32(&pooler_tls_me.shared->connections, nliving);
+	pg_atomic_write_u32(&pooler_tls_me.shared->leaving, nleaving);
+	if (living_more < 0 || leaving_more > 0)
+		pooler_tls_link_room();
 }
 
 /*---------------------------------------------------------------------------
@@ -69,7 +89,7 @@ pooler_tls_open(int tcp, int pair, const PoolerTlsFrame *frame)
 	conn->tcp_events = EPOLLIN;
 	conn->erase_for = ERASE_BYTES;
 	dlist_push_tail(&living, &conn->node);
-	count(1);
+	count(1, 0);
 	conn->ssl = context ? pooler_tls_wire_new(context) : NULL;
 	if (conn->ssl == NULL ||
 		!pooler_tls_watch(pooler_tls_me.handshakes_fd, EPOLL_CTL_ADD, tcp,
@@ -135,7 +155,7 @@ pooler_tls_kill(TlsConnection *conn)
 	conn->state = TLS_DEAD;
 	dlist_delete(&conn->node);
 	dlist_push_tail(&dead, &conn->node);
-	count(-1);
+	count(-1, conn->leaving ? -1 : 0);
 }
 
 void
@@ -156,6 +176,20 @@ pooler_tls_close_all(void)
 
 		if (conn->state == TLS_OPEN)
 			pooler_tls_close(conn);
+	}
+}
+
+void
+pooler_tls_kill_unreported(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &living)
+	{
+		TlsConnection *conn = dlist_container(TlsConnection, node, iter.cur);
+
+		if (conn->state == TLS_HANDSHAKE || conn->state == TLS_REPORTING)
+			pooler_tls_kill(conn);
 	}
 }
 
@@ -238,9 +272,9 @@ send_leftover(int fd, TlsLeftover *left, bool secret)
 static void
 count_sent(TlsConnection *conn, ssize_t n)
 {
-	PoolerClient *client = &pooler_clients[conn->client];
+	PoolerClient *client = pooler_tls_client(conn);
 
-	if (pooler_client_gen(client) == conn->gen)
+	if (client != NULL)
 		client->tls_sent += n;
 }
 
@@ -325,6 +359,16 @@ wanted_of_tcp(const TlsConnection *conn)
 }
 
 /*
+ * OpenSSL writes nothing while it has read a part of a message of the handshake
+ * protocol: a KeyUpdate, which a client may send in two records.
+ */
+bool
+pooler_tls_can_write(const TlsConnection *conn)
+{
+	return conn->to_tcp.bytes == NULL && !SSL_in_init(conn->ssl);
+}
+
+/*
  * A pair whose other end is closed reports that for ever, asked or not; so
  * one that can't be read now reports it only once.
  */
@@ -335,7 +379,7 @@ wanted_of_pair(const TlsConnection *conn)
 
 	if (conn->state != TLS_OPEN)
 		return 0;
-	if (conn->to_tcp.bytes == NULL)
+	if (pooler_tls_can_write(conn))
 		events |= EPOLLIN;
 	return events != 0 ? events : EPOLLET;
 }
@@ -427,12 +471,14 @@ finish_closing(TlsConnection *conn)
 void
 pooler_tls_hurry(TlsConnection *conn)
 {
-	if (conn->deadline != 0)
+	if (conn->leaving)
 		return;
 	conn->deadline = TimestampTzPlusMilliseconds(pooler_tls_me.now,
 												 PATIENCE_TO_FLUSH);
 	dlist_delete(&conn->node);
 	dlist_push_tail(&closing, &conn->node);
+	conn->leaving = true;
+	count(0, 1);
 }
 
 /* Also called each time that something could be sent afterwards. */
@@ -445,10 +491,7 @@ pooler_tls_close(TlsConnection *conn)
 		if (!conn->failed)
 			(void) SSL_shutdown(conn->ssl);
 		conn->state = TLS_CLOSING;
-		conn->deadline = TimestampTzPlusMilliseconds(pooler_tls_me.now,
-													 PATIENCE_TO_FLUSH);
-		dlist_delete(&conn->node);
-		dlist_push_tail(&closing, &conn->node);
+		pooler_tls_hurry(conn);
 	}
 	if (!pooler_tls_flush(conn))
 		return;

@@ -9,7 +9,9 @@
  *
  * openssl_tls_init_hook is called by core with each SSL_CTX that it fills,
  * before it fills it.  At server start a failure ends the server, so what was
- * caught is good; in a relay the result of be_tls_init() tells.
+ * caught is good; in a relay the result of be_tls_init() tells.  It is called
+ * twice for settings that are wrong, or for a key whose passphrase has to be
+ * asked for: the first call says nothing, the second tells why.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,6 +33,7 @@ static bool loaded_again;		/* by the postmaster, for good or ill */
 static bool catching;
 static SSL_CTX *caught;
 
+static bool starting;			/* nothing was in use before */
 static SSL_CTX *context;		/* in use; NULL: none */
 static bool has_ca;
 
@@ -39,7 +42,10 @@ tls_init(SSL_CTX *new_context, bool is_server_start)
 {
 	prev_init_hook(new_context, is_server_start);
 	if (catching)
+	{
 		caught = new_context;
+		pooler_tls_passphrase_wrap(new_context);
+	}
 	else if (!is_server_start)
 		loaded_again = true;
 	else if (SSL_CTX_up_ref(new_context))
@@ -83,11 +89,11 @@ use(SSL_CTX *new_context)
 }
 
 /*
- * What is wrong is logged by the postmaster and by the first relay; by more of
- * them it would only be repeated.
+ * A reference for the caller, or NULL.  What is wrong is logged by the
+ * postmaster and by the first relay; by more of them it would only be repeated.
  */
 static SSL_CTX *
-load_by_core(void)
+load_by_core(bool quietly)
 {
 	int			saved_level = log_min_messages;
 	openssl_tls_init_hook_typ saved_hook = openssl_tls_init_hook;
@@ -99,7 +105,7 @@ load_by_core(void)
 		prev_init_hook = openssl_tls_init_hook;
 		openssl_tls_init_hook = tls_init;
 	}
-	if (pooler_tls_me.index > 0)
+	if (quietly || pooler_tls_me.index > 0)
 		log_min_messages = FATAL;
 	catching = true;
 	caught = NULL;
@@ -114,6 +120,40 @@ load_by_core(void)
 	return caught;
 }
 
+static void
+use_from_now_on(SSL_CTX *new_context)
+{
+	use(new_context);
+	starting = false;
+	pg_atomic_write_u64(&pooler_tls_me.shared->loaded_at,
+						context ? GetCurrentTimestamp() : 0);
+	pg_atomic_write_u32(&pooler_tls_me.shared->state,
+						context ? POOLER_TLS_READY : POOLER_TLS_OFF);
+}
+
+static SSL_CTX *
+take_inherited(void)
+{
+	if (loaded_at_start != NULL)
+		SSL_CTX_up_ref(loaded_at_start);
+	return loaded_at_start;
+}
+
+/* With the passphrase, if there is one, and with words for what is wrong. */
+void
+pooler_tls_context_go_on(void)
+{
+	SSL_CTX    *new_context = load_by_core(false);
+
+	if (new_context == NULL && starting)
+		new_context = take_inherited();
+	if (new_context == NULL && pooler_tls_me.index == 0)
+		ereport(LOG,
+				(errmsg("SSL configuration was not reloaded by the pooler")));
+	if (new_context != NULL || context == NULL)
+		use_from_now_on(new_context);
+}
+
 /*
  * Live connections keep what they began with.  As in core, what can't be
  * loaded changes nothing; and if ssl is off nobody new is let in by TLS.
@@ -123,34 +163,21 @@ pooler_tls_context_load(bool start)
 {
 	SSL_CTX    *new_context = NULL;
 
-	if (EnableSSL && start && !loaded_again && loaded_at_start != NULL)
+	starting |= start;
+	pooler_tls_passphrase_forget();
+	if (!EnableSSL)
 	{
-		new_context = loaded_at_start;
-		SSL_CTX_up_ref(new_context);
+		use_from_now_on(NULL);
+		return;
 	}
-	else if (EnableSSL)
-	{
-		new_context = load_by_core();
-		if (new_context == NULL && start && loaded_at_start != NULL)
-		{
-			new_context = loaded_at_start;
-			SSL_CTX_up_ref(new_context);
-		}
-		if (new_context == NULL)
-		{
-			if (pooler_tls_me.index == 0)
-				ereport(LOG,
-						(errmsg("SSL configuration was not reloaded by the pooler")));
-			if (context != NULL)
-				return;
-		}
-	}
-	use(new_context);
-	pg_atomic_write_u64(&pooler_tls_me.shared->loaded_at,
-						context ? GetCurrentTimestamp() : 0);
-	pg_atomic_write_u32(&pooler_tls_me.shared->state,
-						context ? POOLER_TLS_READY : POOLER_TLS_OFF);
-	pooler_tls_link_certificate();
+	if (start && !loaded_again)
+		new_context = take_inherited();
+	if (new_context == NULL)
+		new_context = load_by_core(true);
+	if (new_context != NULL)
+		use_from_now_on(new_context);
+	else if (!pooler_tls_passphrase_missing() || !pooler_tls_passphrase_ask())
+		pooler_tls_context_go_on();
 }
 
 #endif							/* USE_OPENSSL */

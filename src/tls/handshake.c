@@ -20,6 +20,7 @@
 
 #include "common/openssl.h"
 #include "common/string.h"
+#include "tls/names.h"
 #include "utils/elog.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -274,58 +275,42 @@ accept_failed(TlsConnection *conn, int result)
  *---------------------------------------------------------------------------
  */
 
-/*
- * The common name; false, and the client is refused, if a zero byte in it
- * could make two different names look the same (CVE-2009-4034).
- */
+/* False, and the client is refused, if a name can't be told. */
 static bool
-put_common_name(TlsConnection *conn, StringInfo buf, X509_NAME *subject)
+put_name(TlsConnection *conn, StringInfo buf, const char *fact, PoolerTlsName result,
+		 const char *name, const char *complaint)
 {
-	int			len = X509_NAME_get_text_by_NID(subject, NID_commonName, NULL, 0);
-	char	   *name;
-
-	if (len < 0)
-		return true;
-	name = palloc0(len + 1);
-	X509_NAME_get_text_by_NID(subject, NID_commonName, name, len + 1);
-	if (strlen(name) != (size_t) len)
+	switch (result)
 	{
-		fail_protocol(conn, _("SSL certificate's common name contains embedded null"));
-		return false;
+		case POOLER_TLS_NAME_OK:
+			put_pair(buf, fact, name);
+			return true;
+		case POOLER_TLS_NAME_NONE:
+			return true;
+		case POOLER_TLS_NAME_TOO_LONG:
+			fail_protocol(conn, _("SSL certificate's distinguished name is too long for the pooler"));
+			return false;
+		case POOLER_TLS_NAME_HAS_NULL:
+			fail_protocol(conn, complaint);
+			return false;
 	}
-	put_pair(buf, POOLER_TLS_FACT_CN, name);
-	return true;
+	return false;
 }
 
-/* The same for the whole name, in the form in which rules compare it. */
 static bool
-put_distinguished_name(TlsConnection *conn, StringInfo buf, X509_NAME *subject)
+put_names(TlsConnection *conn, StringInfo buf, X509_NAME *subject)
 {
-	BIO		   *bio = BIO_new(BIO_s_mem());
-	BUF_MEM    *mem = NULL;
-	char	   *name = NULL;
-	size_t		len = 0;
+	char		name[POOLER_TLS_MAX_NAME + 1];
+	PoolerTlsName result = pooler_tls_common_name(subject, name);
 
-	if (bio != NULL &&
-		X509_NAME_print_ex(bio, subject, 0, XN_FLAG_RFC2253) != -1 &&
-		BIO_get_mem_ptr(bio, &mem) > 0)
-	{
-		len = mem->length;
-		name = pnstrdup(mem->data, len);
-	}
-	BIO_free(bio);
-	if (name == NULL || len > POOLER_TLS_MAX_NAME)
-	{
-		fail_protocol(conn, _("SSL certificate's distinguished name is too long for the pooler"));
+	if (!put_name(conn, buf, POOLER_TLS_FACT_CN, result, name,
+				  _("SSL certificate's common name contains embedded null")))
 		return false;
-	}
-	if (strlen(name) != len)
-	{
-		fail_protocol(conn, _("SSL certificate's distinguished name contains embedded null"));
-		return false;
-	}
-	put_pair(buf, POOLER_TLS_FACT_DN, name);
-	return true;
+	result = pooler_tls_distinguished_name(subject, name);
+	if (result == POOLER_TLS_NAME_NONE)
+		result = POOLER_TLS_NAME_TOO_LONG;	/* for this machine */
+	return put_name(conn, buf, POOLER_TLS_FACT_DN, result, name,
+					_("SSL certificate's distinguished name contains embedded null"));
 }
 
 /* What pg_stat_ssl shows, as far as there is room for it there. */
@@ -380,7 +365,6 @@ done(TlsConnection *conn)
 {
 	Port		port = {0};
 	StringInfoData buf;
-	X509_NAME  *subject;
 	bool		good = true;
 
 	initStringInfo(&buf);
@@ -389,12 +373,11 @@ done(TlsConnection *conn)
 	X509_free(port.peer);		/* the SSL has a reference, too */
 	put_facts(&buf, &port);
 	if (port.peer != NULL)
-	{
-		subject = X509_get_subject_name(port.peer);
-		good = put_common_name(conn, &buf, subject) &&
-			put_distinguished_name(conn, &buf, subject);
+		good = put_names(conn, &buf, X509_get_subject_name(port.peer));
+
+	/* a client that was refused may be gone by now, with its certificate */
+	if (good && port.peer != NULL)
 		put_certificate(&buf, port.peer);
-	}
 	if (good)
 		report(conn, &buf, false);
 }
@@ -440,9 +423,12 @@ step_caught(TlsConnection *conn)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(old);
-		pooler_tls_log_begin(conn);
-		EmitErrorReport();
-		pooler_tls_log_end();
+		if (pooler_tls_may_log())
+		{
+			pooler_tls_log_begin(conn);
+			EmitErrorReport();
+			pooler_tls_log_end();
+		}
 		FlushErrorState();
 		pooler_tls_kill(conn);
 	}

@@ -39,10 +39,12 @@
  *				  +-----------------+   |                 v
  *				  |                     +------------> CLOSING
  *				  | client or pooler gone                 | told and flushed,
- *				  |                                       | or no patience
+ *				  |                                       | no patience, or no
+ *				  |                                       | room for a new one
  *				  +---------------> DEAD <----------------+
  *
- * A reset from either side leads from any state to DEAD.
+ * A reset from either side leads from any state to DEAD, and so does what ends
+ * CLOSING for one that is OPEN with nobody at the other end of the pair.
  */
 typedef enum TlsState
 {
@@ -74,6 +76,8 @@ typedef struct TlsConnection
 	bool		client_eof;		/* the client sends no more */
 	bool		pair_shut;		/* and the other side knows */
 	bool		tcp_shut;		/* CLOSING: the client knows */
+	bool		leaving;		/* CLOSING, or OPEN with nobody at the other
+								 * end of the pair: nobody counts it any more */
 	int			erase_for;		/* so many bytes more OpenSSL erases its copy
 								 * of what it has decrypted */
 	TlsLeftover to_tcp;			/* encrypted */
@@ -82,9 +86,8 @@ typedef struct TlsConnection
 	uint32		pair_events;
 	char	   *report;			/* REPORTING: payload of the frame */
 	int			report_len;
-	TimestampTz deadline;		/* CLOSING, or OPEN with nobody at the other
-								 * end of the pair; 0: none */
-	dlist_node	node;			/* of all, of those that are CLOSING, or DEAD */
+	TimestampTz deadline;		/* leaving: to be DEAD by then; 0: not leaving */
+	dlist_node	node;			/* of all, of those that are leaving, or DEAD */
 	dlist_node	report_node;	/* of those that are REPORTING */
 } TlsConnection;
 
@@ -92,6 +95,7 @@ typedef struct TlsConnection
 #define TLS_EVENT_POSTMASTER	((uint64) 1)
 #define TLS_EVENT_LINK			((uint64) 2)
 #define TLS_EVENT_HANDSHAKES	((uint64) 3)
+#define TLS_EVENT_PASSPHRASE	((uint64) 4)
 #define TLS_EVENT_SPECIALS		((uint64) 8)	/* all of them lie below */
 #define TLS_EVENT_PAIR			((uint64) 1)	/* flag: the pair, not the TCP
 												 * socket */
@@ -108,12 +112,22 @@ typedef struct TlsProcess
 	int			handshakes_fd;	/* an epoll of those in HANDSHAKE, so that
 								 * they wait for those that are OPEN */
 	TimestampTz now;			/* at the start of this turn */
+	bool		left_behind;	/* by a relay, without shared memory */
 } TlsProcess;
 
 extern TlsProcess pooler_tls_me;
 
 extern bool pooler_tls_watch(int epoll_fd, int op, int fd, uint32 events,
 							 uint64 data);
+
+/* The client's slot; NULL if it is not its any more, or there are none. */
+extern PoolerClient *pooler_tls_client(const TlsConnection *conn);
+
+/* Bounds what is logged, where clients decide how often it happens. */
+extern bool pooler_tls_may_log(void);
+
+/* Moves bytes until the process has to end. */
+extern void pooler_tls_loop(void);
 
 /* Log lines in between show the client of the connection, if it is known. */
 extern void pooler_tls_log_begin(const TlsConnection *conn);
@@ -127,8 +141,14 @@ extern void pooler_tls_log_end(void);
 /* Catches what core loads; from _PG_init. */
 extern void pooler_tls_context_init(void);
 
-/* At the start of a relay, and when the settings were read again. */
+/*
+ * At the start of a relay, and when the settings were read again.  May go on
+ * later, when the passphrase of the key is there.
+ */
 extern void pooler_tls_context_load(bool start);
+
+/* It is there, or is not to be had. */
+extern void pooler_tls_context_go_on(void);
 
 /* NULL: TLS is not to be had. */
 extern SSL_CTX *pooler_tls_context(void);
@@ -150,8 +170,49 @@ extern void pooler_tls_link_report(TlsConnection *conn);
 /* It need not be told any more. */
 extern void pooler_tls_link_forget(TlsConnection *conn);
 
-/* There is another certificate. */
-extern void pooler_tls_link_certificate(void);
+/* There may be room for clients that have to wait. */
+extern void pooler_tls_link_room(void);
+
+extern void pooler_tls_link_close(void);
+
+/*---------------------------------------------------------------------------
+ * passphrase.c: asking for the passphrase of the key
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * From now on the context asks us and not core for its passphrase, if that may
+ * take a while.  It gets none while there is none.
+ */
+extern void pooler_tls_passphrase_wrap(SSL_CTX *context);
+
+/* Was it asked for, without there being one, since the last one was asked? */
+extern bool pooler_tls_passphrase_missing(void);
+
+/*
+ * Has core ask for it in a process of its own: pooler_tls_context_go_on() is
+ * called when that has ended.  False if there can't be such a process.
+ */
+extern bool pooler_tls_passphrase_ask(void);
+
+/* The settings have changed, or we end: the answer is not wanted any more. */
+extern void pooler_tls_passphrase_forget(void);
+
+extern void pooler_tls_passphrase_event(void);
+
+/* When the loop has to look again at the latest, in ms; -1: never. */
+extern int	pooler_tls_passphrase_tick(void);
+
+/*---------------------------------------------------------------------------
+ * left_behind.c: connections at the end of the server
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * If the server shuts down: leaves the connections to a process that outlives
+ * this one, and is true.  The caller has to end then without touching any.
+ */
+extern bool pooler_tls_leave_behind(void);
 
 /*---------------------------------------------------------------------------
  * handshake.c
@@ -207,6 +268,15 @@ extern TlsConnection *pooler_tls_open(int tcp, int pair, const PoolerTlsFrame *f
 /* How many there are, DEAD ones not counted. */
 extern int	pooler_tls_connections(void);
 
+/* Are there as many as there can be? */
+extern bool pooler_tls_is_full(void);
+
+/*
+ * The oldest of those that are leaving is ended at once; false if there is
+ * none.
+ */
+extern bool pooler_tls_make_room(void);
+
 /*
  * Sends what is in the wire, and what was left over, to the client.  False if
  * the connection is broken: then it is DEAD.
@@ -215,6 +285,9 @@ extern bool pooler_tls_flush(TlsConnection *conn);
 
 /* The same for plain text on its way to the other side. */
 extern void pooler_tls_deliver(TlsConnection *conn, const char *bytes, size_t len);
+
+/* OPEN: would OpenSSL take plain text for the client now? */
+extern bool pooler_tls_can_write(const TlsConnection *conn);
 
 /* Watches for what can go on. */
 extern void pooler_tls_rewatch(TlsConnection *conn);
@@ -235,6 +308,9 @@ extern void pooler_tls_hurry(TlsConnection *conn);
 extern void pooler_tls_kill(TlsConnection *conn);
 
 extern void pooler_tls_close_all(void);
+
+/* Those whose handshake the pooler does not know of. */
+extern void pooler_tls_kill_unreported(void);
 extern void pooler_tls_free_dead(void);
 
 /* Those that have been CLOSING for too long; true if there are any others. */

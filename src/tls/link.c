@@ -15,8 +15,10 @@
 #ifdef USE_OPENSSL
 
 #include <openssl/x509.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "utils/elog.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -24,7 +26,9 @@
 
 static int	link_fd = -1;
 static TimestampTz tried_at;
-static bool certificate_due;	/* the pooler does not know it yet */
+static X509 *told;				/* the certificate that the pooler knows;
+								 * NULL: none */
+static bool full;				/* what comes has to wait for room */
 static dlist_head unreported = DLIST_STATIC_INIT(unreported);
 
 bool
@@ -43,15 +47,20 @@ link_down(void)
 	(void) pooler_tls_watch(pooler_tls_me.epoll_fd, EPOLL_CTL_DEL, link_fd, 0, 0);
 	close(link_fd);
 	link_fd = -1;
+	full = false;
+	X509_free(told);
+	told = NULL;
 }
 
 static void
 watch_link(void)
 {
-	bool		writing = certificate_due || !dlist_is_empty(&unreported);
+	uint32		events = full ? 0 : EPOLLIN;
 
+	if (!dlist_is_empty(&unreported))
+		events |= EPOLLOUT;
 	if (!pooler_tls_watch(pooler_tls_me.epoll_fd, EPOLL_CTL_MOD, link_fd,
-						  EPOLLIN | (writing ? EPOLLOUT : 0), TLS_EVENT_LINK))
+						  events, TLS_EVENT_LINK))
 		link_down();
 }
 
@@ -62,31 +71,58 @@ watch_link(void)
 
 /* False if it has to wait, or there is nobody. */
 static bool
-send_frame(const PoolerTlsFrame *frame, const void *payload, size_t len)
+send_frame(const PoolerTlsFrame *frame, const void *payload, size_t len, int fd)
 {
 	if (link_fd < 0)
 		return false;
-	if (pooler_tls_send(link_fd, frame, payload, len, NULL, 0))
+	if (pooler_tls_send(link_fd, frame, payload, len, &fd, fd >= 0 ? 1 : 0))
 		return true;
 	if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
 		link_down();
 	return false;
 }
 
-static void
-send_certificate(void)
+/* With the certificate, which may be larger than a frame; -1: it can't be had. */
+static int
+certificate_file(X509 *cert)
 {
-	PoolerTlsFrame frame = {.type = POOLER_TLS_CERTIFICATE};
-	SSL_CTX    *context = pooler_tls_context();
-	X509	   *cert = context ? SSL_CTX_get0_certificate(context) : NULL;
 	unsigned char *der = NULL;
 	int			len = cert ? i2d_X509(cert, &der) : 0;
+	int			fd = len > 0 ? memfd_create("pooler_certificate", MFD_CLOEXEC) : -1;
 
-	if (len < 0 || len > POOLER_TLS_MAX_PAYLOAD)
-		len = 0;				/* no channel binding */
-	if (send_frame(&frame, der, len))
-		certificate_due = false;
+	if (fd >= 0 && write(fd, der, len) != len)
+	{
+		close(fd);
+		fd = -1;
+	}
 	OPENSSL_free(der);
+	return fd;
+}
+
+/*
+ * Channel binding compares with the certificate that the client has seen, which
+ * is that of its own handshake: others may have been loaded since it began.
+ * Not its hash, because core's SCRAM asks an SSL for it.  False if it has to
+ * wait.
+ */
+static bool
+tell_certificate(X509 *cert)
+{
+	PoolerTlsFrame frame = {.type = POOLER_TLS_CERTIFICATE};
+	bool		sent;
+	int			fd;
+
+	if (cert != NULL && cert == told)
+		return true;
+	fd = certificate_file(cert);
+	sent = send_frame(&frame, NULL, 0, fd);
+	if (fd >= 0)
+		close(fd);
+	if (!sent)
+		return false;
+	X509_free(told);
+	told = fd >= 0 && X509_up_ref(cert) ? cert : NULL;
+	return true;
 }
 
 static void
@@ -98,42 +134,33 @@ send_report(TlsConnection *conn)
 	frame.ca_loaded = pooler_tls_context_has_ca();
 	frame.client = conn->client;
 	frame.gen = conn->gen;
-	if (!send_frame(&frame, conn->report, conn->report_len))
+	if (!conn->failed && !tell_certificate(SSL_get_certificate(conn->ssl)))
+		return;
+	if (!send_frame(&frame, conn->report, conn->report_len, -1))
 		return;
 	pooler_tls_link_forget(conn);
 	pooler_tls_reported(conn);
 }
 
-/* The pooler has to know the certificate of those that it hears of next. */
 static void
 send_due(void)
 {
-	dlist_mutable_iter iter;
-
-	if (certificate_due)
-		send_certificate();
-	dlist_foreach_modify(iter, &unreported)
+	while (!dlist_is_empty(&unreported) && link_fd >= 0)
 	{
-		if (certificate_due || link_fd < 0)
-			break;
-		send_report(dlist_container(TlsConnection, report_node, iter.cur));
+		dlist_node *first = dlist_head_node(&unreported);
+
+		send_report(dlist_container(TlsConnection, report_node, first));
+		if (!dlist_is_empty(&unreported) && dlist_head_node(&unreported) == first)
+			break;				/* it has to wait */
 	}
 	if (link_fd >= 0)
 		watch_link();
 }
 
 void
-pooler_tls_link_certificate(void)
-{
-	certificate_due = true;
-	if (link_fd >= 0)
-		send_due();
-}
-
-void
 pooler_tls_link_report(TlsConnection *conn)
 {
-	bool		first = dlist_is_empty(&unreported) && !certificate_due;
+	bool		first = dlist_is_empty(&unreported);
 
 	dlist_push_tail(&unreported, &conn->report_node);
 	if (first && link_fd >= 0)
@@ -156,15 +183,35 @@ pooler_tls_link_forget(TlsConnection *conn)
  *---------------------------------------------------------------------------
  */
 
+/* The client is lost: its socket was closed on the way to us. */
+static void
+refuse(const PoolerTlsFrame *frame)
+{
+	static const char pairs[] = POOLER_TLS_ERROR_SQLSTATE "\0" "53000\0"
+		POOLER_TLS_ERROR_MESSAGE "\0"
+		"could not accept SSL connection: a process for TLS has no descriptor left";
+	PoolerTlsFrame answer = {.type = POOLER_TLS_FAILED};
+
+	answer.client = frame->client;
+	answer.gen = frame->gen;
+	pg_atomic_fetch_add_u64(&pooler_tls_me.shared->failures, 1);
+	if (!send_frame(&answer, pairs, sizeof(pairs), -1) && pooler_tls_may_log())
+		ereport(LOG,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not accept SSL connection: a process for TLS has no descriptor left")));
+}
+
 static void
 take_client(const PoolerTlsFrame *frame, const char *bytes, size_t len, const int *fds)
 {
+	bool		good = frame->type == POOLER_TLS_ACCEPT &&
+		frame->client < (uint32) pooler_shared->nclients;
 	TlsConnection *conn;
 
-	/* out of descriptors: the pooler sees the end of the pair, if it came */
-	if (frame->type != POOLER_TLS_ACCEPT || fds[0] < 0 || fds[1] < 0 ||
-		frame->client >= (uint32) pooler_shared->nclients)
+	if (!good || fds[0] < 0 || fds[1] < 0)
 	{
+		if (good)
+			refuse(frame);		/* before the pooler sees the end of the pair */
 		for (int i = 0; i < 2; i++)
 		{
 			if (fds[i] >= 0)
@@ -175,6 +222,31 @@ take_client(const PoolerTlsFrame *frame, const char *bytes, size_t len, const in
 	conn = pooler_tls_open(fds[0], fds[1], frame);
 	if (conn != NULL && len > 0)
 		pooler_tls_handshake(conn, bytes, len, false);
+}
+
+/*
+ * A frame is not read before there are descriptors for what comes with it: the
+ * kernel would drop them, and the client with them.
+ */
+static bool
+must_wait(void)
+{
+	char		byte;
+
+	if (!pooler_tls_is_full() ||
+		recv(link_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+		return false;
+	full = !pooler_tls_make_room();
+	return full;
+}
+
+void
+pooler_tls_link_room(void)
+{
+	if (!full)
+		return;
+	full = false;
+	watch_link();
 }
 
 void
@@ -189,6 +261,11 @@ pooler_tls_link_event(uint32 events)
 		send_due();
 	for (int i = 0; i < 16 && link_fd >= 0; i++)
 	{
+		if (must_wait())
+		{
+			watch_link();
+			return;
+		}
 		switch (pooler_tls_receive(link_fd, &frame, payload, &len, fds))
 		{
 			case POOLER_TLS_RECEIVED:
@@ -201,6 +278,13 @@ pooler_tls_link_event(uint32 events)
 				return;
 		}
 	}
+}
+
+void
+pooler_tls_link_close(void)
+{
+	if (link_fd >= 0)
+		link_down();
 }
 
 /*---------------------------------------------------------------------------
@@ -237,10 +321,8 @@ pooler_tls_link_tick(void)
 		return;
 	tried_at = pooler_tls_me.now;
 	strlcpy(name, pooler_shared->tls_name, sizeof(name));
-	if (name[0] == '\0' || !connect_to(name))
-		return;
-	certificate_due = true;
-	send_due();
+	if (name[0] != '\0' && connect_to(name))
+		send_due();
 }
 
 #endif							/* USE_OPENSSL */

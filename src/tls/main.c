@@ -44,13 +44,16 @@
 #define TICK				100
 
 /*
- * After SIGTERM: the time that backends, which have got it as well, have to
- * say good-bye to their clients.
+ * After SIGTERM, if the server does not shut down: the time that backends, which
+ * may have got it as well, have to say good-bye to their clients.
  */
 #define GRACE_MS			2000
 
 /* Descriptors that are no client's. */
 #define OTHER_DESCRIPTORS	200
+
+/* Errors of connections. */
+#define LOGGED_PER_SECOND	10
 
 PGDLLEXPORT void pooler_tls_main(Datum arg);
 
@@ -78,6 +81,17 @@ pooler_tls_init(void)
 	}
 }
 
+PoolerClient *
+pooler_tls_client(const TlsConnection *conn)
+{
+	PoolerClient *client;
+
+	if (pooler_tls_me.left_behind)
+		return NULL;
+	client = &pooler_clients[conn->client];
+	return pooler_client_gen(client) == conn->gen ? client : NULL;
+}
+
 bool
 pooler_tls_watch(int epoll_fd, int op, int fd, uint32 events, uint64 data)
 {
@@ -91,17 +105,31 @@ pooler_tls_watch(int epoll_fd, int op, int fd, uint32 events, uint64 data)
  *---------------------------------------------------------------------------
  */
 
+bool
+pooler_tls_may_log(void)
+{
+	static TimestampTz period;
+	static int	logged;
+
+	if (pooler_tls_me.now - period > USECS_PER_SEC)
+	{
+		period = pooler_tls_me.now;
+		logged = 0;
+	}
+	return logged++ < LOGGED_PER_SECOND;
+}
+
 void
 pooler_tls_log_begin(const TlsConnection *conn)
 {
 	static Port port;
-	PoolerClient *client = &pooler_clients[conn->client];
+	PoolerClient *client = pooler_tls_client(conn);
 
 	memset(&port, 0, sizeof(port));
 	port.sock = PGINVALID_SOCKET;
 	port.remote_host = "";
 	port.remote_port = "";
-	if (pooler_client_gen(client) == conn->gen)
+	if (client != NULL)
 	{
 		pooler_address_expand(&port.raddr, &client->raddr);
 		pooler_address_expand(&port.laddr, &client->laddr);
@@ -125,8 +153,10 @@ pooler_tls_log_end(void)
 static void
 relay_exit(int code, Datum arg)
 {
+	pooler_tls_passphrase_forget();
 	pg_atomic_write_u32(&pooler_tls_me.shared->state, POOLER_TLS_STARTING);
 	pg_atomic_write_u32(&pooler_tls_me.shared->connections, 0);
+	pg_atomic_write_u32(&pooler_tls_me.shared->leaving, 0);
 	pg_atomic_write_u32(&pooler_tls_me.shared->pid, 0);
 }
 
@@ -202,6 +232,7 @@ relay_startup(int index)
 
 	set_capacity();
 	pg_atomic_write_u32(&shared->connections, 0);
+	pg_atomic_write_u32(&shared->leaving, 0);
 	pg_atomic_write_u32(&shared->state, POOLER_TLS_STARTING);
 	pg_atomic_write_u32(&shared->pid, MyProcPid);
 	before_shmem_exit(relay_exit, (Datum) 0);
@@ -239,6 +270,8 @@ handle_events(const struct epoll_event *events, int n)
 			pooler_tls_link_event(events[i].events);
 		else if (data == TLS_EVENT_HANDSHAKES)
 			handshakes = true;
+		else if (data == TLS_EVENT_PASSPHRASE)
+			pooler_tls_passphrase_event();
 		else if (data == TLS_EVENT_POSTMASTER)
 			proc_exit(1);
 	}
@@ -261,6 +294,8 @@ handle_signals(void)
 	if (!ShutdownRequestPending)
 		return;
 	pg_atomic_write_u32(&pooler_tls_me.shared->state, POOLER_TLS_STARTING);
+	if (pooler_tls_connections() > 0 && pooler_tls_leave_behind())
+		proc_exit(1);
 	if (stop_at == 0)
 		stop_at = TimestampTzPlusMilliseconds(pooler_tls_me.now, GRACE_MS);
 	if (pooler_tls_connections() > 0 && pooler_tls_me.now < stop_at)
@@ -272,22 +307,34 @@ handle_signals(void)
 static int
 timeout_of_turn(bool closing)
 {
+	int			passphrase = pooler_tls_passphrase_tick();
+
 	if (closing || ShutdownRequestPending)
 		return TICK;
 	if (!pooler_tls_link_is_up() && pooler_tls_context() != NULL)
 		return TICK;
-	return -1;
+	return passphrase;
 }
 
 static void
-relay_loop(void)
+tend(void)
+{
+	if (ConfigReloadPending || ShutdownRequestPending)
+		handle_signals();
+	if (!pooler_tls_link_is_up() && pooler_tls_context() != NULL &&
+		!ShutdownRequestPending)
+		pooler_tls_link_tick();
+}
+
+void
+pooler_tls_loop(void)
 {
 	MemoryContext turn = AllocSetContextCreate(TopMemoryContext, "pooler tls turn",
 											   ALLOCSET_DEFAULT_SIZES);
 	struct epoll_event events[MAX_EVENTS];
 	bool		closing = false;
 
-	for (;;)
+	while (!pooler_tls_me.left_behind || pooler_tls_connections() > 0)
 	{
 		int			n;
 
@@ -299,11 +346,8 @@ relay_loop(void)
 		MemoryContextReset(turn);
 		pooler_tls_me.now = GetCurrentTimestamp();
 		handle_events(events, Max(n, 0));
-		if (ConfigReloadPending || ShutdownRequestPending)
-			handle_signals();
-		if (!pooler_tls_link_is_up() && pooler_tls_context() != NULL &&
-			!ShutdownRequestPending)
-			pooler_tls_link_tick();
+		if (!pooler_tls_me.left_behind)
+			tend();
 		closing = pooler_tls_closing_tick();
 		pooler_tls_free_dead();
 	}
@@ -319,7 +363,7 @@ pooler_tls_main(Datum arg)
 	block_signals();
 	pooler_tls_me.now = GetCurrentTimestamp();
 	relay_startup(DatumGetInt32(arg));
-	relay_loop();
+	pooler_tls_loop();
 }
 
 #endif							/* USE_OPENSSL */

@@ -28,9 +28,9 @@ static char plain[PLAIN_BYTES];
 static void
 count_received(TlsConnection *conn, ssize_t n)
 {
-	PoolerClient *client = &pooler_clients[conn->client];
+	PoolerClient *client = pooler_tls_client(conn);
 
-	if (pooler_client_gen(client) == conn->gen)
+	if (client != NULL)
 		client->tls_received += n;
 }
 
@@ -39,19 +39,10 @@ count_received(TlsConnection *conn, ssize_t n)
  *---------------------------------------------------------------------------
  */
 
-/* Bounded, because a client decides how often it happens. */
 static void
 log_ssl_error(TlsConnection *conn, const char *text)
 {
-	static TimestampTz period;
-	static int	logged;
-
-	if (pooler_tls_me.now - period > USECS_PER_SEC)
-	{
-		period = pooler_tls_me.now;
-		logged = 0;
-	}
-	if (logged++ >= 10)
+	if (!pooler_tls_may_log())
 		return;
 	pooler_tls_log_begin(conn);
 	ereport(COMMERROR,
@@ -165,6 +156,11 @@ tcp_readable(TlsConnection *conn)
 		pooler_tls_handshake(conn, received, n, n == 0);
 		return;
 	}
+	if (n == 0 && SSL_in_init(conn->ssl))
+	{
+		pooler_tls_kill(conn);	/* amid a message: nothing can be written */
+		return;
+	}
 	if (n == 0)
 	{
 		conn->client_eof = true;
@@ -274,7 +270,7 @@ pair_event(TlsConnection *conn, uint32 events)
 	}
 	if (conn->state == TLS_DEAD)
 		return;
-	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && conn->to_tcp.bytes == NULL)
+	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && pooler_tls_can_write(conn))
 		pair_readable(conn);
 	else if (events & (EPOLLERR | EPOLLHUP))
 		pooler_tls_hurry(conn);

@@ -325,13 +325,15 @@ static void
 logged_in(int backend, const char *payload, size_t len)
 {
 	int			client = pooler_worker_backends[backend].birth->client;
-	size_t		facts_len = pooler_startup_length(payload, len);
+	const char *settings;
+	size_t		settings_len;
+	size_t		facts_len = pooler_pairs_length(payload, len, &settings, &settings_len);
 
 	pooler_client_add_facts(client, payload, facts_len);
 	if (pooler_backends[backend].only_login)
 		delegated_login_only(backend);
 	else
-		delegated_login_done(backend, payload + facts_len + 1, len - facts_len - 1);
+		delegated_login_done(backend, settings, settings_len);
 }
 
 static void

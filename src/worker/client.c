@@ -426,7 +426,8 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 	Assert(pooler_client_word_state(w) != POOLER_CLIENT_FREE);
 
 	pooler_leak_client_left(slot);
-	if (len > 0 && pooler_console_at_border(slot))
+	if (len > 0 && pooler_console_at_border(slot) &&
+		!pooler_login_is_speechless(slot))
 	{
 		(void) send(wc->fd, message, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		discard_input(wc->fd);
@@ -536,6 +537,7 @@ can_be_told(int slot)
 		case POOLER_CLIENT_FREE:
 			return false;
 		case POOLER_CLIENT_LOGIN:
+			return !pooler_login_is_speechless(slot);
 		case POOLER_CLIENT_IDLE:
 			return true;
 		case POOLER_CLIENT_CONSOLE:

@@ -282,6 +282,22 @@ discard_input(WorkerConsole *console)
 	}
 }
 
+static void
+too_long(WorkerConsole *console)
+{
+	pooler_console_fatal(console, "54000", _("message is too long for the console"));
+}
+
+static void
+no_message(WorkerConsole *console, PoolerProtoError error, int type)
+{
+	PoolerProtoErrorArgs args = {.type = type};
+	char		text[128];
+
+	pooler_console_fatal(console, "08P01",
+						 pooler_proto_error_format(error, &args, text, sizeof(text)));
+}
+
 /*
  * Takes the next message, if it is there whole; false if not.  What can't be
  * one ends the client.
@@ -290,50 +306,43 @@ static bool
 take_message(WorkerConsole *console)
 {
 	StringInfo	in = &console->in;
-	PoolerFrame frame = pooler_frame_inspect((uint8_t *) in->data + in->cursor,
-											 in->len - in->cursor,
-											 POOLER_FRAME_LARGE_LIMIT);
-	PoolerProtoErrorArgs args = {.type = frame.type};
-	char		text[128];
-	char	   *body;
-	int			body_len;
+	char	   *message = in->data + in->cursor;
+	uint32		left = in->len - in->cursor;
+	PoolerFrame frame = pooler_frame_inspect((uint8_t *) message, left,
+											 CONSOLE_MAX_MESSAGE);
 
 	switch (frame.verdict)
 	{
 		case POOLER_FRAME_EMPTY:
 		case POOLER_FRAME_PARTIAL:
-			if (frame.total <= CONSOLE_MAX_MESSAGE)
-				return false;
-			pooler_console_fatal(console, "54000", _("message is too long for the console"));
-			return true;
+			return false;
 		case POOLER_FRAME_TERMINATE:
 			console->closing = true;
 			return true;
 		case POOLER_FRAME_INVALID_TYPE:
-			pooler_console_fatal(console, "08P01",
-								 pooler_proto_error_format(POOLER_PROTO_TYPE, &args, text, sizeof(text)));
+			no_message(console, POOLER_PROTO_TYPE, frame.type);
 			return true;
 		case POOLER_FRAME_INVALID_LENGTH:
-			pooler_console_fatal(console, "08P01",
-								 pooler_proto_error_format(POOLER_PROTO_LENGTH, &args, text, sizeof(text)));
+			no_message(console, POOLER_PROTO_LENGTH, frame.type);
 			return true;
 		case POOLER_FRAME_STRAY:
-			if (frame.total > CONSOLE_MAX_MESSAGE)
-			{
-				pooler_console_fatal(console, "54000", _("message is too long for the console"));
-				return true;
-			}
-			if ((int) frame.total > in->len - in->cursor)
-				return false;
-			in->cursor += frame.total;	/* as core does outside COPY */
-			return true;
 		case POOLER_FRAME_READY:
 			break;
 	}
-	body = in->data + in->cursor + POOLER_FRAME_HEADER;
-	body_len = frame.total - POOLER_FRAME_HEADER;
+	/* READY: also what is longer, of which not all needs to be there */
+	if (frame.total > CONSOLE_MAX_MESSAGE)
+	{
+		too_long(console);
+		return true;
+	}
+	if (frame.total > left)
+		return false;
 	in->cursor += frame.total;
-	pooler_console_message(console, (char) frame.type, body, body_len);
+	if (frame.verdict == POOLER_FRAME_READY)	/* others core ignores outside
+												 * COPY */
+		pooler_console_message(console, (char) frame.type,
+							   (uint8 *) message + POOLER_FRAME_HEADER,
+							   frame.total - POOLER_FRAME_HEADER);
 	return true;
 }
 

@@ -250,7 +250,7 @@ extern void pooler_console_wait(WorkerConsole *console, ConsoleWait wait);
 
 /* One whole message; len is that of its body. */
 extern void pooler_console_message(WorkerConsole *console, char type,
-								   const char *body, int len);
+								   const uint8 *body, int len);
 
 /* CONSOLE_RUNNING: the next statement of a simple query. */
 extern void pooler_console_next_statement(WorkerConsole *console);

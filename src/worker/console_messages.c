@@ -11,58 +11,13 @@
  */
 #include "worker/console.h"
 
-#include "port/pg_bswap.h"
+#include "proto/extended.h"
 #include "utils/memutils.h"
 
-/* A message's body, read from left to right. */
-typedef struct Body
+static void
+bad_format(WorkerConsole *console)
 {
-	const char *next;
-	int			left;
-	bool		bad;
-} Body;
-
-static uint32
-read_int(Body *body, int bytes)
-{
-	uint32		value = 0;
-
-	if (body->left < bytes)
-	{
-		body->bad = true;
-		return 0;
-	}
-	for (int i = 0; i < bytes; i++)
-		value = value << 8 | (uint8) body->next[i];
-	body->next += bytes;
-	body->left -= bytes;
-	return value;
-}
-
-static const char *
-read_text(Body *body)
-{
-	const char *text = body->next;
-	const char *zero = body->left > 0 ? memchr(text, 0, body->left) : NULL;
-
-	if (zero == NULL)
-	{
-		body->bad = true;
-		return "";
-	}
-	body->left -= zero + 1 - text;
-	body->next = zero + 1;
-	return text;
-}
-
-/* Was it all there, and nothing more?  Reports it if not. */
-static bool
-read_well(WorkerConsole *console, const Body *body)
-{
-	if (!body->bad && body->left == 0)
-		return true;
 	pooler_console_error(console, "08P01", _("invalid message format"), NULL, NULL);
-	return false;
 }
 
 static void
@@ -321,16 +276,20 @@ all_well(WorkerConsole *console, const char *text, const char *end, bool *empty)
 }
 
 static void
-simple_query(WorkerConsole *console, Body *body)
+simple_query(WorkerConsole *console, const uint8 *body, int len)
 {
-	const char *text = read_text(body);
+	const char *text;
 	bool		empty;
 
 	console->simple = true;
 	drop_statement(find_statement(console, ""));
 	drop_all_portals(console);
-	if (!read_well(console, body) ||
-		!all_well(console, text, text + strlen(text), &empty))
+	if (!pooler_query_parse(body, len, &text))
+	{
+		bad_format(console);
+		return;
+	}
+	if (!all_well(console, text, text + strlen(text), &empty))
 		return;
 	if (empty)
 	{
@@ -381,24 +340,24 @@ pooler_console_next_statement(WorkerConsole *console)
  *---------------------------------------------------------------------------
  */
 
-/* The types of parameters do not matter: there are none. */
 static void
-parse_message(WorkerConsole *console, Body *body)
+parse_message(WorkerConsole *console, const uint8 *body, int len)
 {
-	const char *name = read_text(body);
-	const char *text = read_text(body);
-	const char *next = text;
-	const char *end = text + strlen(text);
-	int			ntypes = read_int(body, 2);
+	PoolerParse message;
 	PoolerConsoleCommand command;
 	PoolerConsoleCommand more;
 	ConsoleStatement **place;
+	const char *end;
 
-	while (ntypes-- > 0 && !body->bad)
-		(void) read_int(body, 4);
-	if (!read_well(console, body) || !name_fits(console, name) ||
-		!parse(console, &next, end, &command) ||
-		!parse(console, &next, end, &more))
+	if (!pooler_parse_parse(body, len, &message))
+	{
+		bad_format(console);
+		return;
+	}
+	end = message.text + strlen(message.text);
+	if (!name_fits(console, message.name) ||
+		!parse(console, &message.text, end, &command) ||
+		!parse(console, &message.text, end, &more))
 		return;
 	if (more.verb != POOLER_CONSOLE_EMPTY)
 	{
@@ -407,67 +366,54 @@ parse_message(WorkerConsole *console, Body *body)
 							 NULL, NULL);
 		return;
 	}
-	place = room_for_statement(console, name);
+	place = room_for_statement(console, message.name);
 	if (place == NULL)
 		return;
 	*place = MemoryContextAllocZero(console->cxt, sizeof(ConsoleStatement));
-	strlcpy((*place)->name, name, CONSOLE_NAME_LEN);
+	strlcpy((*place)->name, message.name, CONSOLE_NAME_LEN);
 	(*place)->command = command;
 	put_empty(console, PqMsg_ParseComplete);
 }
 
 /* Formats for the results; false if they do not fit the columns. */
 static bool
-read_formats(Body *body, const ConsoleShow *show, ConsoleFormats *formats)
+take_formats(const PoolerBind *bind, const ConsoleShow *show, ConsoleFormats *formats)
 {
-	int			n = read_int(body, 2);
-
-	if (n > 1 && (show == NULL || n != show->ncolumns))
+	if (bind->nformats > 1 && (show == NULL || bind->nformats != show->ncolumns))
 		return false;
-	formats->n = Min(n, CONSOLE_MAX_COLUMNS);
-	for (int i = 0; i < n && !body->bad; i++)
-	{
-		uint32		format = read_int(body, 2);
-
-		if (format > 1)
-			body->bad = true;
-		if (i < CONSOLE_MAX_COLUMNS)
-			formats->binary[i] = format == 1;
-	}
+	formats->n = Min(bind->nformats, CONSOLE_MAX_COLUMNS);
+	for (int i = 0; i < formats->n; i++)
+		formats->binary[i] = pooler_bind_is_binary(bind, i);
 	return true;
 }
 
 static void
-bind_message(WorkerConsole *console, Body *body)
+bind_message(WorkerConsole *console, const uint8 *body, int len)
 {
-	const char *portal_name = read_text(body);
-	const char *name = read_text(body);
-	int			nformats = read_int(body, 2);
-	int			nvalues;
-	ConsoleStatement **statement = find_statement(console, name);
+	PoolerBind	bind;
+	ConsoleStatement **statement;
 	ConsoleFormats formats = {0};
 	ConsolePortal **place;
 
-	while (nformats-- > 0 && !body->bad)
-		(void) read_int(body, 2);
-	nvalues = read_int(body, 2);
-	if (body->bad)
-		(void) read_well(console, body);
-	else if (statement == NULL)
-		no_statement(console, name);
-	else if (nvalues > 0)
+	if (!pooler_bind_parse(body, len, &bind))
+		bad_format(console);
+	else if (!name_fits(console, bind.statement))
+		return;
+	else if ((statement = find_statement(console, bind.statement)) == NULL)
+		no_statement(console, bind.statement);
+	else if (bind.nvalues > 0)
 		pooler_console_error(console, "08P01",
 							 psprintf(_("bind message supplies %d parameters, but prepared statement \"%s\" requires %d"),
-									  nvalues, pooler_console_utf8(name), 0),
+									  bind.nvalues, pooler_console_utf8(bind.statement), 0),
 							 NULL, NULL);
-	else if (!read_formats(body, pooler_console_rows_of(&(*statement)->command), &formats))
+	else if (!take_formats(&bind, pooler_console_rows_of(&(*statement)->command), &formats))
 		pooler_console_error(console, "08P01",
 							 _("bind message has result formats for other columns"), NULL, NULL);
-	else if (read_well(console, body) && name_fits(console, portal_name) &&
-			 (place = room_for_portal(console, portal_name)) != NULL)
+	else if (name_fits(console, bind.portal) &&
+			 (place = room_for_portal(console, bind.portal)) != NULL)
 	{
 		*place = new_portal(console);
-		strlcpy((*place)->name, portal_name, CONSOLE_NAME_LEN);
+		strlcpy((*place)->name, bind.portal, CONSOLE_NAME_LEN);
 		(*place)->command = (*statement)->command;
 		(*place)->formats = formats;
 		put_empty(console, '2');
@@ -503,35 +449,11 @@ describe_statement(WorkerConsole *console, const char *name)
 	describe_rows(console, &(*statement)->command, NULL);
 }
 
-/* Describe and Close. */
 static void
-named_message(WorkerConsole *console, char type, Body *body)
+describe_portal(WorkerConsole *console, const char *name)
 {
-	char		kind = (char) read_int(body, 1);
-	const char *name = read_text(body);
-	ConsolePortal **portal;
+	ConsolePortal **portal = find_portal(console, name);
 
-	if (body->bad || body->left > 0 || (kind != 'S' && kind != 'P'))
-	{
-		body->bad = true;
-		(void) read_well(console, body);
-		return;
-	}
-	if (type == 'C')
-	{
-		if (kind == 'S')
-			drop_statement(find_statement(console, name));
-		else
-			drop_portal(find_portal(console, name));
-		put_empty(console, PqMsg_CloseComplete);
-		return;
-	}
-	if (kind == 'S')
-	{
-		describe_statement(console, name);
-		return;
-	}
-	portal = find_portal(console, name);
 	if (portal)
 		describe_rows(console, &(*portal)->command, &(*portal)->formats);
 	else
@@ -539,61 +461,101 @@ named_message(WorkerConsole *console, char type, Body *body)
 }
 
 static void
-execute_message(WorkerConsole *console, Body *body)
+describe_message(WorkerConsole *console, const uint8 *body, int len)
 {
-	const char *name = read_text(body);
-	int32		rows = (int32) read_int(body, 4);
-	ConsolePortal **portal = find_portal(console, name);
+	char		kind;
+	const char *name;
 
-	if (!read_well(console, body))
+	if (!pooler_named_parse(body, len, &kind, &name))
+		bad_format(console);
+	else if (!name_fits(console, name))
 		return;
-	if (portal == NULL)
+	else if (kind == 'S')
+		describe_statement(console, name);
+	else
+		describe_portal(console, name);
+}
+
+static void
+close_message(WorkerConsole *console, const uint8 *body, int len)
+{
+	char		kind;
+	const char *name;
+
+	if (!pooler_named_parse(body, len, &kind, &name))
 	{
-		no_portal(console, name);
+		bad_format(console);
 		return;
 	}
-	if ((*portal)->command.verb == POOLER_CONSOLE_EMPTY)
+	if (kind == 'S')
+		drop_statement(find_statement(console, name));
+	else
+		drop_portal(find_portal(console, name));
+	put_empty(console, PqMsg_CloseComplete);
+}
+
+static void
+execute_portal(WorkerConsole *console, ConsolePortal *portal, int32 rows)
+{
+	if (portal->command.verb == POOLER_CONSOLE_EMPTY)
 	{
 		put_empty(console, PqMsg_EmptyQueryResponse);
 		return;
 	}
-	console->portal = *portal;
+	console->portal = portal;
 	console->rows_left = rows > 0 ? rows : -1;
-	if ((*portal)->done && pooler_console_rows_of(&(*portal)->command) != NULL)
-		pooler_console_complete(console, pooler_console_tag((*portal)->command.verb));
-	else if ((*portal)->done)
+	if (portal->done && pooler_console_rows_of(&portal->command) != NULL)
+		pooler_console_complete(console, pooler_console_tag(portal->command.verb));
+	else if (portal->done)
 		pooler_console_error(console, "55000",
 							 psprintf(_("portal \"%s\" cannot be run"),
-									  pooler_console_utf8(name)), NULL, NULL);
+									  pooler_console_utf8(portal->name)), NULL, NULL);
 	else
 		pooler_console_execute(console);
 }
 
+static void
+execute_message(WorkerConsole *console, const uint8 *body, int len)
+{
+	const char *name;
+	int32		rows;
+	ConsolePortal **portal;
+
+	if (!pooler_execute_parse(body, len, &name, &rows))
+		bad_format(console);
+	else if (!name_fits(console, name))
+		return;
+	else if ((portal = find_portal(console, name)) == NULL)
+		no_portal(console, name);
+	else
+		execute_portal(console, *portal, rows);
+}
+
 void
-pooler_console_message(WorkerConsole *console, char type, const char *body,
+pooler_console_message(WorkerConsole *console, char type, const uint8 *body,
 					   int len)
 {
-	Body		reader = {body, len, false};
-
 	if (console->skipping && type != 'S')
 		return;
 	switch (type)
 	{
 		case 'Q':
-			simple_query(console, &reader);
+			simple_query(console, body, len);
 			break;
 		case 'P':
-			parse_message(console, &reader);
+			parse_message(console, body, len);
 			break;
 		case 'B':
-			bind_message(console, &reader);
+			bind_message(console, body, len);
 			break;
 		case 'D':
+			describe_message(console, body, len);
+			break;
 		case 'C':
-			named_message(console, type, &reader);
+			close_message(console, body, len);
 			break;
 		case 'E':
-			execute_message(console, &reader);
+			execute_message(console, body, len);
 			break;
 		case 'H':
 			break;				/* all is sent as soon as there is no more

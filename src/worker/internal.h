@@ -242,6 +242,9 @@ extern void pooler_login_event(int slot, uint32 events);
 extern void pooler_login_free(int slot);
 extern void pooler_login_tick(void);
 
+/* Is it amid TLS, so that nothing can be said to it in plain text? */
+extern bool pooler_login_is_speechless(int slot);
+
 /* A backend has reported its parameters, or could not be had. */
 extern void pooler_login_parameters_known(WorkerBirth *birth);
 extern void pooler_login_parameters_failed(WorkerBirth *birth,

@@ -39,8 +39,9 @@ pooler_login_keep_payload(int slot, const char *payload, int len)
 	/* a pair whose value is empty */
 	static const char mark[] = POOLER_NEEDS_OWN_BACKEND "\0";
 	WorkerClient *wc = &pooler_worker_clients[slot];
-	const char *end = payload + len;
 	const char *pair;
+	const char *end;
+	size_t		pairs_len;
 	const char *name;
 	const char *value;
 	uint64		told = 0;
@@ -56,8 +57,8 @@ pooler_login_keep_payload(int slot, const char *payload, int len)
 	wc->settings = MemoryContextAlloc(TopMemoryContext, Max(len, 1));
 	memcpy(wc->settings, payload, len);
 	wc->payload_len = len;
-	wc->settings_len = pooler_startup_length(payload, len);
-	pair = payload + wc->settings_len + 1;
+	wc->settings_len = pooler_pairs_length(payload, len, &pair, &pairs_len);
+	end = pair + pairs_len;
 	while (pooler_next_pair(&pair, end, &name, &value))
 		told += pooler_reported_digest(name, value);
 	pooler_clients[slot].digest[POOLER_PART_REPORTED] = told;

@@ -94,14 +94,28 @@ void
 pooler_login_step_tls_send(int slot)
 {
 	WorkerLogin *login = login_of(slot);
+	uint32		gen = pooler_client_gen(&pooler_clients[slot]);
 
 	if (!pooler_tls_hand_over(slot, login->direct_tls, login->in.data, login->in.len))
 	{
 		pooler_worker_tick_within(100);
 		return;
 	}
+	if (pooler_client_gen(&pooler_clients[slot]) != gen)
+		return;
 	resetStringInfo(&login->in);
 	login->step = LOGIN_TLS_HANDSHAKE;
+}
+
+/* It has begun TLS, or was told to. */
+bool
+pooler_login_is_speechless(int slot)
+{
+	WorkerLogin *login = login_of(slot);
+
+	return login != NULL &&
+		(login->step == LOGIN_TLS_SEND || login->step == LOGIN_TLS_HANDSHAKE ||
+		 (login->step == LOGIN_TLS_OFFER && login->direct_tls));
 }
 
 /*---------------------------------------------------------------------------
@@ -115,25 +129,10 @@ pooler_login_tls_under_way(int slot)
 	return login_of(slot) != NULL && login_of(slot)->step == LOGIN_TLS_HANDSHAKE;
 }
 
-static const char *
-value_of(const char *pairs, size_t len, const char *wanted)
-{
-	const char *end = pairs + len;
-	const char *name;
-	const char *value;
-
-	while (pooler_next_pair(&pairs, end, &name, &value))
-	{
-		if (strcmp(name, wanted) == 0)
-			return value;
-	}
-	return NULL;
-}
-
 static char *
 copy_of(WorkerLogin *login, const char *pairs, size_t len, const char *wanted)
 {
-	const char *value = value_of(pairs, len, wanted);
+	const char *value = pooler_find_pair(pairs, len, wanted);
 
 	return value ? MemoryContextStrdup(login->cxt, value) : NULL;
 }
@@ -151,8 +150,8 @@ keep_facts(WorkerLogin *login, bool ca_loaded, const char *pairs, size_t len)
 
 	tls->version = or_empty(copy_of(login, pairs, len, POOLER_TLS_FACT_VERSION));
 	tls->cipher = or_empty(copy_of(login, pairs, len, POOLER_TLS_FACT_CIPHER));
-	tls->bits = atoi(or_empty(value_of(pairs, len, POOLER_TLS_FACT_BITS)));
-	tls->alpn = value_of(pairs, len, POOLER_TLS_FACT_ALPN) != NULL;
+	tls->bits = atoi(or_empty(pooler_find_pair(pairs, len, POOLER_TLS_FACT_BITS)));
+	tls->alpn = pooler_find_pair(pairs, len, POOLER_TLS_FACT_ALPN) != NULL;
 	tls->ca_loaded = ca_loaded;
 	tls->peer_cn = copy_of(login, pairs, len, POOLER_TLS_FACT_CN);
 	tls->peer_dn = copy_of(login, pairs, len, POOLER_TLS_FACT_DN);
@@ -257,9 +256,9 @@ void
 pooler_login_tls_failed(int slot, const char *pairs, size_t len)
 {
 	WorkerLogin *login = login_of(slot);
-	const char *state = value_of(pairs, len, POOLER_TLS_ERROR_SQLSTATE);
-	const char *detail = value_of(pairs, len, POOLER_TLS_ERROR_DETAIL);
-	const char *hint = value_of(pairs, len, POOLER_TLS_ERROR_HINT);
+	const char *state = pooler_find_pair(pairs, len, POOLER_TLS_ERROR_SQLSTATE);
+	const char *detail = pooler_find_pair(pairs, len, POOLER_TLS_ERROR_DETAIL);
+	const char *hint = pooler_find_pair(pairs, len, POOLER_TLS_ERROR_HINT);
 
 	if (state == NULL || strlen(state) != 5)
 		state = "08P01";
@@ -269,7 +268,7 @@ pooler_login_tls_failed(int slot, const char *pairs, size_t len)
 		MyProcPort = &login->port;
 		ereport(LOG,
 				(errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
-				 errmsg_internal("%s", or_empty(value_of(pairs, len, POOLER_TLS_ERROR_MESSAGE))),
+				 errmsg_internal("%s", or_empty(pooler_find_pair(pairs, len, POOLER_TLS_ERROR_MESSAGE))),
 				 detail ? errdetail_internal("%s", detail) : 0,
 				 hint ? errhint("%s", hint) : 0));
 		MyProcPort = NULL;
@@ -280,6 +279,15 @@ pooler_login_tls_failed(int slot, const char *pairs, size_t len)
 void
 pooler_login_tls_lost(int slot)
 {
+	pooler_tally_login_failed(slot, "08006");
+	if (may_log())
+	{
+		MyProcPort = &login_of(slot)->port;
+		ereport(LOG,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not accept SSL connection: a process for TLS has ended or lost it")));
+		MyProcPort = NULL;
+	}
 	pooler_client_close(slot, NULL, NULL);
 }
 

@@ -27,6 +27,7 @@
 #include "postmaster/interrupt.h"
 #include "postmaster/postmaster.h"
 #include "shared/evict.h"
+#include "shared/stopping.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/procsignal.h"
@@ -34,7 +35,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
-#include "utils/pidfile.h"
 #include "utils/syscache.h"
 #include "worker/admin.h"
 #include "worker/parameters.h"
@@ -318,29 +318,6 @@ watch_for_promotion(void)
 	}
 }
 
-/*
- * A smart shutdown waits for every client backend to end, ours included, and
- * tells nobody but through this line of postmaster.pid (pidfile.h).
- */
-static bool
-smart_shutdown_requested(void)
-{
-	FILE	   *file = fopen("postmaster.pid", "r");	/* in our directory */
-	char		line[MAXPGPATH];
-	bool		stopping = false;
-
-	if (file == NULL)
-		return false;
-	for (int i = 1; fgets(line, sizeof(line), file) != NULL; i++)
-	{
-		if (i == LOCK_FILE_LINE_PM_STATUS)
-			stopping = strncmp(line, PM_STATUS_STOPPING,
-							   strlen(PM_STATUS_STOPPING)) == 0;
-	}
-	fclose(file);
-	return stopping;
-}
-
 static void
 tick(void)
 {
@@ -377,7 +354,7 @@ tick(void)
 	/* hears of changes in the catalogs, as any transaction does */
 	StartTransactionCommand();
 	CommitTransactionCommand();
-	if (!pooler_worker.draining && smart_shutdown_requested())
+	if (!pooler_worker.draining && pooler_server_is_stopping())
 	{
 		ereport(LOG, (errmsg("pooler is shutting down with the server")));
 		pooler_worker.draining = pooler_shared->draining = true;

@@ -16,6 +16,7 @@
 #include "worker/login_internal.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "postmaster/postmaster.h"
@@ -39,8 +40,9 @@ typedef struct TlsLink
 	int			sock;			/* -1: none */
 	uint32		clients;		/* that were handed to it and have not gone */
 #ifdef USE_OPENSSL
-	SSL_CTX    *certificate;	/* has that of the server and nothing else, or
-								 * nothing at all: not known */
+	SSL_CTX    *certificate;	/* has that of the handshake that is reported
+								 * next and nothing else, or nothing at all:
+								 * not known */
 #endif
 } TlsLink;
 
@@ -113,11 +115,29 @@ relay_of(pid_t pid)
  */
 
 #ifdef USE_OPENSSL
-static void
-set_certificate(TlsLink *link, const void *der, size_t len)
+/* NULL: there is none, or it can't be read. */
+static X509 *
+read_certificate(int fd)
 {
-	const unsigned char *p = der;
-	X509	   *cert = len > 0 ? d2i_X509(NULL, &p, len) : NULL;
+	struct stat st;
+	char	   *der;
+	const unsigned char *p;
+	X509	   *cert = NULL;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > (off_t) MaxAllocSize)
+		return NULL;
+	der = palloc(st.st_size);
+	p = (unsigned char *) der;
+	if (pread(fd, der, st.st_size, 0) == st.st_size)
+		cert = d2i_X509(NULL, &p, st.st_size);
+	pfree(der);
+	return cert;
+}
+
+static void
+set_certificate(TlsLink *link, int fd)
+{
+	X509	   *cert = read_certificate(fd);
 
 	SSL_CTX_free(link->certificate);
 	link->certificate = SSL_CTX_new(TLS_method());
@@ -137,7 +157,7 @@ pooler_tls_stand_in(int slot)
 	return SSL_new(links[relay].certificate);
 }
 #else
-#define set_certificate(link, der, len) ((void) (link))
+#define set_certificate(link, fd) ((void) (link), (void) (fd))
 #endif
 
 /*---------------------------------------------------------------------------
@@ -155,7 +175,7 @@ link_down(int relay)
 	close(links[relay].sock);
 	links[relay].sock = -1;
 	seen_at = pooler_worker.now;
-	set_certificate(&links[relay], NULL, 0);
+	set_certificate(&links[relay], -1);
 	for (int i = 0; i < pooler_shared->nclients; i++)
 	{
 		if (pooler_worker_clients[i].tls_relay == relay + 1 &&
@@ -192,11 +212,12 @@ accept_relays(void)
 }
 
 static void
-take_frame(int relay, const PoolerTlsFrame *frame, const char *payload, size_t len)
+take_frame(int relay, const PoolerTlsFrame *frame, const char *payload,
+		   size_t len, int fd)
 {
 	if (frame->type == POOLER_TLS_CERTIFICATE)
 	{
-		set_certificate(&links[relay], payload, len);
+		set_certificate(&links[relay], fd);
 		return;
 	}
 	if (frame->client >= (uint32) pooler_shared->nclients ||
@@ -223,12 +244,12 @@ listen_to(int relay)
 		switch (pooler_tls_receive(links[relay].sock, &frame, payload, &len, fds))
 		{
 			case POOLER_TLS_RECEIVED:
+				take_frame(relay, &frame, payload, len, fds[0]);
 				for (int j = 0; j < 2; j++)
 				{
 					if (fds[j] >= 0)
-						close(fds[j]);	/* relays have none to give */
+						close(fds[j]);
 				}
-				take_frame(relay, &frame, payload, len);
 				break;
 			case POOLER_TLS_AGAIN:
 				return;
@@ -262,6 +283,20 @@ pooler_tls_worker_listen_to(int slot)
  *---------------------------------------------------------------------------
  */
 
+/*
+ * How many clients a relay has: ours, or those that it has itself, if clients
+ * of an earlier pooler are among them.
+ */
+static uint32
+load_of(int relay)
+{
+	PoolerTlsRelay *shared = &pooler_shared->tls_relays[relay];
+	uint32		leaving = pg_atomic_read_u32(&shared->leaving);
+	uint32		connections = pg_atomic_read_u32(&shared->connections);
+
+	return Max(links[relay].clients, connections - Min(connections, leaving));
+}
+
 static bool
 can_take(int relay)
 {
@@ -269,7 +304,7 @@ can_take(int relay)
 
 	return links[relay].sock >= 0 &&
 		pg_atomic_read_u32(&shared->state) == POOLER_TLS_READY &&
-		links[relay].clients < pg_atomic_read_u32(&shared->capacity);
+		load_of(relay) < pg_atomic_read_u32(&shared->capacity);
 }
 
 /*
@@ -331,23 +366,30 @@ choose_relay(uint64 tried)
 	for (int i = 0; i < pooler_shared->ntls; i++)
 	{
 		if ((tried & (UINT64CONST(1) << i)) == 0 && can_take(i) &&
-			(best < 0 || links[i].clients < links[best].clients))
+			(best < 0 || load_of(i) < load_of(best)))
 			best = i;
 	}
 	return best;
 }
 
-/* The pair takes the place of the TCP socket, which is the relay's now. */
+/*
+ * The pair takes the place of the TCP socket, which is the relay's now.  If it
+ * can't, the client is closed: nobody else may speak on that socket.
+ */
 static void
 replace_socket(int slot, int relay, int end)
 {
 	WorkerClient *wc = &pooler_worker_clients[slot];
 
 	(void) pooler_worker_watch(EPOLL_CTL_DEL, wc->fd, 0, 0);
-	if (dup3(end, wc->fd, O_CLOEXEC) < 0)
-		ereport(LOG, (errmsg("pooler could not keep a new connection: %m")));
 	links[relay].clients++;
 	wc->tls_relay = relay + 1;
+	if (dup3(end, wc->fd, O_CLOEXEC) < 0)
+	{
+		ereport(LOG, (errmsg("pooler could not keep a new connection: %m")));
+		pooler_client_close(slot, NULL, NULL);
+		return;
+	}
 	(void) pooler_worker_watch(EPOLL_CTL_ADD, wc->fd, EPOLLRDHUP | EPOLLONESHOT,
 							   worker_event(WORKER_EVENT_CLIENT,
 											pooler_client_gen(&pooler_clients[slot]),

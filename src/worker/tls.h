@@ -66,7 +66,7 @@ extern WorkerTlsOffer pooler_tls_offer(void);
 /*
  * Sends a client's socket to a relay, with bytes that were read from it; the
  * client's descriptor is one end of a pair from then on, and is not watched.
- * False if no relay takes it now.
+ * False if no relay takes it now.  The client may be gone afterwards.
  */
 extern bool pooler_tls_hand_over(int slot, bool direct, const void *bytes,
 								 size_t len);
@@ -103,7 +103,7 @@ extern void pooler_login_tls_done(int slot, bool ca_loaded, const char *pairs,
 								  size_t len);
 extern void pooler_login_tls_failed(int slot, const char *pairs, size_t len);
 
-/* The relay has ended. */
+/* The relay has ended, or has lost it. */
 extern void pooler_login_tls_lost(int slot);
 
 /* Does a relay do its handshake? */

@@ -495,6 +495,17 @@ for my $n (1 .. 2000)
 }
 all_well('a flood of connections');
 
+# The mark that backends put before some settings is none that a client can set.
+for my $how ([ 'pooler.own_backend' => '' ], [ options => '-c pooler.own_backend=' ])
+{
+	my %answer = map { $_ => RawClient->open($node, port => $ports{$_})->login(role => 'alice', @$how) } keys %ports;
+
+	like($answer{server}, qr/^FATAL 42602: invalid configuration parameter name "pooler.own_backend"/,
+		"$how->[0]: a name of the pooler's own");
+	is($answer{pooler}, $answer{server}, '... on its port, too');
+}
+all_well('a name of its own');
+
 # All at once, as far as this process may have open files.
 {
 	system("prlimit --pid $$ --nofile=4096: 2>/dev/null");

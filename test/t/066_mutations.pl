@@ -4,7 +4,8 @@
 # the attackers.
 #
 # POOLER_FUZZ_SECONDS says for how long, POOLER_SEED repeats the attackers'
-# choices (but not, of course, their timing).
+# choices (but not, of course, their timing), and POOLER_ATTACKS, a regular
+# expression, says which attacks alone there are ("console").
 
 use strict;
 use warnings;
@@ -28,6 +29,10 @@ my $good = 10;
 
 srand($seed);
 note "POOLER_SEED=$seed";
+
+# The end of an attacker must not look like an answer that does not come: with
+# the handler that Utils.pm sets, it interrupts whoever waits in select().
+$SIG{CHLD} = 'DEFAULT';
 
 my $node = start_node('mutations',
 	hba => q(

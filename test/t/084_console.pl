@@ -493,6 +493,14 @@ is($admin->reply, 'active|yes, paused|no, suspended|no, SHOW, I', 'a message byt
 my $bad = console();
 $bad->put('Q' . pack('N', 1_000_000) . 'SHOW');
 is($bad->reply, 'FATAL 54000: message is too long for the console, eof', 'a message too long');
+# the longest that core takes, of which not even the first kilobyte comes
+for my $length (64 * 1024, 0x3ffffffd, 0x3ffffffe)
+{
+	$bad = console();
+	$bad->put('Q' . pack('N', $length) . 'SHOW');
+	is($bad->reply, 'FATAL 54000: message is too long for the console, eof',
+		"a length of $length");
+}
 $bad = console();
 $bad->put("?\0\0\0\4");
 is($bad->reply, 'FATAL 08P01: invalid frontend message type 63, eof', 'an unknown message');
@@ -505,6 +513,15 @@ is($bad->reply, 'empty, I', 'a long message');
 $bad->put(substr(m_query('SHOW STATE'), 0, 7));
 $bad->close;
 $bad = console();
+my $name = 'n' x 9_000;
+$bad->put(message('D', "S$name\0"), m_sync, message('D', "P$name\0"), m_sync,
+	m_execute($name), m_sync, m_bind($name), m_sync, m_bind('', [], $name), m_sync,
+	m_parse('SHOW STATE', $name), m_sync, m_close('S', $name), m_sync);
+is($bad->reply, 'ERROR 42622: name is too long for the console, I', "a long name: $_")
+  for 'Describe of a statement', 'Describe of a portal', 'Execute', 'Bind of a statement';
+is($bad->reply, 'ERROR 26000: prepared statement "" does not exist, I', 'a long name: Bind to a portal');
+is($bad->reply, 'ERROR 42622: name is too long for the console, I', 'a long name: Parse');
+is($bad->reply, 'closed, I', 'a long name: Close');
 $bad->put(m_query('SHOW STATE'), m_terminate);
 is($bad->reply . $bad->reply, 'active|yes, paused|no, suspended|no, SHOW, Ieof', 'Terminate');
 

@@ -194,7 +194,7 @@ for my $host ('127.0.0.1', "127.0.0.1:$http_port", '[::1]', "[::1]:$http_port", 
 	is(get('/status.json', Host => $host)->{status}, 200, "/status.json for $host");
 }
 for my $host ('evil.example.com', "evil.example.com:$http_port", '127.0.0.1.example.com',
-	'localhost.', '127.0.0.1.', 'x' x 300 . '.com')
+	'localhost.', '127.0.0.1.', 'x' x 300 . '.com', '[evil.example.com', '[evil.example.com]', '[::1]evil.example.com')
 {
 	is(get($_, Host => $host)->{status}, 403, "$_ not for $host, by the loopback interface")
 	  for '/', '/status.json', '/metrics', '/health';
@@ -260,18 +260,65 @@ for (@bad)
 	unlike($answer // '', qr/^HTTP\/1\.1 200 /, '... without what was asked for') unless $name eq 'a zero byte';
 }
 
-# Bytes at random: some behind the beginning of a request.
-srand(20);
-for my $i (1 .. 300)
+# Bytes at random, some behind the beginning of a request; and requests that were
+# changed at random.  POOLER_HTTP_SECONDS says for how long, POOLER_SEED repeats
+# it.
+my $seed = int($ENV{POOLER_SEED} || time ^ $$);
+my $until = time + ($ENV{POOLER_HTTP_SECONDS} || 3);
+my $requests = 0;
+my @kept;
+
+srand($seed);
+note "POOLER_SEED=$seed";
+
+sub any { return $_[ rand @_ ] }
+sub garbage { return join '', map { chr rand 256 } 1 .. $_[0] }
+
+sub maybe { return rand() < 0.5 ? @_ : () }
+
+sub random_request
+{
+	my $body = any('', '', 'x' x rand 3000, "5\r\nhello\r\n0\r\n\r\n");
+	my @lines = (
+		join(' ', any(qw(GET GET GET HEAD POST OPTIONS TRACE), garbage(3)),
+			any(qw(/ /metrics /health /status.json /page.js /nothing * //health /health?a=b&c=%00 /%2e%2e/etc/passwd /%), '/' . garbage(30), '/' . 'a' x rand 20000),
+			any('HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/2.0', 'HTTP/0.9', garbage(5))),
+		'Host: ' . any('localhost', '127.0.0.1', '[::1]', '[', '[]', ':', 'x' x 5000, garbage(20), '[' . garbage(5) . ']:1', 'a.b:99999999999'),
+		maybe('Accept: ' . any('*/*', 'application/openmetrics-text', garbage(50))),
+		maybe('Connection: ' . any('close', 'keep-alive', 'Upgrade', garbage(5))),
+		maybe('Content-Length: ' . any(0, length $body, -1, 2**31, 2**63, '0x10', '1, 2', garbage(4))),
+		maybe('Transfer-Encoding: ' . any('chunked', 'chunked, gzip', garbage(5))),
+		maybe(map { 'X-' . garbage(3) . ': ' . garbage(rand 30) } 1 .. rand 30),
+		maybe(any('Expect: 100-continue', ' folded', 'Cookie: ' . 'a=b; ' x rand 500, 'Authorization: Digest ' . garbage(40))));
+	my $request = join(any("\r\n", "\r\n", "\r\n", "\n", "\r"), @lines, '', '') . $body;
+
+	for (1 .. any(0, 0, 1, 3))
+	{
+		any(sub { substr($request, rand length $request, 1) = chr rand 256 },
+			sub { substr($request, rand length $request, 0) = garbage(rand 10) },
+			sub { substr($request, rand length $request) = '' },
+			sub { $request x= 1 + rand 4 })->();
+		$request .= "\r\n" if $request eq '';
+	}
+	return $request;
+}
+
+while (time < $until || $requests < 100)
 {
 	my $socket = open_socket() or next;
-	my $bytes = join '', map { chr int rand 256 } 1 .. 1 + int rand 2000;
 
 	local $SIG{PIPE} = 'IGNORE';
-	syswrite($socket, ($i % 3 ? '' : "GET /metrics HTTP/1.1\r\nHost: localhost\r\n") . $bytes);
-	close $socket if $i % 2;
+	$requests++;
+	$socket->blocking(0);
+	syswrite($socket, any(garbage(1 + rand 2000), "GET /metrics HTTP/1.1\r\nHost: localhost\r\n" . garbage(rand 500),
+			random_request(), random_request(), random_request(), random_request()));
+	usleep(20_000), sysread($socket, my $answer, 65536) if rand() < 0.3;
+	push @kept, $socket if rand() < 0.2;
+	splice(@kept, rand @kept, 1) if @kept > 20;
 }
-ok(wait_until('HTTP is served', \&serves), 'random bytes: it still answers');
+@kept = ();
+note "$requests requests";
+ok(wait_until('HTTP is served', \&serves), 'random requests: it still answers');
 
 # More connections than there may be, of which none asks for anything.
 my @many = map { open_socket() } 1 .. 300;

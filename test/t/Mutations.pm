@@ -84,13 +84,25 @@ my @console = ('SHOW CLIENTS', 'SHOW POOLS', 'SHOW STATS', 'SHOW CONFIG', 'SHOW 
 	'SHOW SOCKETS', 'SHOW LISTS', 'SHOW nothing', 'PAUSE', 'KILL postgres', 'SELECT 1', 'SET a = b',
 	'RELOAD', 'SHUTDOWN', q(SHOW "), '/* ', ';' x 100, 'SHOW VERSION; SHOW STATE', 'KILL_CLIENT 1');
 
+sub console_batch
+{
+	my $name = any('', '', 's', 'x' x any(127, 128, 9000), garbage(4) =~ s/\0//gr);
+	my $portal = any('', '', 'p', 'x' x 200);
+	my $formats = any(pack('n'), pack('n n', 1, any(0, 1, 2)), pack('n*', 3, 0, 1, 0), pack('n n', 65535, 1),
+		pack('n*', 30, (1) x 30));
+
+	return (m_parse(any(@console), $name, (23) x rand 3),
+		any(message('D', "S$name\0"), m_flush(), ''),
+		message('B', "$portal\0$name\0" . any(pack('n n', 0, 0), pack('n n N a', 0, 1, 1, 'x')) . $formats),
+		any(message('D', "P$portal\0"), ''),
+		(map { m_execute($portal, any(0, 1, 2, 2**31)) } 1 .. rand 4),
+		any(m_close(any('S', 'P', 'X'), any($name, $portal)), ''), any(m_sync(), m_sync(), m_flush()));
+}
+
 sub console_words
 {
-	return map {
-		chance(0.7)
-		  ? m_query(any(@console))
-		  : (m_parse(any(@console)), m_bind(), message('D', "P\0"), m_execute(), m_sync())
-	} 1 .. 1 + rand 5;
+	return map { chance(0.6) ? m_query(join any(';', '; ', ''), map { any(@console) } 1 .. 1 + rand 3) : console_batch() }
+	  1 .. 1 + rand 5;
 }
 
 sub startup
@@ -119,7 +131,7 @@ sub before_startup { return map { pack('NN', 8, $_) } grep { chance(0.3) } 80877
 sub bad_length
 {
 	my ($right) = @_;
-	return any(0, 1, 3, 4, 5, 8, 0xffffffff, 0x7fffffff, 0x80000000, 0x3fffffff, 10000, 10005, 65536,
+	return any(0, 1, 3, 4, 5, 8, 0xffffffff, 0x7fffffff, 0x80000000, 0x3ffffffd, 0x3ffffffe, 0x3fffffff, 10000, 10005, 65536,
 		$right + 1, $right - 1, $right + 5, int rand 2**32) & 0xffffffff;
 }
 
@@ -368,18 +380,21 @@ my @attacks = ((\&attack_startup) x 4, (\&attack_session) x 10, (\&attack_scram)
 my %name_of = (\&attack_startup => 'startup', \&attack_session => 'session', \&attack_scram => 'scram',
 	\&attack_console => 'console', \&attack_cancel => 'cancel', \&attack_flood => 'flood');
 
-# One attack after the other until this time.  Returns how many of which there
-# were, and the errors that were met: who attacks may be hit as well.
+# One attack after the other until this time; those alone that POOLER_ATTACKS
+# names, if it is set.  Returns how many of which there were, and the errors that
+# were met: who attacks may be hit as well.
 sub attack
 {
 	my ($node, $seed, $until) = @_;
 	my (%count, %errors);
+	my $wanted = $ENV{POOLER_ATTACKS} || '.';
+	my @wanted = grep { $name_of{$_} =~ /$wanted/ } @attacks;
 
 	srand($seed);
 	local $SIG{PIPE} = 'IGNORE';
 	while (time < $until)
 	{
-		my $attack = any(@attacks);
+		my $attack = any(@wanted);
 		$count{ $name_of{$attack} }++;
 		eval { $attack->($node); 1 } or $errors{ $@ =~ s/ at \S+ line.*//sr }++;
 	}

@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use Carp qw(croak);
+use Cwd qw(abs_path);
 use IPC::Run ();
 use PoolerTest ();
 use PostgreSQL::Test::Utils;
@@ -20,7 +21,7 @@ sub new
 {
 	my ($class, $name) = @_;
 	my $self = bless {
-		dir => PostgreSQL::Test::Utils::tempdir(),
+		dir => abs_path(PostgreSQL::Test::Utils::tempdir()),	# the server has another
 		name => $name // 'pooler test authority',
 		serial => 1000
 	}, $class;

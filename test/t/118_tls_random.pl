@@ -1,0 +1,366 @@
+# Clients that send anything but what they should, by TLS (TlsMutations.pm), and
+# others among them who do nothing wrong and notice nothing: each gets the
+# answers to its own questions, what they count adds up, and in the end nothing
+# is left of the attackers, neither in the pooler nor in the relays.
+#
+# POOLER_TLS_SECONDS says for how long, POOLER_SEED repeats the attackers'
+# choices (but not, of course, their timing).
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Leftovers qw(nothing_left own_descriptors);
+use POSIX ();
+use PoolerTest qw(log_after new_node wait_for_pooler wait_until);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use RawClient ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+use TlsMutations qw(attack);
+use TlsTest;
+use WireClient qw(exchange m_bind m_execute m_parse m_query m_sync);
+
+plan skip_all => 'the program openssl is needed' unless TlsTest::possible();
+plan skip_all => 'Net::SSLeay is needed' unless TlsMutations::possible();
+
+my $seconds = $ENV{POOLER_TLS_SECONDS} || 10;
+my $seed = int($ENV{POOLER_SEED} || time ^ $$);
+my $attackers = 4;
+my $good = 8;
+my $relays = 2;
+
+srand($seed);
+note "POOLER_SEED=$seed";
+
+# The end of an attacker must not interrupt whoever waits in select().
+$SIG{CHLD} = 'DEFAULT';
+
+#----------------------------------------------------------------------------
+# certificates that attackers have
+#----------------------------------------------------------------------------
+
+my $ca = TlsTest->new;
+my $stranger = TlsTest->new('an authority that nobody knows');
+
+$ca->certificate('server', subject => '/CN=localhost', names => 'DNS:localhost,IP:127.0.0.1');
+append_to_file($ca->file('odd.conf'), q(
+oid_section = oids
+[oids]
+poolerOdd = 1.3.6.1.4.1.99999.1
+[req]
+string_mask = default
+distinguished_name = dn
+[dn]
+));
+my %subjects = (
+	app => '/CN=app',
+	bytes => "/CN=\x{c3}\x{a4}\x01\x1b[31m\x7f'\"\\,+/OU=two\nlines",
+	empty => '/O=nobody',
+	many => join('', map { "/CN=app/OU=unit $_/O=a \"b\", c=d" } 1 .. 20),
+	long => '/CN=' . 'x' x 64 . join('', map { '/OU=' . 'y' x 64 } 1 .. 100),
+	odd => '/CN=app/poolerOdd=odd');
+{
+	local $ENV{OPENSSL_CONF} = $ca->file('odd.conf');
+	for my $name (sort keys %subjects)
+	{
+		delete $subjects{$name}
+		  unless eval { $ca->certificate($name, subject => $subjects{$name}); 1 };
+	}
+}
+$ca->certificate('late', subject => '/CN=app', expired => 1);
+$stranger->certificate('foreign', subject => '/CN=app');
+for ('foreign.crt', 'foreign.key')
+{
+	append_to_file($ca->file($_), slurp_file($stranger->file($_)));
+}
+my @certificates = (sort(keys %subjects), 'late', 'foreign');
+
+#----------------------------------------------------------------------------
+# the server
+#----------------------------------------------------------------------------
+
+my $node = new_node('tls_random',
+	hba => q(
+local	all		all		trust
+hostssl	all		cert	127.0.0.1/32	cert
+hostssl	all		app		127.0.0.1/32	trust
+hostssl	all		calm	127.0.0.1/32	trust
+hostssl	all		all		127.0.0.2/32	scram-sha-256
+),
+	conf => qq(
+max_connections = 60
+log_statement = none
+log_line_prefix = '%m [%p] %b %e %u '
+ssl = on
+ssl_cert_file = '@{[ $ca->file('server.crt') ]}'
+ssl_key_file = '@{[ $ca->file('server.key') ]}'
+ssl_ca_file = '@{[ $ca->file('ca.crt') ]}'
+pooler.tls_workers = $relays
+pooler.max_client_conn = 1000
+pooler.max_backends = 20
+pooler.default_pool_size = 5
+pooler.client_login_timeout = 15s
+pooler.client_read_timeout = 1s
+pooler.client_write_timeout = 1s
+));
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION pooler');
+wait_for_pooler($node);
+my $admin = WireClient->new($node, port => $node->port);
+$admin->query($_) for (
+	'CREATE TABLE counters (client int PRIMARY KEY, n bigint)',
+	'CREATE TABLE scratch (i int)',
+	q(SET password_encryption = 'scram-sha-256'),
+	q(CREATE ROLE calm LOGIN PASSWORD 'secret'),
+	q(CREATE ROLE app LOGIN PASSWORD 'secret'),
+	'CREATE ROLE cert LOGIN',
+	q(SET password_encryption = 'md5'),
+	q(CREATE ROLE old LOGIN PASSWORD 'secret'),
+	'GRANT ALL ON counters, scratch TO app, calm',
+	q(ALTER ROLE app SET pooler.idle_transaction_timeout = '2s'),
+	q(ALTER ROLE app SET pooler.pin_timeout = '2s'),
+	q(ALTER ROLE app SET statement_timeout = '20s'));
+
+sub start_of
+{
+	my ($pid) = @_;
+	return (split ' ', slurp_file("/proc/$pid/stat") =~ s/^.*\) //sr)[19];
+}
+
+my @relays;
+ok(wait_until('relays are ready', sub {
+			@relays = split / /, $admin->value(q(SELECT coalesce(string_agg(pid::text, ' '), '')
+				FROM pooler.tls_workers WHERE state = 'ready'));
+			return @relays == $relays;
+		}), 'relays are ready');
+my $postmaster = slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
+my $pooler = $admin->value('SELECT pid FROM pooler.status');
+my %began = map { $_ => start_of($_) } $postmaster, $pooler, @relays;
+
+# In kB: what a process has allocated.
+sub memory
+{
+	my ($pid) = @_;
+	my ($kb) = slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
+	return $kb;
+}
+
+sub relays_memory
+{
+	my $sum = 0;
+	$sum += memory($_) for @relays;
+	return $sum;
+}
+
+sub descriptors
+{
+	my ($pid) = @_;
+	return scalar(my @all = glob("/proc/$pid/fd/*"));
+}
+
+sub connections
+{
+	return $admin->value('SELECT sum(connections) FROM pooler.tls_workers');
+}
+
+#----------------------------------------------------------------------------
+# those who do nothing wrong
+#----------------------------------------------------------------------------
+
+my $next = 0;
+my %count;
+my @wrong;
+
+# Half of them share the attackers' pool; one in four comes without TLS.
+sub newcomer
+{
+	my $id = ++$next;
+	my $role = $id % 2 ? 'app' : 'calm';
+	my $client = $id % 4 == 0 ? WireClient->open($node, from => 'local') :
+	  TlsTest::client($node, direct => $id % 3 == 0, more => [ $id % 5 ? '-tls1_3' : '-tls1_2' ]);
+	my $answer = $client->login(role => $role, application_name => "good $id");
+
+	push @wrong, "login as $role: $answer" if $answer ne 'ok';
+	@$client{qw(id role n)} = ($id, $role, 0);
+	$admin->query("INSERT INTO counters VALUES ($id, 0)");
+	$client->query(qq(SET my.owner = 'client $id'));
+	$count{logins}++;
+	return $client;
+}
+
+my @questions = (
+	sub { my ($c, $nonce) = @_; return (m_query("SELECT '$nonce'"), "$nonce, SELECT 1, I") },
+	sub {
+		my ($c, $nonce) = @_;
+		return (m_parse('SELECT $1::text') . m_bind('', [$nonce]) . m_execute() . m_sync(),
+			"parsed, bound, $nonce, SELECT 1, I");
+	},
+	sub {
+		my ($c) = @_;
+		my $n = ++$c->{n};
+		return (m_query("UPDATE counters SET n = n + 1 WHERE client = $c->{id} RETURNING n"),
+			"$n, UPDATE 1, I");
+	},
+	sub { my ($c) = @_; return (m_query(q(SELECT current_setting('my.owner'))), "client $c->{id}, SELECT 1, I") },
+	# more than one buffer of the relay
+	sub {
+		my ($c, $nonce) = @_;
+		my $n = int rand 20000;
+		return (m_query("SELECT repeat('$nonce', $n)"), ($nonce x $n) . ', SELECT 1, I');
+	},
+	sub {
+		my ($c, $nonce) = @_;
+		my $text = $nonce x (1 + rand 20000);
+		return (m_query("SELECT length('$text')"), length($text) . ', SELECT 1, I');
+	});
+
+sub one_round
+{
+	my ($clients) = @_;
+	my (@pairs, @wanted);
+
+	for my $client (@$clients)
+	{
+		my $nonce = "$client->{id}/" . ++$client->{asked};
+		my ($bytes, $wanted) = $questions[ rand @questions ]->($client, $nonce);
+		push @pairs, [ $client, $bytes ];
+		push @wanted, $wanted;
+	}
+	my @answers = map { join ', ', grep { !/^NOTICE/ } @$_ } exchange(@pairs);
+	for my $i (0 .. $#answers)
+	{
+		push @wrong, "client $clients->[$i]{id} ($clients->[$i]{role}) got "
+		  . substr($answers[$i], 0, 300) . ' wanted ' . substr($wanted[$i], 0, 300)
+		  if $answers[$i] ne $wanted[$i];
+	}
+	$count{answers} += @answers;
+}
+
+#----------------------------------------------------------------------------
+# clients that read nothing: what a relay keeps for them is bounded
+#----------------------------------------------------------------------------
+
+newcomer()->quit;    # what a first one costs
+ok(wait_until('nobody is there', sub { connections() == 0 }), 'nobody is there');
+my $own = own_descriptors($admin);
+my %descriptors = map { $_ => descriptors($_) } @relays;
+my $begin_memory = relays_memory();
+{
+	my $n = 20;
+	my @lazy = map {
+		my $client = TlsMutations->new($node, version => '1.3', patience => PoolerTest::TIMEOUT);
+		$client->handshake && $client->put(RawClient::startup_packet(role => 'app'))
+		  && defined $client->await('Z') or die 'cannot log in';
+		$client->put(m_query(q{SELECT repeat('x', 1000000) FROM generate_series(1, 20)}) x 3);
+		$client;
+	} 1 .. $n;
+	$admin->until(q(SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite'), 5);
+	my $more = relays_memory() - $begin_memory;
+	cmp_ok($more, '<', $n * 400, "clients that read nothing: memory, $more kB for $n of them");
+	close $_->{sock} for @lazy;
+}
+
+#----------------------------------------------------------------------------
+# all of them together
+#----------------------------------------------------------------------------
+
+my $log = PoolerTest::log_size($node);
+my %attacker;
+my $begin = time;
+my $until = $begin + $seconds;
+
+sub send_attacker
+{
+	my ($number) = @_;
+	my $report = PostgreSQL::Test::Utils::tempdir() . '/report';
+	my $pid = fork // die "fork: $!";
+
+	if ($pid == 0)
+	{
+		my ($tried, $errors) = eval {
+			attack($node, $seed + $number, $until, ca => $ca, certificates => \@certificates);
+		};
+		open(my $file, '>', $report) or POSIX::_exit(2);
+		print $file "died: $@\n" unless $tried;
+		print $file join(', ', map { "$tried->{$_} $_" } sort keys %$tried), "\n",
+		  map { "$errors->{$_} times: $_\n" } sort keys %$errors;
+		close $file;
+		POSIX::_exit($tried ? 0 : 1);
+	}
+	$attacker{$pid} = $report;
+}
+
+# before there are sockets of others that they would inherit
+send_attacker($_) for 1 .. $attackers;
+my @clients = map { newcomer() } 1 .. $good;
+my ($half, @memory);
+
+while (time < $until && @wrong < 20)
+{
+	one_round(\@clients);
+	$count{rounds}++;
+	if ($count{rounds} % 10 == 0)
+	{
+		my $leaver = splice(@clients, rand @clients, 1);
+		$count{total} += $leaver->{n};
+		$leaver->quit;
+		push @clients, newcomer();
+	}
+	$half //= relays_memory() if time > $begin + $seconds / 2;
+	push @memory, relays_memory() if time > $begin + @memory * $seconds / 20;
+}
+$half //= relays_memory();
+one_round(\@clients) for 1 .. 3;
+for my $pid (sort keys %attacker)
+{
+	waitpid($pid, 0);
+	is($?, 0, 'an attacker has come to its end');
+	my $report = slurp_file($attacker{$pid});
+	unlike($report, qr/^died|Can't locate object method|Can't use|Undefined subroutine/m, '... as it should');
+	note $report;
+}
+note join(', ', map { "$count{$_} $_" } sort keys %count);
+note "memory of the relays in kB: @memory";
+note 'handshakes, failures: ', $admin->value('SELECT sum(handshakes), sum(failures) FROM pooler.tls_workers');
+
+is(join("\n", @wrong), '', 'those who do nothing wrong are answered right');
+cmp_ok($count{answers}, '>', 30, 'they had something to do');
+$count{total} += $_->{n} for @clients;
+is($admin->value('SELECT sum(n) FROM counters'), $count{total}, 'what they count adds up');
+$_->quit for @clients;
+
+cmp_ok($admin->value('SELECT least(sum(handshakes), sum(failures)) FROM pooler.tls_workers'), '>', 20,
+	'attackers have come through, and have failed');
+nothing_left($admin, 0, $own, 'after all');
+ok(wait_until('relays have let go of all', sub { connections() == 0 }), 'no connection is left in a relay');
+for my $pid (@relays)
+{
+	my $now;
+	ok(wait_until('its descriptors are closed', sub { ($now = descriptors($pid)) <= $descriptors{$pid} }, 20),
+		'... and no descriptor')
+	  or diag("$now, and not $descriptors{$pid}\n", map { readlink($_) . "\n" } glob("/proc/$pid/fd/*"));
+}
+is($admin->value('SELECT pid FROM pooler.status'), $pooler, 'the pooler is the same');
+is($admin->value('SELECT starts FROM pooler.status'), 1, 'it was started once');
+is(-e "/proc/$_" ? start_of($_) : 'gone', $began{$_}, 'and so are the server and its relays')
+  for sort keys %began;
+cmp_ok(relays_memory() - $half, '<', 8 * 1024, 'memory has not grown without bound');
+
+# An internal error is one that nobody should be able to cause; but this one is
+# of core's functions for names of kinds that they don't know.
+$log = log_after($node, $log);
+is(join("\n", grep { /PANIC|TRAP:|was terminated by signal|server process \(PID|XX\w{3} |stack smashing|AddressSanitizer/
+			&& !/could not get NID for ASN1_OBJECT object/ } split /\n/, $log),
+	'', 'the log tells of no crash and no internal error');
+if ($ENV{POOLER_TLS_SECONDS})
+{
+	my %said;
+	$said{$_}++ for map { s/\d+/N/gr =~ s/"[^"]*"/"..."/gr } $log =~ /^\S+ \S+ \S+ \[\d+\] (pooler \S+ .*)/mg;
+	note "$said{$_} $_" for sort { $said{$b} <=> $said{$a} } keys %said;
+}
+$node->stop;
+done_testing();
