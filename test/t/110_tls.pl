@@ -75,14 +75,6 @@ sub with_cert
 }
 
 
-# The serial number in the subject of the server's certificate, as it is served.
-sub served_serial
-{
-	my ($serial) = TlsTest::probe($node, '-starttls', 'postgres') =~
-	  /s:CN ?= ?localhost, serialNumber ?= ?(\d+)/;
-	return $serial // '';
-}
-
 # Settings of the server, in force in all relays when this returns.  There is
 # another certificate each time.
 my $generation = 0;
@@ -103,7 +95,7 @@ sub reconfigure
 	ok($node->poll_query_until('postgres',
 			"SELECT count(*) = 2 FROM pooler.tls_workers WHERE $condition"),
 		'new settings: ' . join(', ', %settings));
-	is(served_serial(), $generation, 'a new certificate') if $condition =~ /ready/;
+	is(TlsTest::served_serial($node), $generation, 'a new certificate') if $condition =~ /ready/;
 }
 
 my $about_me = q{SELECT version, cipher, bits, client_dn, client_serial, issuer_dn
@@ -467,7 +459,7 @@ ssl_passphrase_command = 'echo sesame'
 $node->restart;
 wait_for_pooler($node);
 is(tls_psql('SELECT 8'), '8', 'a key with a passphrase');
-is(served_serial(), '4711');
+is(TlsTest::served_serial($node), '4711');
 $log = log_size($node);
 $node->reload;
 logged($node, $log, qr/cannot be reloaded because it requires a passphrase/, 'is not loaded again');
@@ -479,7 +471,7 @@ $node->safe_psql('postgres', 'ALTER SYSTEM SET ssl_passphrase_command_supports_r
 $ca->certificate('locked', subject => '/CN=localhost/serialNumber=4712', names => $names,
 	passphrase => 'sesame');
 $node->reload;
-ok(wait_until('the new key is used', sub { served_serial() eq '4712' }),
+ok(wait_until('the new key is used', sub { TlsTest::served_serial($node) eq '4712' }),
 	'unless the command supports it');
 
 #----------------------------------------------------------------------------

@@ -90,13 +90,6 @@ sub relays
 	return split /\n/, sql(q{SELECT pid FROM pooler.tls_workers WHERE state = 'ready' ORDER BY number});
 }
 
-sub served_serial
-{
-	my ($seen) = TlsTest::probe($node, '-starttls', 'postgres') =~
-	  /s:CN = localhost, serialNumber = (\d+)/;
-	return $seen // '';
-}
-
 # A program in C, with OpenSSL; its path, or nothing if that can't be.
 sub program
 {
@@ -151,7 +144,7 @@ sub rest_of
 	becomes($node, 'SELECT sum(connections) FROM pooler.tls_workers', 1, 'at a relay');
 	new_certificate();
 	$node->reload;
-	ok(wait_until('there is another certificate', sub { served_serial() eq $serial }),
+	ok(wait_until('there is another certificate', sub { TlsTest::served_serial($node) eq $serial }),
 		'there is another certificate');
 	syswrite($client, 'S');
 	my $pid = fork() // die $!;
@@ -180,7 +173,7 @@ sub rest_of
 # One that is larger than a frame.
 new_certificate(names => join(',', map { "DNS:host-number-$_.example.com" } 1 .. 1500));
 $node->reload;
-ok(wait_until('a large certificate', sub { served_serial() eq $serial }), 'a large certificate');
+ok(wait_until('a large certificate', sub { TlsTest::served_serial($node) eq $serial }), 'a large certificate');
 {
 	local $ENV{PGPASSWORD} = 'secret';
 	is(tls_psql('SELECT 1', role => 'scram', channel_binding => 'require'), '1',
@@ -188,7 +181,7 @@ ok(wait_until('a large certificate', sub { served_serial() eq $serial }), 'a lar
 }
 new_certificate();
 $node->reload;
-ok(wait_until('a small one again', sub { served_serial() eq $serial }), 'a small one again');
+ok(wait_until('a small one again', sub { TlsTest::served_serial($node) eq $serial }), 'a small one again');
 
 #----------------------------------------------------------------------------
 # a key update in two pieces
@@ -459,7 +452,7 @@ ok(wait_until('the server and its relays ask for the passphrase', sub {
 		}), 'the server and its relays ask for the passphrase');
 is($client->value("SELECT $_"), $_, 'which stops no client') for 1 .. 3;
 unlink $hold;
-ok(wait_until('the new key is used', sub { served_serial() eq $serial }), 'the new key is used');
+ok(wait_until('the new key is used', sub { TlsTest::served_serial($node) eq $serial }), 'the new key is used');
 cmp_ok(scalar(() = slurp_file($asked) =~ /SigBlk:\s+0+$/mg), '>=', 2,
 	'the command has no signal blocked');
 is($client->value('SELECT 4'), '4', 'the client is still there');
@@ -472,7 +465,7 @@ my $log = log_size($node);
 $node->reload;
 logged($node, $log, qr/SSL configuration was not reloaded by the pooler/, 'a wrong passphrase');
 like(log_after($node, $log), qr/could not load private key file/, 'is named by the log');
-is(served_serial(), $serial, 'what was there before is still used');
+is(TlsTest::served_serial($node), $serial, 'what was there before is still used');
 
 #----------------------------------------------------------------------------
 # the pooler is started again, and clients of before are still there

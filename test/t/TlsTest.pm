@@ -123,6 +123,17 @@ sub revoke
 	$self->_openssl(@ca, '-gencrl', '-out', $self->file('ca.crl'));
 }
 
+# The serial number in the subject of the certificate that the pooler of a node
+# shows, whose common name is "localhost"; programs of different versions put it
+# differently.
+sub served_serial
+{
+	my ($node) = @_;
+	my ($serial) = probe($node, '-starttls', 'postgres') =~
+	  /s:CN ?= ?localhost, serialNumber ?= ?(\d+)/;
+	return $serial // '';
+}
+
 # A WireClient that is connected by TLS and has not logged in: its bytes go
 # through the program s_client.  Options: direct (without SSLRequest), and
 # "more", a list of options of that program.
