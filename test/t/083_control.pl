@@ -677,7 +677,8 @@ $admin->query("SELECT pooler.resume('app')");
 	is_value("SELECT now() - stats_reset < interval '1 min' FROM pooler.status", 't', 'and it is told when');
 	$c->query('SELECT 1');
 	$c->query('SELECT 1');
-	is_value("SELECT transactions FROM pooler.status", 2, 'what comes after is counted');
+	# a backend counts after it has answered
+	becomes($node, "SELECT transactions FROM pooler.status", 2, 'what comes after is counted');
 	$admin->query("SELECT pooler.reconnect('app')");
 	is_value("SELECT pooler.wait_close('app')", '', 'its backend goes');
 	is_value("SELECT transactions, ends > 0 FROM pooler.status", '2|t', 'and nothing of before comes back');
