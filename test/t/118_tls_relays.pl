@@ -511,6 +511,7 @@ ssl_key_file = '@{[ $ca->file('server.key') ]}'
 ));
 $node->restart;
 wait_for_pooler($node);
+is(tls_psql('SELECT 1'), '1', 'the relay has found the pooler');
 my ($relay) = relays();
 kill 'STOP', $relay;
 @clients = map { my $c = RawClient->open($node); $c->send_raw(SSL_REQUEST); $c } 1 .. 450;

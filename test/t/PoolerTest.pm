@@ -148,12 +148,21 @@ sub pooler_psql
 {
 	my ($node, $sql, %options) = @_;
 	my %psql = %{ delete $options{psql} // {} };
-	my ($rc, $out, $err) = $node->psql(
-		'postgres', $sql,
-		connstr => pooler_connstr($node, %options),
-		timeout => TIMEOUT,
-		%psql);
+	my $run = sub {
+		return $node->psql(
+			'postgres', $_[0],
+			connstr => pooler_connstr($node, %options),
+			timeout => TIMEOUT,
+			%psql);
+	};
+	my ($rc, $out, $err) = eval { $run->($sql) };
 
+	if ($@)
+	{
+		# who is refused reads nothing, and then we may not be able to write
+		die $@ if $@ !~ /Broken pipe/;
+		($rc, $out, $err) = $run->('');
+	}
 	return wantarray ? ($rc, $out, $err) : $out;
 }
 
