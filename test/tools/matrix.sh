@@ -377,7 +377,7 @@ for lane in "${failed[@]}"; do
 done
 echo
 for lane in "${versions[@]}"; do
-	echo "PostgreSQL $lane: $(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/$lane.log" || echo 'did not come to its end')"
+	echo "PostgreSQL $lane: $(grep -a -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/$lane.log" || echo 'did not come to its end')"
 done
 echo "$SECONDS s"
 [ ${#failed[@]} -eq 0 ] || die "failed on PostgreSQL ${failed[*]}"

@@ -345,7 +345,7 @@ show_failures()
 
 	for prove in "$work"/prove*.log; do
 		[ -f "$prove" ] || continue
-		grep -E -A 6 '^# +Failed test|^test/.*Wstat:|^Bail out|^FAILED' "$prove" | tail -n 60 || true
+		grep -a -E -A 6 '^# +Failed test|^test/.*Wstat:|^Bail out|^FAILED' "$prove" | tail -n 60 || true
 	done
 	grep -E '^(not ok|test .* FAILED)' "$work/regress.log" 2>/dev/null || true
 }
