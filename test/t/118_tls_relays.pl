@@ -487,9 +487,25 @@ kill 'TERM', $pooler;
 ok(wait_until('the pooler runs again', sub { my $pid = worker_pid($node); $pid && $pid ne $pooler }),
 	'the pooler runs again');
 wait_for_pooler($node);
-becomes($node, q{SELECT string_agg(connections::text, ' ' ORDER BY connections) FROM pooler.tls_workers},
-	'0 3', 'the others have gone');
-for (0 .. 2)
+my $spread = q{SELECT string_agg(connections::text, ' ' ORDER BY connections) FROM pooler.tls_workers};
+becomes($node, $spread, '0 3', 'the others have gone');
+# it knows a relay only when that has found it
+ok( wait_until(
+		'both relays have found the pooler',
+		sub {
+			my $client = TlsTest::client($node);
+
+			if ($client->login(role => 'app') eq 'ok' && sql($spread) eq '1 3')
+			{
+				push @clients, $client;
+				return 1;
+			}
+			$client->close;
+			$node->poll_query_until('postgres', $spread, '0 3');
+			return 0;
+		}),
+	'both relays have found the pooler');
+for (1 .. 2)
 {
 	push @clients, TlsTest::client($node);
 	is($clients[-1]->login(role => 'app'), 'ok');

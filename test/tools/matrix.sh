@@ -167,8 +167,8 @@ checks_for()
 		echo "${CHECKS-}"
 	else
 		case $1 in
-			"$fully") echo "symbols no-http warnings analysis fuzz model" ;;
-			17) echo "symbols no-http warnings format" ;;		# it has pgindent
+			"$fully") echo "symbols no-http warnings analysis fuzz" ;;
+			17) echo "symbols no-http warnings format model" ;;	# it has pgindent
 			*-sanitize) ;;
 			*) echo "symbols no-http warnings" ;;
 		esac
