@@ -246,17 +246,14 @@ show_gss(const char *facts, int len)
 {
 	volatile PgBackendStatus *entry = MyBEEntry;
 	PgBackendGSSStatus status;
-	const char *pair = facts;
-	const char *name;
-	const char *value;
+	const char *principal = pooler_find_pair(facts, len, POOLER_FACT_GSS);
 
 	memset(&status, 0, sizeof(status));
-	while (pooler_next_pair(&pair, facts + len, &name, &value))
-		if (strcmp(name, POOLER_FACT_GSS) == 0)
-		{
-			status.gss_auth = true;
-			strlcpy(status.gss_princ, value, NAMEDATALEN);
-		}
+	if (principal != NULL)
+	{
+		status.gss_auth = true;
+		strlcpy(status.gss_princ, principal, NAMEDATALEN);
+	}
 	PGSTAT_BEGIN_WRITE_ACTIVITY(entry);
 	entry->st_gss = status.gss_auth;
 	if (entry->st_gss)

@@ -38,30 +38,55 @@ static needs_fmgr_hook_type chained_needs_hook;
 static fmgr_hook_type chained_hook;
 static const FmgrInfo *lent_to; /* NULL: the Port is as it was */
 
-/*
- * The name of the C function in sslinfo's library; NULL if it is not one.  The
- * result is the caller's.
- */
-static char *
+typedef enum Function
+{
+	NOT_SSLINFO,
+	SSLINFO_VERSION,
+	SSLINFO_CIPHER,
+	SSLINFO_OTHER
+} Function;
+
+static bool
+attribute_is(HeapTuple tuple, AttrNumber attribute, const char *wanted)
+{
+	bool		isnull;
+	Datum		value = SysCacheGetAttr(PROCOID, tuple, attribute, &isnull);
+	char	   *string;
+	bool		same;
+
+	if (isnull)
+		return false;
+	string = TextDatumGetCString(value);
+	same = strcmp(string, wanted) == 0;
+	pfree(string);
+	return same;
+}
+
+static Function
+function_of(HeapTuple tuple)
+{
+	if (((Form_pg_proc) GETSTRUCT(tuple))->prolang != ClanguageId ||
+		!attribute_is(tuple, Anum_pg_proc_probin, "$libdir/sslinfo"))
+		return NOT_SSLINFO;
+	if (attribute_is(tuple, Anum_pg_proc_prosrc, "ssl_version"))
+		return SSLINFO_VERSION;
+	if (attribute_is(tuple, Anum_pg_proc_prosrc, "ssl_cipher"))
+		return SSLINFO_CIPHER;
+	return SSLINFO_OTHER;
+}
+
+static Function
 sslinfo_function(Oid funcid)
 {
 	HeapTuple	tuple;
-	char	   *result = NULL;
+	Function	result;
 
 	if (!pooler_attach_has_shown() || funcid < FirstNormalObjectId)
-		return NULL;
+		return NOT_SSLINFO;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
 	if (!HeapTupleIsValid(tuple))
-		return NULL;
-	if (((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId)
-	{
-		bool		isnull;
-		Datum		library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &isnull);
-
-		if (!isnull && strcmp(TextDatumGetCString(library), "$libdir/sslinfo") == 0)
-			result = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple,
-														 Anum_pg_proc_prosrc, &isnull));
-	}
+		return NOT_SSLINFO;
+	result = function_of(tuple);
 	ReleaseSysCache(tuple);
 	return result;
 }
@@ -148,30 +173,27 @@ take_back(void)
 static void
 begin_call(FmgrInfo *flinfo)
 {
-	char	   *name = sslinfo_function(flinfo->fn_oid);
-
-	if (name == NULL)
-		return;
-	if (strcmp(name, "ssl_version") == 0)
-		flinfo->fn_addr = show_version;
-	else if (strcmp(name, "ssl_cipher") == 0)
-		flinfo->fn_addr = show_cipher;
-	else
-		lend(flinfo);
-	pfree(name);
+	switch (sslinfo_function(flinfo->fn_oid))
+	{
+		case NOT_SSLINFO:
+			break;
+		case SSLINFO_VERSION:
+			flinfo->fn_addr = show_version;
+			break;
+		case SSLINFO_CIPHER:
+			flinfo->fn_addr = show_cipher;
+			break;
+		case SSLINFO_OTHER:
+			lend(flinfo);
+			break;
+	}
 }
 
 static bool
 needs_hook(Oid funcid)
 {
-	char	   *name;
-
-	if (chained_needs_hook && chained_needs_hook(funcid))
-		return true;
-	name = sslinfo_function(funcid);
-	if (name != NULL)
-		pfree(name);
-	return name != NULL;
+	return (chained_needs_hook && chained_needs_hook(funcid)) ||
+		sslinfo_function(funcid) != NOT_SSLINFO;
 }
 
 /* The Datum is of the one that is chained: this one needs none. */

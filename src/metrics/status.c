@@ -212,17 +212,10 @@ static void
 put_counts(const PoolerJson *json, const PoolerPoolCount *count)
 {
 	pooler_json_open_object(json, "backends");
-	pooler_json_int(json, "starting", count->backends_starting);
-	pooler_json_int(json, "free", count->backends_free);
-	pooler_json_int(json, "lingering", count->backends_lingering);
-	pooler_json_int(json, "pinned", count->backends_pinned);
-	pooler_json_int(json, "busy", count->backends_busy);
-	pooler_json_int(json, "ending", count->backends_ending);
+	pooler_json_backends(json, count);
 	pooler_json_close_object(json);
 	pooler_json_open_object(json, "clients");
-	pooler_json_int(json, "idle", count->clients_idle);
-	pooler_json_int(json, "waiting", count->clients_waiting);
-	pooler_json_int(json, "active", count->clients_active);
+	pooler_json_clients(json, count);
 	pooler_json_close_object(json);
 }
 

@@ -206,19 +206,12 @@ add_pool(Report *report, const PoolerPoolSnapshot *snap,
 	pooler_json_int(to, "size", snap->size);
 	pooler_json_open_object(to, "backends");
 	pooler_json_int(to, "total", numbers->backends);
-	pooler_json_int(to, "starting", count->backends_starting);
-	pooler_json_int(to, "free", count->backends_free);
-	pooler_json_int(to, "lingering", count->backends_lingering);
-	pooler_json_int(to, "busy", count->backends_busy);
-	pooler_json_int(to, "pinned", count->backends_pinned);
-	pooler_json_int(to, "ending", count->backends_ending);
+	pooler_json_backends(to, count);
 	pooler_json_close_object(to);
 	pooler_json_open_object(to, "clients");
 	pooler_json_int(to, "total", count->clients_idle +
 					count->clients_waiting + count->clients_active);
-	pooler_json_int(to, "idle", count->clients_idle);
-	pooler_json_int(to, "waiting", count->clients_waiting);
-	pooler_json_int(to, "active", count->clients_active);
+	pooler_json_clients(to, count);
 	pooler_json_close_object(to);
 	pooler_json_int(to, "waiting", count->clients_waiting);
 	pooler_json_int(to, "longest_wait_ms", numbers->longest_wait_ms);

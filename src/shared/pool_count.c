@@ -99,6 +99,25 @@ pooler_count_pools(void)
 	return counts;
 }
 
+void
+pooler_json_backends(const PoolerJson *json, const PoolerPoolCount *count)
+{
+	pooler_json_int(json, "starting", count->backends_starting);
+	pooler_json_int(json, "free", count->backends_free);
+	pooler_json_int(json, "lingering", count->backends_lingering);
+	pooler_json_int(json, "pinned", count->backends_pinned);
+	pooler_json_int(json, "busy", count->backends_busy);
+	pooler_json_int(json, "ending", count->backends_ending);
+}
+
+void
+pooler_json_clients(const PoolerJson *json, const PoolerPoolCount *count)
+{
+	pooler_json_int(json, "idle", count->clients_idle);
+	pooler_json_int(json, "waiting", count->clients_waiting);
+	pooler_json_int(json, "active", count->clients_active);
+}
+
 int32
 pooler_count_client_slots(void)
 {

@@ -11,6 +11,7 @@
 #ifndef POOLER_POOL_COUNT_H
 #define POOLER_POOL_COUNT_H
 
+#include "shared/json.h"
 #include "shared/shmem.h"
 
 /*
@@ -36,6 +37,10 @@ typedef struct PoolerPoolCount
  * slots of clients and backends, without a lock.
  */
 extern PoolerPoolCount *pooler_count_pools(void);
+
+/* How many do what, as members of an object that the caller opens and closes. */
+extern void pooler_json_backends(const PoolerJson *json, const PoolerPoolCount *count);
+extern void pooler_json_clients(const PoolerJson *json, const PoolerPoolCount *count);
 
 /* Slots in use: those of logins, the console and dying backends included. */
 extern int32 pooler_count_client_slots(void);

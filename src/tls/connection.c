@@ -155,7 +155,7 @@ pooler_tls_kill(TlsConnection *conn)
 	conn->state = TLS_DEAD;
 	dlist_delete(&conn->node);
 	dlist_push_tail(&dead, &conn->node);
-	count(-1, conn->leaving ? -1 : 0);
+	count(-1, conn->deadline != 0 ? -1 : 0);
 }
 
 void
@@ -471,13 +471,12 @@ finish_closing(TlsConnection *conn)
 void
 pooler_tls_hurry(TlsConnection *conn)
 {
-	if (conn->leaving)
+	if (conn->deadline != 0)
 		return;
 	conn->deadline = TimestampTzPlusMilliseconds(pooler_tls_me.now,
 												 PATIENCE_TO_FLUSH);
 	dlist_delete(&conn->node);
 	dlist_push_tail(&closing, &conn->node);
-	conn->leaving = true;
 	count(0, 1);
 }
 

@@ -76,8 +76,6 @@ typedef struct TlsConnection
 	bool		client_eof;		/* the client sends no more */
 	bool		pair_shut;		/* and the other side knows */
 	bool		tcp_shut;		/* CLOSING: the client knows */
-	bool		leaving;		/* CLOSING, or OPEN with nobody at the other
-								 * end of the pair: nobody counts it any more */
 	int			erase_for;		/* so many bytes more OpenSSL erases its copy
 								 * of what it has decrypted */
 	TlsLeftover to_tcp;			/* encrypted */
@@ -86,7 +84,10 @@ typedef struct TlsConnection
 	uint32		pair_events;
 	char	   *report;			/* REPORTING: payload of the frame */
 	int			report_len;
-	TimestampTz deadline;		/* leaving: to be DEAD by then; 0: not leaving */
+	TimestampTz deadline;		/* 0, or it is leaving (CLOSING, or OPEN with
+								 * nobody at the other end of the pair, so
+								 * that nobody counts it any more): DEAD by
+								 * then */
 	dlist_node	node;			/* of all, of those that are leaving, or DEAD */
 	dlist_node	report_node;	/* of those that are REPORTING */
 } TlsConnection;
