@@ -12,8 +12,8 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
+use Crowd ();
 use Leftovers qw(nothing_left own_descriptors);
-use POSIX ();
 use PoolerTest qw(log_after new_node wait_for_pooler wait_until);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -22,7 +22,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use TlsMutations qw(attack);
 use TlsTest;
-use WireClient qw(exchange m_bind m_execute m_parse m_query m_sync);
+use WireClient qw(m_query);
 
 plan skip_all => 'the program openssl is needed' unless TlsTest::possible();
 plan skip_all => 'Net::SSLeay is needed' unless TlsMutations::possible();
@@ -111,25 +111,8 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION pooler');
 wait_for_pooler($node);
 my $admin = WireClient->new($node, port => $node->port);
-$admin->query($_) for (
-	'CREATE TABLE counters (client int PRIMARY KEY, n bigint)',
-	'CREATE TABLE scratch (i int)',
-	q(SET password_encryption = 'scram-sha-256'),
-	q(CREATE ROLE calm LOGIN PASSWORD 'secret'),
-	q(CREATE ROLE app LOGIN PASSWORD 'secret'),
-	'CREATE ROLE cert LOGIN',
-	q(SET password_encryption = 'md5'),
-	q(CREATE ROLE old LOGIN PASSWORD 'secret'),
-	'GRANT ALL ON counters, scratch TO app, calm',
-	q(ALTER ROLE app SET pooler.idle_transaction_timeout = '2s'),
-	q(ALTER ROLE app SET pooler.pin_timeout = '2s'),
-	q(ALTER ROLE app SET statement_timeout = '20s'));
-
-sub start_of
-{
-	my ($pid) = @_;
-	return (split ' ', slurp_file("/proc/$pid/stat") =~ s/^.*\) //sr)[19];
-}
+Crowd::set_up($admin);
+$admin->query('CREATE ROLE cert LOGIN');
 
 my @relays;
 ok(wait_until('relays are ready', sub {
@@ -139,20 +122,12 @@ ok(wait_until('relays are ready', sub {
 		}), 'relays are ready');
 my $postmaster = slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
 my $pooler = $admin->value('SELECT pid FROM pooler.status');
-my %began = map { $_ => start_of($_) } $postmaster, $pooler, @relays;
-
-# In kB: what a process has allocated.
-sub memory
-{
-	my ($pid) = @_;
-	my ($kb) = slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
-	return $kb;
-}
+my %began = map { $_ => Crowd::start_of($_) } $postmaster, $pooler, @relays;
 
 sub relays_memory
 {
 	my $sum = 0;
-	$sum += memory($_) for @relays;
+	$sum += Crowd::memory($_) for @relays;
 	return $sum;
 }
 
@@ -171,80 +146,33 @@ sub connections
 # those who do nothing wrong
 #----------------------------------------------------------------------------
 
-my $next = 0;
-my %count;
-my @wrong;
-
-# Half of them share the attackers' pool; one in four comes without TLS.
-sub newcomer
+# One in four comes without TLS.
+sub log_in
 {
-	my $id = ++$next;
-	my $role = $id % 2 ? 'app' : 'calm';
+	my ($id, $role) = @_;
 	my $client = $id % 4 == 0 ? WireClient->open($node, from => 'local') :
 	  TlsTest::client($node, direct => $id % 3 == 0, more => [ $id % 5 ? '-tls1_3' : '-tls1_2' ]);
-	my $answer = $client->login(role => $role, application_name => "good $id");
 
-	push @wrong, "login as $role: $answer" if $answer ne 'ok';
-	@$client{qw(id role n)} = ($id, $role, 0);
-	$admin->query("INSERT INTO counters VALUES ($id, 0)");
-	$client->query(qq(SET my.owner = 'client $id'));
-	$count{logins}++;
-	return $client;
+	return ($client, $client->login(role => $role, application_name => "good $id"));
 }
 
-my @questions = (
-	sub { my ($c, $nonce) = @_; return (m_query("SELECT '$nonce'"), "$nonce, SELECT 1, I") },
-	sub {
-		my ($c, $nonce) = @_;
-		return (m_parse('SELECT $1::text') . m_bind('', [$nonce]) . m_execute() . m_sync(),
-			"parsed, bound, $nonce, SELECT 1, I");
-	},
-	sub {
-		my ($c) = @_;
-		my $n = ++$c->{n};
-		return (m_query("UPDATE counters SET n = n + 1 WHERE client = $c->{id} RETURNING n"),
-			"$n, UPDATE 1, I");
-	},
-	sub { my ($c) = @_; return (m_query(q(SELECT current_setting('my.owner'))), "client $c->{id}, SELECT 1, I") },
-	# more than one buffer of the relay
-	sub {
-		my ($c, $nonce) = @_;
-		my $n = int rand 20000;
-		return (m_query("SELECT repeat('$nonce', $n)"), ($nonce x $n) . ', SELECT 1, I');
-	},
-	sub {
-		my ($c, $nonce) = @_;
-		my $text = $nonce x (1 + rand 20000);
-		return (m_query("SELECT length('$text')"), length($text) . ', SELECT 1, I');
-	});
-
-sub one_round
-{
-	my ($clients) = @_;
-	my (@pairs, @wanted);
-
-	for my $client (@$clients)
-	{
-		my $nonce = "$client->{id}/" . ++$client->{asked};
-		my ($bytes, $wanted) = $questions[ rand @questions ]->($client, $nonce);
-		push @pairs, [ $client, $bytes ];
-		push @wanted, $wanted;
-	}
-	my @answers = map { join ', ', grep { !/^NOTICE/ } @$_ } exchange(@pairs);
-	for my $i (0 .. $#answers)
-	{
-		push @wrong, "client $clients->[$i]{id} ($clients->[$i]{role}) got "
-		  . substr($answers[$i], 0, 300) . ' wanted ' . substr($wanted[$i], 0, 300)
-		  if $answers[$i] ne $wanted[$i];
-	}
-	$count{answers} += @answers;
-}
+my $crowd = Crowd->new(
+	admin => $admin,
+	open => \&log_in,
+	longest => 20000,			# more than one buffer of the relay
+	questions => [
+		sub {
+			my ($c, $nonce) = @_;
+			my $text = $nonce x (1 + rand 20000);
+			return (m_query("SELECT length('$text')"), length($text) . ', SELECT 1, I');
+		}
+	]);
 
 #----------------------------------------------------------------------------
 # clients that read nothing: what a relay keeps for them is bounded
 #----------------------------------------------------------------------------
 
-newcomer()->quit;    # what a first one costs
+$crowd->newcomer->quit;		# what a first one costs
 ok(wait_until('nobody is there', sub { connections() == 0 }), 'nobody is there');
 my $own = own_descriptors($admin);
 my %descriptors = map { $_ => descriptors($_) } @relays;
@@ -273,69 +201,23 @@ my $begin_memory = relays_memory();
 #----------------------------------------------------------------------------
 
 my $log = PoolerTest::log_size($node);
-my %attacker;
 my $begin = time;
-my $until = $begin + $seconds;
-
-sub send_attacker
-{
-	my ($number) = @_;
-	my $report = PostgreSQL::Test::Utils::tempdir() . '/report';
-	my $pid = fork // die "fork: $!";
-
-	if ($pid == 0)
-	{
-		my ($tried, $errors) = eval {
-			attack($node, $seed + $number, $until, ca => $ca, certificates => \@certificates);
-		};
-		open(my $file, '>', $report) or POSIX::_exit(2);
-		print $file "died: $@\n" unless $tried;
-		print $file join(', ', map { "$tried->{$_} $_" } sort keys %$tried), "\n",
-		  map { "$errors->{$_} times: $_\n" } sort keys %$errors;
-		close $file;
-		POSIX::_exit($tried ? 0 : 1);
-	}
-	$attacker{$pid} = $report;
-}
 
 # before there are sockets of others that they would inherit
-send_attacker($_) for 1 .. $attackers;
-my @clients = map { newcomer() } 1 .. $good;
-my ($half, @memory);
-
-while (time < $until && @wrong < 20)
+for my $number (1 .. $attackers)
 {
-	one_round(\@clients);
-	$count{rounds}++;
-	if ($count{rounds} % 10 == 0)
-	{
-		my $leaver = splice(@clients, rand @clients, 1);
-		$count{total} += $leaver->{n};
-		$leaver->quit;
-		push @clients, newcomer();
-	}
-	$half //= relays_memory() if time > $begin + $seconds / 2;
-	push @memory, relays_memory() if time > $begin + @memory * $seconds / 20;
+	$crowd->send_attacker(sub {
+			attack($node, $seed + $number, $begin + $seconds, ca => $ca, certificates => \@certificates);
+	});
 }
-$half //= relays_memory();
-one_round(\@clients) for 1 .. 3;
-for my $pid (sort keys %attacker)
-{
-	waitpid($pid, 0);
-	is($?, 0, 'an attacker has come to its end');
-	my $report = slurp_file($attacker{$pid});
-	unlike($report, qr/^died|Can't locate object method|Can't use|Undefined subroutine/m, '... as it should');
-	note $report;
-}
-note join(', ', map { "$count{$_} $_" } sort keys %count);
-note "memory of the relays in kB: @memory";
+$crowd->come($good);
+my $half = $crowd->ask_for($seconds, begin => $begin, measure => \&relays_memory);
+$crowd->one_round for 1 .. 3;
+unlike($_, qr/^died|Can't locate object method|Can't use|Undefined subroutine/m, '... as it should')
+  for $crowd->await_attackers;
 note 'handshakes, failures: ', $admin->value('SELECT sum(handshakes), sum(failures) FROM pooler.tls_workers');
 
-is(join("\n", @wrong), '', 'those who do nothing wrong are answered right');
-cmp_ok($count{answers}, '>', 30, 'they had something to do');
-$count{total} += $_->{n} for @clients;
-is($admin->value('SELECT sum(n) FROM counters'), $count{total}, 'what they count adds up');
-$_->quit for @clients;
+$crowd->were_answered(30);
 
 cmp_ok($admin->value('SELECT least(sum(handshakes), sum(failures)) FROM pooler.tls_workers'), '>', 20,
 	'attackers have come through, and have failed');
@@ -350,7 +232,7 @@ for my $pid (@relays)
 }
 is($admin->value('SELECT pid FROM pooler.status'), $pooler, 'the pooler is the same');
 is($admin->value('SELECT starts FROM pooler.status'), 1, 'it was started once');
-is(-e "/proc/$_" ? start_of($_) : 'gone', $began{$_}, 'and so are the server and its relays')
+is(-e "/proc/$_" ? Crowd::start_of($_) : 'gone', $began{$_}, 'and so are the server and its relays')
   for sort keys %began;
 SKIP:
 {
@@ -361,14 +243,8 @@ SKIP:
 # An internal error is one that nobody should be able to cause; but this one is
 # of core's functions for names of kinds that they don't know.
 $log = log_after($node, $log);
-is(join("\n", grep { /PANIC|TRAP:|was terminated by signal|server process \(PID|XX\w{3} |stack smashing|AddressSanitizer/
-			&& !/could not get NID for ASN1_OBJECT object/ } split /\n/, $log),
+is(join("\n", grep { !/could not get NID for ASN1_OBJECT object/ } Crowd::accidents($log)),
 	'', 'the log tells of no crash and no internal error');
-if ($ENV{POOLER_TLS_SECONDS})
-{
-	my %said;
-	$said{$_}++ for map { s/\d+/N/gr =~ s/"[^"]*"/"..."/gr } $log =~ /^\S+ \S+ \S+ \[\d+\] (pooler \S+ .*)/mg;
-	note "$said{$_} $_" for sort { $said{$b} <=> $said{$a} } keys %said;
-}
+Crowd::note_messages($log) if $ENV{POOLER_TLS_SECONDS};
 $node->stop;
 done_testing();
