@@ -209,6 +209,8 @@ is_word_char(char c)
 /*
  * Bytes of the character at p that fit before end, 0 if they are no UTF-8:
  * such text could neither be shown to anybody nor be a name of a database.
+ * Which second bytes there can be tells forms that are longer than they need
+ * to be, surrogates, and what is beyond Unicode (RFC 3629).
  */
 static size_t
 utf8_length(const char *p, const char *end)
@@ -216,12 +218,16 @@ utf8_length(const char *p, const char *end)
 	unsigned char c = (unsigned char) *p;
 	size_t		n = c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 :
 		c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
+	unsigned char low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+	unsigned char high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
 
 	if (n == 0 || n > (size_t) (end - p))
 		return 0;
 	for (size_t i = 1; i < n; i++)
 	{
-		if (((unsigned char) p[i] & 0xC0) != 0x80)
+		unsigned char next = (unsigned char) p[i];
+
+		if (next < (i == 1 ? low : 0x80) || next > (i == 1 ? high : 0xBF))
 			return 0;
 	}
 	return n;

@@ -2,11 +2,12 @@
  * fuzz_console.c
  *		libFuzzer harness for the language of the admin console.
  *
- * Besides crashes it looks for texts that are never done, and for results
- * that do not fit what they came from.
+ * Besides crashes it looks for texts that are never done, for results that do
+ * not fit what they came from, and for such as could not be shown as UTF-8.
  */
-#include <stdlib.h>
-#include <string.h>
+#include "postgres_fe.h"
+
+#include "mb/pg_wchar.h"
 
 #include "../../src/proto/console.h"
 
@@ -16,13 +17,23 @@
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
+check_text(const char *text, size_t size)
+{
+	int			len;
+
+	REQUIRE(memchr(text, 0, size) != NULL);
+	len = (int) strlen(text);
+	REQUIRE(pg_encoding_verifymbstr(PG_UTF8, text, len) == len);
+}
+
+static void
 check_command(const PoolerConsoleCommand *c)
 {
 	const char *value;
 
-	REQUIRE(memchr(c->database, 0, sizeof(c->database)) != NULL);
-	REQUIRE(memchr(c->key, 0, sizeof(c->key)) != NULL);
-	REQUIRE(memchr(c->value, 0, sizeof(c->value)) != NULL);
+	check_text(c->database, sizeof(c->database));
+	check_text(c->key, sizeof(c->key));
+	check_text(c->value, sizeof(c->value));
 	REQUIRE(!c->has_database || c->database[0] != '\0');
 	REQUIRE(c->verb != POOLER_CONSOLE_SET || c->key[0] != '\0');
 	if (c->verb == POOLER_CONSOLE_SHOW)
@@ -49,7 +60,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		PoolerConsoleError error = pooler_console_next(&at, end, &c, word);
 
 		REQUIRE(at > before && at <= end);
-		REQUIRE(memchr(word, 0, sizeof(word)) != NULL);
+		check_text(word, sizeof(word));
 		if (error == POOLER_CONSOLE_OK)
 			check_command(&c);
 		if (error == POOLER_CONSOLE_OK && c.verb == POOLER_CONSOLE_EMPTY)
