@@ -237,6 +237,19 @@ enter_login(int slot)
 	return false;
 }
 
+/*
+ * Urgent data (MSG_OOB) is data as any other.  Else a Unix socket with nothing
+ * but that is reported as readable for ever, while a look finds nothing there:
+ * who waits for it, the pooler or a backend, would never sleep.
+ */
+static void
+take_urgent_data(int fd)
+{
+	int			on = 1;
+
+	(void) setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
 int
 pooler_client_accept(int fd, const SockAddr *raddr)
 {
@@ -244,6 +257,7 @@ pooler_client_accept(int fd, const SockAddr *raddr)
 
 	if (slot < 0)
 		return -1;
+	take_urgent_data(pooler_worker_clients[slot].fd);
 	if (raddr->addr.ss_family != AF_UNIX)
 		set_tcp_options(pooler_worker_clients[slot].fd);
 	pooler_shared->counters.connections++;
@@ -433,7 +447,8 @@ pooler_client_close_raw(int slot, const void *message, size_t len,
 		discard_input(wc->fd);
 	}
 	pooler_end_forget(slot);
-	wc->hangup_armed = wc->lowat = wc->own_backend = wc->long_key = false;
+	wc->hangup_armed = wc->own_backend = wc->long_key = false;
+	wc->lowat = 0;
 	wc->half_looks = 0;
 	wc->stray_left = 0;
 	wc->notified = 0;
@@ -637,7 +652,7 @@ static void
 set_lowat(WorkerClient *wc, int bytes)
 {
 	(void) setsockopt(wc->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
-	wc->lowat = bytes > 1;
+	wc->lowat = bytes > 1 ? bytes : 0;
 }
 
 /*
@@ -677,6 +692,17 @@ sender_may_be_stopped(int slot, ssize_t sent)
 	return pooler_client_is_unix_socket(slot) &&
 		sent >= STOPPED_AFTER &&
 		pooler_worker_clients[slot].half_looks >= MAX_HALF_LOOKS;
+}
+
+/*
+ * The kernel says that as much is there as was waited for, but a look ends
+ * before urgent data (MSG_OOB), and would find that every time.  Nor can more
+ * come where the buffer is full of tiny packets.  Reading gets past both.
+ */
+static bool
+shows_less_than_there_is(const WorkerClient *wc, uint32 need, uint32 events)
+{
+	return wc->lowat == (int) need && (events & EPOLLIN) != 0;
 }
 
 static void
@@ -770,9 +796,12 @@ idle_event(int slot, uint32 events)
 		case POOLER_FRAME_PARTIAL:
 			if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 				pooler_client_close(slot, NULL, NULL);
-			else if (sender_may_be_stopped(slot, n))
+			else if (sender_may_be_stopped(slot, n) ||
+					 shows_less_than_there_is(wc, frame.need, events))
 			{
 				wc->half_looks = 0;
+				if (wc->lowat)
+					set_lowat(wc, 1);
 				pooler_dispatch_ready(slot);
 			}
 			else

@@ -141,7 +141,7 @@ typedef struct WorkerClient
 										 * requests */
 	bool		counted;		/* against max_client_conn */
 	bool		internal;		/* no client, but one end of a probe */
-	bool		lowat;			/* SO_RCVLOWAT is above 1 */
+	int			lowat;			/* SO_RCVLOWAT; 0: 1, as it is by default */
 	uint8		half_looks;		/* how often half a message was seen */
 	bool		hangup_armed;	/* QUEUED, and watched for EPOLLRDHUP */
 	uint64		looked_at;		/* its transactions when its bytes were

@@ -10,7 +10,7 @@ use PoolerTest
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use RawClient;
-use Socket qw(SOL_SOCKET SO_LINGER);
+use Socket qw(MSG_OOB SOL_SOCKET SO_LINGER);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -340,6 +340,43 @@ for my $from ('127.0.0.1', 'local')
 	$_->close for @clients;
 }
 all_well('half messages');
+
+#
+# Urgent data, which a look at the socket may not show
+#
+
+# One byte of a command is sent as urgent: by a client that nobody has, one that
+# lingers on the backend, and one that has it for itself.
+my %urgent_after = (
+	'a login' => sub { },
+	'a command' => sub { $_[0]->ask('SELECT 0') },
+	'LISTEN' => sub { $_[0]->ask('LISTEN urgent') });
+my $urgent = RawClient::message('Q', "SELECT 'urgent'\0");
+
+for my $from ('127.0.0.1', 'local')
+{
+	my $probe = RawClient->open($node, from => $from);
+	my $known = defined CORE::send($probe->{sock}, 'x', MSG_OOB);
+
+	$probe->close;
+	next if !$known;			# by Linux on Unix sockets since 5.15
+	for my $after (sort keys %urgent_after)
+	{
+		# on a Unix socket a look never gets past an urgent byte amid others
+		for my $at ($from eq 'local' ? 0 : (0, 1, 4, 5, 9, length($urgent) - 1))
+		{
+			my $client = client(from => $from);
+
+			$urgent_after{$after}->($client);
+			$client->send_raw(substr($urgent, 0, $at));
+			CORE::send($client->{sock}, substr($urgent, $at, 1), MSG_OOB);
+			$client->send_raw(substr($urgent, $at + 1));
+			is($client->answer, 'urgent', "from $from after $after: byte $at is urgent");
+			$client->quit;
+		}
+	}
+}
+all_well('urgent data');
 
 #
 # A long message that does not come to its end, a batch without Sync, a result
