@@ -207,16 +207,6 @@ pooler_build_notice(PoolerWriter *w, const char *text)
 	end_message(w, at);
 }
 
-void
-pooler_build_error_v2(PoolerWriter *w, const PoolerErrorFields *fields)
-{
-	put_byte(w, 'E');
-	put(w, fields->severity, strlen(fields->severity));
-	put(w, ":  ", 3);
-	put(w, fields->message, strlen(fields->message));
-	put_string(w, "\n");
-}
-
 size_t
 pooler_build_startup_begin(PoolerWriter *w, uint32_t proto)
 {
@@ -240,29 +230,4 @@ pooler_build_startup_end(PoolerWriter *w, size_t begin)
 {
 	put_byte(w, '\0');
 	end_message(w, begin);
-}
-
-void
-pooler_build_startup(PoolerWriter *w, const char *user, const char *database,
-					 const PoolerStartup *settings,
-					 const char *protocol_option)
-{
-	size_t		at = pooler_build_startup_begin(w, POOLER_PROTO_VERSION_3_0);
-
-	pooler_build_startup_pair(w, "user", user);
-	pooler_build_startup_pair(w, "database", database);
-	if (settings != NULL)
-	{
-		PoolerReader it = settings->pairs;
-		PoolerStartupParam param;
-
-		while (pooler_startup_next(&it, &param))
-		{
-			if (param.kind == POOLER_PARAM_SETTING)
-				pooler_build_startup_pair(w, param.name, param.value);
-		}
-	}
-	if (protocol_option != NULL)
-		pooler_build_startup_pair(w, protocol_option, "");
-	pooler_build_startup_end(w, at);
 }

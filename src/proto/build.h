@@ -60,28 +60,9 @@ extern void pooler_build_report(PoolerWriter *w, char type,
 extern void pooler_build_notice(PoolerWriter *w, const char *text);
 
 /*
- * ErrorResponse for a client that asked for a version older than 3.0 (but not for
- * 0.0, which core answers in the new way): such a client understands only
- * "severity:  message", and only to tell it about its version.
- */
-extern void pooler_build_error_v2(PoolerWriter *w,
-								  const PoolerErrorFields *fields);
-
-/*
- * A startup packet (protocol 3.0) for a connection that the pooler makes:
- * user, database, then the SETTINGs of `settings` (a client's packet, NULL for
- * none), then protocol_option (a _pq_.* name, NULL for none) with an empty
- * value.  More than POOLER_STARTUP_MAX_TOTAL bytes would be refused by the
- * server.
- */
-extern void pooler_build_startup(PoolerWriter *w, const char *user,
-								 const char *database,
-								 const PoolerStartup *settings,
-								 const char *protocol_option);
-
-/*
- * The same in steps, for any other list of pairs.  begin returns what end
- * wants.  A name must not be empty: that would end the list.
+ * A startup packet for a connection that the pooler makes, in steps; begin
+ * returns what end wants.  A name must not be empty: that would end the list.
+ * More than POOLER_STARTUP_MAX_TOTAL bytes would be refused by the server.
  */
 extern size_t pooler_build_startup_begin(PoolerWriter *w, uint32_t proto);
 extern void pooler_build_startup_pair(PoolerWriter *w, const char *name,

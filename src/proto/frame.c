@@ -245,41 +245,6 @@ pooler_message_parse_parameter(const PoolerMessage *message,
 }
 
 bool
-pooler_message_parse_auth(const PoolerMessage *message, uint32_t *code,
-						  const uint8_t **payload, size_t *payload_len)
-{
-	PoolerReader r = pooler_reader(message->body, message->len);
-
-	if (!pooler_read_be32(&r, code))
-		return false;
-	*payload = r.next;
-	*payload_len = pooler_reader_left(&r);
-	return true;
-}
-
-bool
-pooler_message_parse_key(const PoolerMessage *message, uint32_t *pid,
-						 const uint8_t **key, size_t *key_len)
-{
-	PoolerReader r = pooler_reader(message->body, message->len);
-
-	if (!pooler_read_be32(&r, pid) || pooler_reader_left(&r) == 0)
-		return false;
-	*key = r.next;
-	*key_len = pooler_reader_left(&r);
-	return true;
-}
-
-bool
-pooler_message_parse_ready(const PoolerMessage *message, char *status)
-{
-	if (message->len != 1)
-		return false;
-	*status = (char) message->body[0];
-	return *status == 'I' || *status == 'T' || *status == 'E';
-}
-
-bool
 pooler_message_parse_number(const PoolerMessage *message, int *number)
 {
 	PoolerReader r = pooler_reader(message->body, message->len);

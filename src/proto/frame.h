@@ -165,21 +165,6 @@ extern bool pooler_message_parse_parameter(const PoolerMessage *message,
 										   const char **name,
 										   const char **value);
 
-/* 'R': code is AUTH_REQ_*; the payload is what follows it. */
-extern bool pooler_message_parse_auth(const PoolerMessage *message,
-									  uint32_t *code,
-									  const uint8_t **payload,
-									  size_t *payload_len);
-
-/* 'K': the key may have any length from 1 (4 before protocol 3.2). */
-extern bool pooler_message_parse_key(const PoolerMessage *message,
-									 uint32_t *pid,
-									 const uint8_t **key, size_t *key_len);
-
-/* 'Z': status is one of I, T, E. */
-extern bool pooler_message_parse_ready(const PoolerMessage *message,
-									   char *status);
-
 /* 'D' of one column in text format that holds a number from 0 to INT_MAX. */
 extern bool pooler_message_parse_number(const PoolerMessage *message,
 										int *number);

@@ -155,21 +155,6 @@ pooler_parameters_key_settings(const char *key, size_t key_len,
 	return key + KEY_HEADER;
 }
 
-bool
-pooler_settings_trivial(const char *settings, size_t len)
-{
-	const char *p = settings;
-	const char *name;
-	const char *value;
-
-	while (pooler_next_pair(&p, settings + len, &name, &value))
-	{
-		if (strcmp(name, "application_name") != 0)
-			return false;
-	}
-	return true;
-}
-
 void
 pooler_parameters_write(StringInfo out, StringInfo told, const char *parameters,
 						size_t len, const char *application_name)

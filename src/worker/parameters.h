@@ -52,7 +52,4 @@ extern void pooler_parameters_write(StringInfo out, StringInfo told,
 extern const char *pooler_parameters_settings(const char *parameters, size_t len,
 											  size_t *settings_len);
 
-/* Are there no startup settings but application_name? */
-extern bool pooler_settings_trivial(const char *settings, size_t len);
-
 #endif							/* POOLER_WORKER_PARAMETERS_H */

@@ -71,7 +71,6 @@ fuzz_others(size_t room, const PoolerErrorFields *fields)
 	size_t		begin;
 
 	pooler_build_notice(&w, fields->message);
-	pooler_build_error_v2(&w, fields);
 	pooler_build_parameter(&w, fields->message, fields->detail);
 	begin = pooler_build_startup_begin(&w, POOLER_PROTO_VERSION_3_0);
 	pooler_build_startup_pair(&w, fields->message, fields->detail);

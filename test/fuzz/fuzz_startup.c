@@ -49,10 +49,14 @@ fuzz_builders(const PoolerStartup *startup, const uint8_t *data)
 	uint8_t		buf[256];
 	uint8_t		size = data[3];
 	PoolerWriter w = pooler_writer(buf, size);
+	size_t		begin;
 
 	pooler_build_negotiate(&w, startup, 0x30002);
 	pooler_build_parameter(&w, startup->user, startup->database);
-	pooler_build_startup(&w, startup->user, startup->database, startup, "_pq_.t");
+	begin = pooler_build_startup_begin(&w, POOLER_PROTO_VERSION_3_0);
+	pooler_build_startup_pair(&w, "user", startup->user);
+	pooler_build_startup_pair(&w, "_pq_.t", "");
+	pooler_build_startup_end(&w, begin);
 	REQUIRE(pooler_writer_fits(&w) == (w.len <= size));
 }
 
@@ -95,9 +99,6 @@ fuzz_cancel(const uint8_t *packet, size_t len)
 	PoolerWriter w = pooler_writer(buf, sizeof(buf));
 	PoolerMessage m;
 	size_t		offset = 0;
-	uint32_t	pid;
-	const uint8_t *key;
-	size_t		key_len;
 
 	if (pooler_startup_parse_cancel(packet, len, POOLER_PROTO_VERSION_3_0, &cancel) == POOLER_PROTO_OK)
 		REQUIRE(cancel.key_len == 4);
@@ -108,9 +109,9 @@ fuzz_cancel(const uint8_t *packet, size_t len)
 	pooler_build_key(&w, cancel.pid, cancel.key, cancel.key_len);
 	REQUIRE(pooler_writer_fits(&w));
 	REQUIRE(pooler_message_next(buf, w.len, sizeof(buf), &offset, &m) == POOLER_MESSAGE_OK);
-	REQUIRE(pooler_message_parse_key(&m, &pid, &key, &key_len));
-	REQUIRE(pid == cancel.pid && key_len == cancel.key_len &&
-			memcmp(key, cancel.key, key_len) == 0);
+	REQUIRE(m.type == 'K' && m.len == 4 + cancel.key_len &&
+			pooler_get_be32(m.body) == cancel.pid &&
+			memcmp(m.body + 4, cancel.key, cancel.key_len) == 0);
 }
 
 static void

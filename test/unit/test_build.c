@@ -98,25 +98,32 @@ build_error_full(PoolerWriter *w, const PoolerStartup *client)
 }
 
 static void
-build_error_v2(PoolerWriter *w, const PoolerStartup *client)
+put_startup(PoolerWriter *w, bool more)
 {
-	PoolerErrorFields f = {"FATAL", NULL, "0A000", "no", NULL, NULL, NULL};
+	size_t		begin = pooler_build_startup_begin(w, POOLER_PROTO_VERSION_3_0);
 
-	(void) client;
-	pooler_build_error_v2(w, &f);
+	pooler_build_startup_pair(w, "user", "al");
+	pooler_build_startup_pair(w, "database", "shop");
+	if (more)
+	{
+		pooler_build_startup_pair(w, "a.b", "");
+		pooler_build_startup_pair(w, "_pq_.t", "");
+	}
+	pooler_build_startup_end(w, begin);
 }
 
 static void
 build_startup(PoolerWriter *w, const PoolerStartup *client)
 {
 	(void) client;
-	pooler_build_startup(w, "al", "shop", NULL, NULL);
+	put_startup(w, false);
 }
 
 static void
 build_startup_full(PoolerWriter *w, const PoolerStartup *client)
 {
-	pooler_build_startup(w, "al", "shop", client, "_pq_.t");
+	(void) client;
+	put_startup(w, true);
 }
 
 static void
@@ -151,11 +158,10 @@ static const struct
 	BYTES("N\0\0\0\040SNOTICE\0VNOTICE\0C00000\0Mno\0\0")},
 	{"error with all fields", build_error_full,
 	BYTES("E\0\0\0\47SFEHLER\0VERROR\0C57014\0Mm\0Dd\0Hh\0Ww\0\0")},
-	{"error for protocol 2", build_error_v2, BYTES("EFATAL:  no\n\0")},
 	{"startup", build_startup,
 	BYTES("\0\0\0\037\0\3\0\0user\0al\0database\0shop\0\0")},
-	{"startup with settings and option", build_startup_full,
-		BYTES("\0\0\0\72\0\3\0\0user\0al\0database\0shop\0DateStyle\0ISO\0"
+	{"startup with a setting and an option", build_startup_full,
+		BYTES("\0\0\0\54\0\3\0\0user\0al\0database\0shop\0"
 			  "a.b\0\0_pq_.t\0\0\0")},
 	{"several messages", build_several, BYTES("R\0\0\0\10\0\0\0\0Z\0\0\0\5T")},
 };
@@ -206,7 +212,7 @@ test_round_trip(void)
 	is_str(out.hint, "h", "round trip: hint");
 
 	w = pooler_writer(buf, sizeof(buf));
-	pooler_build_startup(&w, "al", "shop", NULL, "_pq_.t");
+	put_startup(&w, true);
 	v = pooler_startup_inspect(buf, w.len, false, false);
 	is(v.kind, POOLER_STARTUP_PARAMETERS, "round trip: startup");
 	is(v.need, (long long) w.len, "round trip: startup: length");

@@ -425,10 +425,6 @@ test_small_messages(void)
 	PoolerMessage m;
 	const char *name;
 	const char *value;
-	uint32_t	word;
-	const uint8_t *rest;
-	size_t		rest_len;
-	char		status;
 
 	m = with_body('S', (const uint8_t *) "TimeZone\0UTC\0", 13);
 	ok(pooler_message_parse_parameter(&m, &name, &value), "parameter");
@@ -442,35 +438,6 @@ test_small_messages(void)
 	ok(!pooler_message_parse_parameter(&m, &name, &value), "parameter: empty");
 	m = with_body('S', (const uint8_t *) "a\0b\0c", 5);
 	ok(!pooler_message_parse_parameter(&m, &name, &value), "parameter: trailing bytes");
-
-	m = with_body('R', (const uint8_t *) "\0\0\0\5salt", 8);
-	ok(pooler_message_parse_auth(&m, &word, &rest, &rest_len), "auth");
-	is(word, 5, "auth: code");
-	is((long long) rest_len, 4, "auth: length of the payload");
-	ok(memcmp(rest, "salt", 4) == 0, "auth: payload");
-	m.len = 4;
-	ok(pooler_message_parse_auth(&m, &word, &rest, &rest_len) && rest_len == 0,
-	   "auth: no payload");
-	m.len = 3;
-	ok(!pooler_message_parse_auth(&m, &word, &rest, &rest_len), "auth: too short");
-
-	m = with_body('K', (const uint8_t *) "\0\0\1\0key!", 8);
-	ok(pooler_message_parse_key(&m, &word, &rest, &rest_len), "key");
-	is(word, 256, "key: pid");
-	is((long long) rest_len, 4, "key: length");
-	m.len = 4;
-	ok(!pooler_message_parse_key(&m, &word, &rest, &rest_len), "key: empty");
-	m.len = 2;
-	ok(!pooler_message_parse_key(&m, &word, &rest, &rest_len), "key: no pid");
-
-	m = with_body('Z', (const uint8_t *) "IT", 1);
-	ok(pooler_message_parse_ready(&m, &status) && status == 'I', "ready: I");
-	m.len = 2;
-	ok(!pooler_message_parse_ready(&m, &status), "ready: too long");
-	m.len = 0;
-	ok(!pooler_message_parse_ready(&m, &status), "ready: empty");
-	m = with_body('Z', (const uint8_t *) "x", 1);
-	ok(!pooler_message_parse_ready(&m, &status), "ready: unknown status");
 }
 
 static void
