@@ -202,6 +202,8 @@ pooler_parse_aliases(const char *value, struct List **aliases, const char **name
 	{
 		PoolerAlias *item = scan_alias(&p);
 
+		/* each is looked for among all before it: a long list takes time */
+		CHECK_FOR_INTERRUPTS();
 		if (item == NULL)
 			return POOLER_ALIASES_SYNTAX;
 		*name = item->alias;

@@ -344,5 +344,12 @@ SKIP:
 	is(by_name('bob', 'reports'), 'app|reader|reader', 'SET without INHERIT is');
 }
 
+# To look for duplicates among so many takes seconds.
+my $many = join(', ', map { "a$_ = app" } 1 .. 60_000);
+my ($rc, $out, $err) = $node->psql('postgres',
+	"SET statement_timeout = '100ms';\nALTER SYSTEM SET pooler.aliases = '$many'");
+
+like($err, qr/canceling statement due to statement timeout/, 'a long list can be interrupted');
+
 $node->stop;
 done_testing();
