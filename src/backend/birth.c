@@ -289,6 +289,7 @@ become_pool_backend(int slot)
 	pooler_me.control = fcntl(MyProcPort->sock, F_DUPFD_CLOEXEC, 0);
 	if (pooler_me.control < 0)
 		ereport(FATAL, (errmsg("could not duplicate a descriptor: %m")));
+	pooler_startup_restrict();
 }
 
 /*---------------------------------------------------------------------------

@@ -283,6 +283,12 @@ extern void pooler_settings_restore(const char *startup, int startup_len,
 extern void pooler_settings_forget(void);
 
 /*
+ * Before core looks at the startup settings: who is no superuser, and has not
+ * been granted it, can't have this process sleep once he is logged in.
+ */
+extern void pooler_startup_restrict(void);
+
+/*
  * In a backend that core has started with a client's settings: appends what
  * they have come to, as (name, value) pairs.
  */

@@ -45,6 +45,26 @@ static int	napplied;
 static int	max_applied;
 
 /*---------------------------------------------------------------------------
+ * refusing
+ *---------------------------------------------------------------------------
+ */
+
+/*
+ * Everybody can set post_auth_delay for himself, and then the process sleeps
+ * where no signal ends it.  It has one of the few places for logins meanwhile,
+ * and when the pooler has given it up, one of max_connections, beyond what a
+ * pool may have.
+ */
+void
+pooler_startup_restrict(void)
+{
+	struct config_generic *delay = pooler_find_setting("post_auth_delay");
+
+	if (delay != NULL && delay->context == PGC_BACKEND)
+		delay->context = PGC_SU_BACKEND;
+}
+
+/*---------------------------------------------------------------------------
  * reporting
  *---------------------------------------------------------------------------
  */

@@ -503,5 +503,40 @@ $node->reload;
 	cmp_ok(time - $begin, '<=', 30, 'in good time');
 }
 
+#
+# A backend that sleeps before it is ready would keep others from logging in
+#
+
+set_hba($node, q(
+local	all		all		trust
+host	all		all		127.0.0.2/32	password
+host	all		all		127.0.0.1/32	trust
+));
+$node->safe_psql('postgres', q(
+	CREATE ROLE hasty LOGIN PASSWORD 'x';
+	CREATE ROLE boss LOGIN SUPERUSER));
+$node->reload;
+for my $case (
+	[ 'by the pooler', from => '127.0.0.1', options => '-c post_auth_delay=1' ],
+	[ 'by its short name', from => '127.0.0.1', options => '-W 1' ],
+	[ 'as a parameter', from => '127.0.0.1', post_auth_delay => '1' ],
+	[ 'by core', from => '127.0.0.2', options => '-c post_auth_delay=1' ])
+{
+	my ($how, %options) = @$case;
+	my $from = delete $options{from};
+	my $client = RawClient->open($node, from => $from);
+	my $answer = $client->login(role => 'hasty', %options);
+
+	if ($answer eq 'R3')
+	{
+		$client->send('p', "x\0");
+		$answer = $client->finish_login;
+	}
+	like($answer, qr/^FATAL 42501: permission denied to set parameter "post_auth_delay"/,
+		"nobody delays a login, logged in $how");
+}
+is(client('pooler', role => 'boss', options => '-c post_auth_delay=1')->ask('SHOW post_auth_delay'),
+	'1s', 'but a superuser');
+
 $node->stop;
 done_testing();
