@@ -148,7 +148,7 @@ static const struct
 	{BYTES("kill_client \"1\""), "error 8 1"},
 	{BYTES("pause \xff"), "error 9 "},
 
-	/* more bytes than needed, surrogates, beyond Unicode; and their neighbours */
+	/* longer than needed, surrogates, beyond Unicode; and the neighbours */
 	{BYTES("pause \xc1\xbf"), "error 9 "},
 	{BYTES("pause \xe0\x9f\xbf"), "error 9 "},
 	{BYTES("pause \xed\xa0\x80"), "error 9 "},
@@ -156,7 +156,7 @@ static const struct
 	{BYTES("pause \xf4\x90\x80\x80"), "error 9 "},
 	{BYTES("pause \xf0\x90\x80"), "error 9 "},
 	{BYTES("pause \xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"),
-		"PAUSE \xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"},
+	"PAUSE \xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"},
 	{BYTES("pause \"a\x01\""), "error 9 "},
 	{BYTES("pause \xc3"), "error 9 "},
 	{BYTES("\0"), "error 9 "},
