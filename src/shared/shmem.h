@@ -172,6 +172,7 @@ typedef struct PoolerBackend
 	int32		login_client;	/* that client, -1 */
 
 	/* backend, once, before its first ReadyForQuery */
+	bool		superuser;		/* was the role one when it was born? */
 	int			pid;
 	Oid			dbid;
 	Oid			roleid;
