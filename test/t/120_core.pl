@@ -7,13 +7,17 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
-use PoolerTest qw(log_after log_size start_node wait_for_pooler wait_until);
+use PoolerTest qw(log_after log_size pooler_port pooler_psql start_node
+  wait_for_pooler wait_until);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use WireClient qw(m_copy_data m_query message);
 
-my $node = start_node('core', conf => q{
+my $node = start_node('core', hba => q(
+local	all	all	trust
+host	all	all	127.0.0.1/32	password
+), conf => q{
 pooler.default_pool_size = 1
 restart_after_crash = on
 });
@@ -27,7 +31,8 @@ sub watch
 sub client { return WireClient->new($node, role => 'app', @_) }
 
 watch();
-$admin->query($_) for ('CREATE ROLE app LOGIN SUPERUSER', 'CREATE TABLE t (a int)',
+$admin->query($_) for ('CREATE ROLE app LOGIN SUPERUSER',
+	q{CREATE ROLE core LOGIN SUPERUSER PASSWORD 'secret'}, 'CREATE TABLE t (a int)',
 	'GRANT ALL ON t TO app');
 
 #----------------------------------------------------------------------------
@@ -54,14 +59,32 @@ sub rights
 	is($answers[1], $answers[0], $name);
 }
 
+# The same, where core carries out the login.
+sub delegated_rights
+{
+	my ($name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	local $ENV{PGPASSWORD} = 'secret';
+	my @answers = map {
+		join('; ', pooler_psql($node,
+			'SHOW is_superuser; SET SESSION AUTHORIZATION pg_monitor; SELECT session_user',
+			role => 'core', host => '127.0.0.1', port => $_, psql => { on_error_stop => 0 }))
+	} $node->port, pooler_port($node);
+
+	is($answers[1], $answers[0], "$name, core does the login");
+}
+
 for my $is ('NOSUPERUSER', 'SUPERUSER', 'NOSUPERUSER')
 {
 	my $before = client();
 
 	$before->query('SELECT 1');
-	$admin->query("ALTER ROLE app $is");
-	rights("after ALTER ROLE $is");
-	rights("after ALTER ROLE $is, again");
+	$admin->query("ALTER ROLE app $is; ALTER ROLE core $is");
+	for my $when ('first', 'again')
+	{
+		rights("after ALTER ROLE $is, $when");
+		delegated_rights("after ALTER ROLE $is, $when");
+	}
 	$before->quit;
 }
 
