@@ -6,9 +6,10 @@
  * Runs in: pool backends.  The pooler sees from outside that something takes
  * too long, but by the time that its signal arrives the client may have got
  * on.  So it does not send the signal that ends something, but SIGUSR2, which
- * core ignores in backends (PostgresMain(), postgres.c), with a demand in our slot: the handler compares it with what is
- * under way, and only then signals this process itself.  What comes after can't
- * be hit, since nothing else runs in this process meanwhile.
+ * core ignores in backends (PostgresMain(), postgres.c), with a demand in our
+ * slot: the handler compares it with what is under way, and only then signals
+ * this process itself.  What comes after can't be hit, since nothing else
+ * runs in this process meanwhile.
  *
  *-------------------------------------------------------------------------
  */
