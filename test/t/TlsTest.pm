@@ -43,6 +43,15 @@ policy = anything
 [anything]
 commonName = optional
 END
+	$self->_write('req.conf', <<"END");
+oid_section = oids
+[oids]
+poolerOdd = 1.3.6.1.4.1.99999.1
+[req]
+string_mask = default
+distinguished_name = dn
+[dn]
+END
 	$self->_openssl('req', '-x509', '-new', '-sha256', '-days', 1000, '-nodes',
 		'-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
 		'-subj', "/CN=$self->{name}",
@@ -68,6 +77,9 @@ sub file
 # Makes NAME.key and NAME.crt.  Options: subject ("/CN=NAME"), names
 # (subjectAltName), passphrase (of the key), expired.
 # Returns its serial number.
+#
+# A subject can have a poolerOdd, which core's functions know no name for: they
+# raise an error.
 sub certificate
 {
 	my ($self, $name, %options) = @_;
@@ -77,7 +89,7 @@ sub certificate
 	$self->_openssl('genpkey', '-algorithm', 'EC',
 		'-pkeyopt', 'ec_paramgen_curve:prime256v1', @cipher,
 		'-out', $self->file("$name.key"));
-	$self->_openssl('req', '-new', '-sha256', '-key', $self->file("$name.key"),
+	$self->_openssl('req', '-new', '-config', $self->file('req.conf'), '-sha256', '-key', $self->file("$name.key"),
 		($options{passphrase} ? ('-passin', "pass:$options{passphrase}") : ()),
 		'-subj', $options{subject} // "/CN=$name", '-utf8',
 		'-out', $self->file("$name.csr"));

@@ -57,11 +57,21 @@ install_missing()
 	as_root rm -f "$dropin"
 }
 
+# patiently COMMAND...: giving way to tests that run beside it, which do not wait
+# for ever.
+patiently()
+{
+	(
+		renice -n 19 -p "$BASHPID" >/dev/null
+		"$@"
+	)
+}
+
 # run_make ARGUMENT...: quietly, and one at a time in a checkout.
 run_make()
 {
 	mkdir -p "$topdir/.build"
-	flock "$topdir/.build/lock" make -s -k -C "$topdir" -j "$(nproc)" \
+	patiently flock "$topdir/.build/lock" make -s -k -C "$topdir" -j "$(nproc)" \
 		PG_CONFIG="$PG_CONFIG" "$@"
 }
 

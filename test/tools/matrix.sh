@@ -12,10 +12,12 @@
 # UndefinedBehaviorSanitizer as well, which is tested only if MATRIX names it,
 # since its processes take several times as long.
 #
-# What keeps the processors busy comes first, for all servers: packages, builds,
-# checks.  The tests of running servers mostly wait, and are let go together
-# when all are ready.  What was printed is shown as it comes, each line behind
-# its server's name; the end says once more, server by server, what failed.
+# Each goes through its builds, checks and tests without regard to the others.
+# Tests of running servers mostly wait, but not for ever: so what keeps the
+# processors busy gives way to them, and checks give way to the building of a
+# server, whose tests will be the last to begin.  What was printed is shown as it
+# comes, each line behind its server's name; the end says once more, server by
+# server, what failed.
 #
 # Needs root, for chroot.
 
@@ -36,19 +38,15 @@ place=${POOLER_MATRIX:-/var/cache/pooler-matrix}
 certificates=/etc/ssl/certs/ca-certificates.crt
 
 # For all of it; sanitizers make tests slower.  The last minute is for what has to
-# be said then, and the tests need so long that there is no use in beginning them
-# later.
+# be said of tests that did not end.
 case " ${versions[*]} " in
 	*-sanitize\ *) seconds=${MATRIX_SECONDS:-21600} ;;
 	*) seconds=${MATRIX_SECONDS:-7200} ;;
 esac
-last_minute=60
-least_for_tests=$((seconds / 3))
+tests_until=$((EPOCHSECONDS - SECONDS + seconds - 60))
 
-# One lane is for one of versions: its process, and in the process where it tells
-# that it is ready and is told to start.
+# One lane is for one of versions: its process.
 declare -A lane_pid=()
-lane_dir=
 logs=
 machine_version=
 
@@ -77,7 +75,7 @@ make_root()
 	packages+=,iproute2,libipc-run-perl,libmicrohttpd-dev,openssl
 	packages+=,postgresql-$version,postgresql-server-dev-$version
 	rm -rf --one-file-system "$root"
-	mmdebstrap --mode=root --variant=apt --include="$packages" --quiet \
+	nice mmdebstrap --mode=root --variant=apt --include="$packages" --quiet \
 		--aptopt='Acquire::Check-Valid-Until "false"' \
 		--aptopt='Acquire::Retries "3"' \
 		--aptopt='APT::Install-Recommends "false"' \
@@ -88,9 +86,9 @@ make_root()
 		touch "$root/.complete"
 }
 
-# in_root VERSION TMP COMMAND...: with /proc and the like, the lane's directory as
-# /mnt and TMP, one of the chroot's, as /tmp, in a PID namespace that takes all it
-# has started with it.
+# in_root VERSION TMP COMMAND...: with /proc and the like, and TMP, one of the
+# chroot's directories, as /tmp, in a PID namespace that takes all it has started
+# with it.
 #
 # In one /tmp there would be files of the same name of other such namespaces.  The
 # first process of all has to stay a shell: a signal that ends others is nothing to
@@ -103,14 +101,13 @@ in_root()
 	cp /etc/resolv.conf /etc/hosts "$root/etc"
 	unshare --mount --pid --fork --kill-child bash -c '
 		root=$1
-		mount --bind "$2" "$root/mnt" &&
-		mount --bind "$3" "$root/tmp" &&
-		shift 3 &&
+		mount --bind "$2" "$root/tmp" &&
+		shift 2 &&
 		mount -t proc proc "$root/proc" &&
 		mount --rbind /dev "$root/dev" &&
 		mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" &&
 		chroot "$root" "$@"
-		exit "$?"' bash "$root" "$lane_dir" "$root$tmp" "$@"
+		exit "$?"' bash "$root" "$root$tmp" "$@"
 }
 
 # build_server VERSION KIND PREFIX: in the chroot, unless it is there.
@@ -143,7 +140,7 @@ build_server()
 		./configure -q --prefix="$2" --enable-cassert --enable-debug \
 			--enable-tap-tests --with-openssl --with-gssapi --with-ldap --with-pam \
 			--without-icu CFLAGS="$3" CPPFLAGS="$4" >/dev/null
-		make -s -j "$(nproc)" world-bin >/dev/null
+		nice make -s -j "$(nproc)" world-bin >/dev/null
 		make -s install-world-bin DESTDIR="$PWD/installed" >/dev/null
 		mv "installed$2" "$2" && cd / && rm -rf /build' \
 		bash "$1" "$3" "$cflags" "$cppflags" </dev/null
@@ -178,7 +175,7 @@ checks_for()
 # run_on_machine LANE
 run_on_machine()
 {
-	TESTS=$(tests_for "$1") CHECKS=$(checks_for "$1") POOLER_GATE=$lane_dir \
+	TESTS=$(tests_for "$1") CHECKS=$(checks_for "$1") POOLER_TESTS_UNTIL=$tests_until \
 		make -s -C "$topdir" test </dev/null
 }
 
@@ -216,7 +213,7 @@ run_in_root()
 		COPT=-Werror PROVE_FLAGS="${PROVE_FLAGS-}" \
 		NODE_EXTRA_CA_CERTS="$inside/trusted.crt" \
 		TESTS="$(tests_for "$1")" CHECKS="$(checks_for "$1")" \
-		POOLER_ALONE=1 POOLER_GATE=/mnt PG_CONFIG="$prefix/bin/pg_config" \
+		POOLER_ALONE=1 POOLER_TESTS_UNTIL=$tests_until PG_CONFIG="$prefix/bin/pg_config" \
 		make -s -C "$inside" test </dev/null ||
 		die "what is kept is below $place/$version$inside/tmp, there as /tmp"
 	rm -rf "$place/$version${inside:?}"
@@ -224,7 +221,6 @@ run_in_root()
 
 run_lane()
 {
-	lane_dir=$logs/$1
 	echo "PostgreSQL $1 (${release[${1%%-*}]})"
 	if [ "$1" = "$machine_version" ]; then
 		run_on_machine "$1"
@@ -238,7 +234,6 @@ start_lane()
 {
 	local log=$logs/$1.log
 
-	mkdir "$logs/$1"
 	: >"$log"
 	set -m
 	(run_lane "$1") >"$log" 2>&1 &
@@ -270,35 +265,6 @@ end_lane()
 {
 	echo "FAILED: $2" | tee -a "$logs/$1.late" >&2
 	end_group "$1"
-}
-
-# wait_until_ready: till there is but their tests to run, or no time for that.
-wait_until_ready()
-{
-	local lane
-
-	for lane in "${versions[@]}"; do
-		while lane_runs "$lane" && [ ! -e "$logs/$lane/ready" ]; do
-			if [ $((seconds - SECONDS)) -lt "$least_for_tests" ]; then
-				end_lane "$lane" "PostgreSQL $lane: nothing was ready to be tested after $SECONDS s"
-			else
-				sleep 1
-			fi
-		done
-	done
-}
-
-# let_go: tell all how many seconds they have for their tests.  They have to
-# show, after that, what did not end in time.
-let_go()
-{
-	local lane
-
-	echo "all are ready after $SECONDS s"
-	for lane in "${versions[@]}"; do
-		echo $((seconds - SECONDS - last_minute)) >"$logs/$lane/start.new"
-		mv "$logs/$lane/start.new" "$logs/$lane/start"
-	done
 }
 
 # wait_for_lanes: all but those that were ended are in passed or failed then.
@@ -368,8 +334,6 @@ logs=$(mktemp -d /tmp/pooler-matrix.XXXXXX)
 for lane in "${versions[@]}"; do
 	start_lane "$lane"
 done
-wait_until_ready
-let_go
 wait_for_lanes
 
 for lane in "${failed[@]}"; do

@@ -23,7 +23,8 @@ regress_tests=()
 tap_tests=()
 missing_tools=()
 
-# For all TAP tests together, for each, and for the unit and regression tests.
+# For all TAP tests together, unless POOLER_TESTS_UNTIL says when they have to be
+# over, for each, and for the unit and regression tests.
 tap_seconds=${POOLER_TAP_SECONDS:-3600}
 test_seconds=600
 other_seconds=900
@@ -173,20 +174,6 @@ need_tools()
 	fi
 }
 
-# wait_for_the_others
-#
-# matrix.sh has several of us run side by side, and lets us begin with what
-# takes time and little of the processors when everything else is done.
-wait_for_the_others()
-{
-	[ -n "${POOLER_GATE-}" ] || return 0
-	touch "$POOLER_GATE/ready"
-	until [ -s "$POOLER_GATE/start" ]; do
-		sleep 1
-	done
-	read -r tap_seconds <"$POOLER_GATE/start"
-}
-
 run_unit_tests()
 {
 	headline "unit tests"
@@ -243,6 +230,14 @@ run_tap_tests()
 	local before=$failed logs=$work/tap/tmp_check/log name newest settings
 
 	headline "TAP tests"
+	if [ -n "${POOLER_TESTS_UNTIL-}" ]; then
+		tap_seconds=$((POOLER_TESTS_UNTIL - EPOCHSECONDS))
+		if [ "$tap_seconds" -le 0 ]; then
+			failed=$((failed + 1))
+			echo "FAILED: no time was left for the TAP tests"
+			return
+		fi
+	fi
 	# what a test can be told, of which as_server would let nothing through
 	mapfile -t settings < <(env | grep -E '^(DIFF|POOLER)_[A-Z_]+=' || true)
 	# TESTDIR is what servers before 16 know, the other two are what later ones do.
@@ -388,14 +383,13 @@ if tests_include 112_methods; then
 	make_pam_service
 fi
 if tests_include 043_drivers 104_real_leaks 117_tls_clients; then
-	check "programs with real drivers" build_drivers "$work/drivers"
+	check "programs with real drivers" patiently build_drivers "$work/drivers"
 fi
 if tests_include 107_page; then
 	check "a browser" chromedriver --version
 fi
 [ ${#unit_tests[@]} -eq 0 ] || run_unit_tests
 [ ${#regress_tests[@]} -eq 0 ] || run_regress_tests
-wait_for_the_others
 [ ${#tap_tests[@]} -eq 0 ] || run_tap_tests
 check "no crash, failed assertion or report of a sanitizer" no_accidents
 
