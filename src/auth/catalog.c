@@ -117,6 +117,17 @@ read_secret(const RowScan *search, PoolerRoleSecret *secret)
 		secret->valid_until = DatumGetTimestampTz(value);
 }
 
+static void
+copy_role(const RowScan *search, PoolerRole *role)
+{
+	Form_pg_authid form = (Form_pg_authid) GETSTRUCT(search->row);
+
+	role->oid = form->oid;
+	role->name = form->rolname;
+	role->superuser = form->rolsuper;
+	role->canlogin = form->rolcanlogin;
+}
+
 bool
 pooler_catalog_find_role(const char *name, PoolerRole *role,
 						 PoolerRoleSecret *secret)
@@ -128,12 +139,7 @@ pooler_catalog_find_role(const char *name, PoolerRole *role,
 	found = HeapTupleIsValid(search.row);
 	if (found)
 	{
-		Form_pg_authid form = (Form_pg_authid) GETSTRUCT(search.row);
-
-		role->oid = form->oid;
-		role->name = form->rolname;
-		role->superuser = form->rolsuper;
-		role->canlogin = form->rolcanlogin;
+		copy_role(&search, role);
 		if (secret != NULL)
 			read_secret(&search, secret);
 	}
@@ -162,7 +168,7 @@ open_role_by_oid(RowScan *search, Oid roleid)
 }
 
 bool
-pooler_catalog_role_name(Oid roleid, NameData *name)
+pooler_catalog_find_role_by_oid(Oid roleid, PoolerRole *role)
 {
 	RowScan		search;
 	bool		found;
@@ -170,9 +176,20 @@ pooler_catalog_role_name(Oid roleid, NameData *name)
 	open_role_by_oid(&search, roleid);
 	found = HeapTupleIsValid(search.row);
 	if (found)
-		*name = ((Form_pg_authid) GETSTRUCT(search.row))->rolname;
+		copy_role(&search, role);
 	row_close(&search);
 	return found;
+}
+
+bool
+pooler_catalog_role_name(Oid roleid, NameData *name)
+{
+	PoolerRole	role;
+
+	if (!pooler_catalog_find_role_by_oid(roleid, &role))
+		return false;
+	*name = role.name;
+	return true;
 }
 
 static bool

@@ -78,6 +78,9 @@ extern bool pooler_catalog_try_lock(void);
 extern bool pooler_catalog_find_role(const char *name, PoolerRole *role,
 									 PoolerRoleSecret *secret);
 
+/* The same by OID. */
+extern bool pooler_catalog_find_role_by_oid(Oid roleid, PoolerRole *role);
+
 /* The present name of a role or database; false if it does not exist. */
 extern bool pooler_catalog_role_name(Oid roleid, NameData *name);
 extern bool pooler_catalog_database_name(Oid dbid, NameData *name);

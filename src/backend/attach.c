@@ -298,7 +298,9 @@ set_facts(int client)
 
 /*
  * The row of pg_stat_activity.  The last client's query goes with it: a
- * client never stands beside what another one ran.
+ * client never stands beside what another one ran.  Core writes the start once
+ * (pgstat_bestart()) and only shows it; what it computes with is
+ * MyStartTimestamp, which stays that of the process.
  */
 static void
 set_activity(const SockAddr *raddr, TimestampTz since)

@@ -125,6 +125,7 @@ pooler_wait_begin(void)
 	shared->pid = MyProcPid;
 	shared->dbid = MyDatabaseId;
 	shared->roleid = GetAuthenticatedUserId();
+	shared->superuser = GetSessionUserIsSuperuser();
 	shared->born_at = MyStartTimestamp;
 	shared->first_command = pg_atomic_read_u32(&shared->command);
 	report_overrides();

@@ -35,6 +35,7 @@
 #include "shared/birth_option.h"
 #include "shared/guc.h"
 #include "tcop/pquery.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -289,6 +290,7 @@ become_pool_backend(int slot)
 	pooler_me.control = fcntl(MyProcPort->sock, F_DUPFD_CLOEXEC, 0);
 	if (pooler_me.control < 0)
 		ereport(FATAL, (errmsg("could not duplicate a descriptor: %m")));
+	ReserveExternalFD();
 	pooler_startup_restrict();
 }
 
@@ -466,6 +468,11 @@ forget_failed_query(void)
 static int
 pool_putmessage(char type, const char *s, size_t len)
 {
+	/*
+	 * quickdie(), in a signal handler, may put a warning behind ReadyForQuery
+	 * and flush it: that is no place to wait.
+	 */
+	after_flush = FLUSH_ONLY;
 	if (pooler_unnamed_preparing)
 	{
 		/* the answer to a command of ours; core thinks that a report is told */

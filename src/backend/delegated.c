@@ -125,7 +125,8 @@ see_status(Port *port, int status)
 
 /*
  * Core logs what TLS a client has that has logged in, of a Port that does not
- * say so then.  Where it would stand, GSS comes after it.
+ * say so then.  Where it would stand, GSS comes after it.  For what core thinks
+ * of hooks that do so see reword() in ending.c.
  */
 static void
 name_tls(ErrorData *edata)

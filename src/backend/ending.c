@@ -6,9 +6,10 @@
  * Runs in: pool backends.  The pooler sees from outside that something takes
  * too long, but by the time that its signal arrives the client may have got
  * on.  So it does not send the signal that ends something, but SIGUSR2, which
- * core ignores, with a demand in our slot: the handler compares it with what is
- * under way, and only then signals this process itself.  What comes after can't
- * be hit, since nothing else runs in this process meanwhile.
+ * core ignores in backends (PostgresMain(), postgres.c), with a demand in our
+ * slot: the handler compares it with what is under way, and only then signals
+ * this process itself.  What comes after can't be hit, since nothing else
+ * runs in this process meanwhile.
  *
  *-------------------------------------------------------------------------
  */
@@ -76,7 +77,11 @@ canceled_by_us(const ErrorData *edata)
 }
 
 /*
- * Core's errors for the two signals, in the words for why they were sent.
+ * Core's errors for the two signals, in the words for why they were sent.  Core
+ * supports nothing in its hook but turning output_to_server off
+ * (EmitErrorReport(), elog.c).  But the fields that are replaced are read after
+ * the hook, and until then by nobody; what is palloc'd here lies in the error's
+ * own context, as what errmsg() leaves there.
  */
 static void
 reword(ErrorData *edata)

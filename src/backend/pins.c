@@ -68,6 +68,11 @@ has_locks(void)
 	return false;
 }
 
+/*
+ * Without the locks of slot.h: nobody but this process makes a slot its own, or
+ * lets go of one that it has, so that what others write at the same time can't
+ * make one look like ours.
+ */
 static bool
 has_temporary_slots(void)
 {

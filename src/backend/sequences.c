@@ -21,6 +21,7 @@
 #include "backend/hash.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "commands/sequence.h"
@@ -155,7 +156,8 @@ call(PGFunction function, int64 *result)
 	int			context;
 
 	StartTransactionCommand();
-	XactReadOnly = false;
+	if (!RecoveryInProgress())	/* where core allows no other (xact.c) */
+		XactReadOnly = false;
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
 						   context | SECURITY_LOCAL_USERID_CHANGE);

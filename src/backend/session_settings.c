@@ -445,6 +445,16 @@ set_option(const Wanted *w, GucSource source, int elevel)
 								 elevel, false);
 }
 
+/* What the variable's assign hook does. */
+static void
+put_role_in_force(struct config_generic *gconf, Oid role, bool is_superuser)
+{
+	if (gconf == pooler_setting_role())
+		SetCurrentRoleId(role, is_superuser);
+	else
+		SetSessionAuthorization(role, is_superuser);
+}
+
 /*
  * A role is put in force by its OID, as core does it in a parallel worker
  * (check_role() in variable.c): it may have been renamed, and another one may
@@ -455,6 +465,8 @@ static int
 set_role(const Wanted *w, int elevel)
 {
 	Oid			role = w->record.role;
+	Oid			before = pooler_setting_role_id(w->gconf);
+	bool		before_is_superuser = OidIsValid(before) && superuser_arg(before);
 	char	   *name = GetUserNameFromId(role, true);
 	volatile int result = 0;
 
@@ -463,19 +475,22 @@ set_role(const Wanted *w, int elevel)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("role \"%s\" does not exist", w->value)));
 	pfree(name);
-	if (w->gconf == pooler_setting_role())
-		SetCurrentRoleId(role, superuser_arg(role));
-	else
-		SetSessionAuthorization(role, superuser_arg(role));
+	put_role_in_force(w->gconf, role, superuser_arg(role));
 	PG_TRY();
 	{
-		/* with this the check hook takes the one that is in force */
+		/*
+		 * With this the check hook takes the one that is in force.  It is
+		 * looked at in variable.c and by nobody else who is called from here.
+		 */
 		InitializingParallelWorker = true;
 		result = set_option(w, PGC_S_SESSION, elevel);
 	}
 	PG_FINALLY();
 	{
 		InitializingParallelWorker = false;
+		/* no assign hook was called, so no rollback would take it back */
+		if (result <= 0)
+			put_role_in_force(w->gconf, before, before_is_superuser);
 	}
 	PG_END_TRY();
 	return result;

@@ -8,9 +8,11 @@
  *
  * sslinfo's functions look into MyProcPort, where there is no TLS: what it has
  * there makes libpq encrypt.  So a Port that says so is lent to them for the
- * length of a call, by the hook that core has around calls of functions.
- * Nothing is sent to the client meanwhile: of what they raise, the hook hears
- * first.
+ * length of a call, by the hook that core has around calls of functions.  Of
+ * errors that they raise the hook hears before they are sent.  What is sent in
+ * the middle of a call (warnings, why the process ends: converting a name may
+ * look into catalogs) passes through methods of our own, which end the loan:
+ * core asserts, and would crash, where a Port with TLS has no connection.
  *
  * Version and cipher stand in an SSL of OpenSSL's that nobody can make up, so
  * for those two the address of the function is replaced, which the hook can do,
@@ -37,6 +39,7 @@
 static needs_fmgr_hook_type chained_needs_hook;
 static fmgr_hook_type chained_hook;
 static const FmgrInfo *lent_to; /* NULL: the Port is as it was */
+static const PQcommMethods *methods_before; /* the loan */
 
 typedef enum Function
 {
@@ -141,6 +144,66 @@ certificate(void)
 	return result;
 }
 
+/* The function has seen what it looks at first; the certificate stays. */
+static void
+end_loan(void)
+{
+	if (PqCommMethods == methods_before)
+		return;
+	PqCommMethods = methods_before;
+	MyProcPort->ssl_in_use = false;
+}
+
+static void
+lent_comm_reset(void)
+{
+	end_loan();
+	PqCommMethods->comm_reset();
+}
+
+static int
+lent_flush(void)
+{
+	end_loan();
+	return PqCommMethods->flush();
+}
+
+static int
+lent_flush_if_writable(void)
+{
+	end_loan();
+	return PqCommMethods->flush_if_writable();
+}
+
+static bool
+lent_is_send_pending(void)
+{
+	return methods_before->is_send_pending();
+}
+
+static int
+lent_putmessage(char type, const char *s, size_t len)
+{
+	end_loan();
+	return PqCommMethods->putmessage(type, s, len);
+}
+
+static void
+lent_putmessage_noblock(char type, const char *s, size_t len)
+{
+	end_loan();
+	PqCommMethods->putmessage_noblock(type, s, len);
+}
+
+static const PQcommMethods lent_methods = {
+	.comm_reset = lent_comm_reset,
+	.flush = lent_flush,
+	.flush_if_writable = lent_flush_if_writable,
+	.is_send_pending = lent_is_send_pending,
+	.putmessage = lent_putmessage,
+	.putmessage_noblock = lent_putmessage_noblock
+};
+
 static void
 lend(const FmgrInfo *flinfo)
 {
@@ -150,6 +213,8 @@ lend(const FmgrInfo *flinfo)
 		return;
 	peer = certificate();
 	lent_to = flinfo;
+	methods_before = PqCommMethods;
+	PqCommMethods = &lent_methods;
 	MyProcPort->ssl_in_use = true;
 	MyProcPort->peer = peer;
 	MyProcPort->peer_cert_valid = peer != NULL;
@@ -159,7 +224,7 @@ static void
 take_back(void)
 {
 	lent_to = NULL;
-	MyProcPort->ssl_in_use = false;
+	end_loan();
 	MyProcPort->peer_cert_valid = false;
 	X509_free(MyProcPort->peer);
 	MyProcPort->peer = NULL;

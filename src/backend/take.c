@@ -12,6 +12,7 @@
 #include "backend/wait.h"
 
 #include "shared/debug_point.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
@@ -304,6 +305,7 @@ pooler_obey(void)
 			return attach_as_told(fd);
 		case POOLER_CONTROL_WELCOME:
 			pooler_me.pooler_epoll = fd;
+			ReserveExternalFD();
 			pooler_me.pool = &pooler_pools[pooler_me.shared->pool];
 			pooler_word_set(POOLER_BACKEND_TAKING);
 			return POOLER_NEXT_TAKE;

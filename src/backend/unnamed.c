@@ -31,6 +31,7 @@
 #include "common/hashfn.h"
 #include "shared/guc.h"
 #include "shared/session.h"
+#include "storage/fd.h"
 
 bool		pooler_unnamed_preparing = false;
 
@@ -230,6 +231,19 @@ pooler_unnamed_must_prepare(int client, int fd)
 	return !fill;
 }
 
+static void
+make_pair(void)
+{
+	if (pair[0] >= 0)
+		return;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		ereport(FATAL,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not create a socket pair: %m")));
+	ReserveExternalFD();
+	ReserveExternalFD();
+}
+
 /* Either drops it, or makes one of an empty query. */
 void
 pooler_unnamed_prepare(void)
@@ -243,11 +257,7 @@ pooler_unnamed_prepare(void)
 		ereport(FATAL,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not make an unnamed prepared statement")));
-	if (pair[0] < 0 &&
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-		ereport(FATAL,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not create a socket pair: %m")));
+	make_pair();
 	if (write(pair[1], command, len) != len)
 		ereport(FATAL,
 				(errcode(ERRCODE_SYSTEM_ERROR),

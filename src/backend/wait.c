@@ -31,6 +31,8 @@
 
 #include <sys/socket.h>
 
+#include "access/transam.h"
+#include "access/xact.h"
 #include "proto/frame.h"
 #include "shared/debug_point.h"
 #include "shared/pin.h"
@@ -61,6 +63,9 @@ sleep_until(bool with_client, uint32 wait_event)
 	{
 		PoolerWaitPos pos;
 
+		/* as PostgresMain, when it waits for a command */
+		Assert(!IsTransactionState() && !TransactionIdIsValid(MyProc->xid));
+		Assert(InterruptHoldoffCount == 0 && CritSectionCount == 0);
 		ResetLatch(MyLatch);
 		pooler_serve_interrupts();
 		pos = pooler_socket_wait(with_client, wait_event);
@@ -262,7 +267,8 @@ end_stream(void)
 {
 	char		buf[8192];
 
-	pq_startmsgread();
+	if (!pq_is_reading_msg())	/* else in the middle of one */
+		pq_startmsgread();
 	while (pooler_recv_buffer_has_data())
 		(void) pq_getbyte();
 	pq_endmsgread();
@@ -465,6 +471,7 @@ between_commands(bool lost)
 		}
 	}
 	pg_atomic_write_u32(&pooler_me.shared->in_transaction, 0);
+	Assert(whereToSendOutput == DestRemote);	/* ReadCommand(), postgres.c */
 }
 
 void

@@ -10,6 +10,7 @@
 #include "shared/area.h"
 
 #include "shared/shmem.h"
+#include "storage/ipc.h"
 #include "utils/memutils.h"
 
 /* What fits in here needs no segment. */
@@ -46,6 +47,9 @@ pooler_area(void)
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	area = dsa_attach_in_place(pooler_area_place, NULL);
 	dsa_pin_mapping(area);
+	/* who attaches to one that is in no segment has to let go of it (dsa.c) */
+	on_shmem_exit(dsa_on_shmem_exit_release_in_place,
+				  PointerGetDatum(pooler_area_place));
 	MemoryContextSwitchTo(old);
 	return area;
 }
@@ -60,6 +64,11 @@ pooler_area_guard(void)
 	return guard;
 }
 
+/*
+ * No transaction is aborted, which elog.h asks of who does not rethrow: what
+ * raises is dsa.c or dshash.c for want of memory, which leave nothing behind
+ * but LWLocks, and the caller holds none.
+ */
 void
 pooler_area_recover(const PoolerAreaGuard *guard)
 {

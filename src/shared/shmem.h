@@ -169,6 +169,8 @@ typedef struct PoolerBackend
 								 * told by the pooler what it is told */
 	bool		walsender;		/* which wants a walsender: the slot is free
 								 * as soon as it is logged in */
+	bool		superuser;		/* backend, once, as pid: was the role one
+								 * when it was born? */
 	int32		login_client;	/* that client, -1 */
 
 	/* backend, once, before its first ReadyForQuery */

@@ -276,8 +276,10 @@ delegated_login_done(int backend, const char *settings, size_t len)
 	uint32		defaults_gen = birth->defaults_gen;
 	int			pool;
 
-	pooler_login_delegated_done(client, b->dbid, b->roleid, settings, len);
+	pooler_login_delegated_done(client, b->dbid, b->roleid, b->superuser, settings,
+								len);
 	pool = pooler_clients[client].pool;
+	(void) pooler_pool_refresh(pool);	/* it may be new */
 	pooler_birth_free(backend);
 
 	b->pool = pool;
@@ -296,6 +298,7 @@ delegated_login_done(int backend, const char *settings, size_t len)
 	else
 		pooler_client_arm(client);
 	if (!has_settings && pooler_pool_has_room(pool) &&
+		b->superuser == pooler_worker_pools[pool].superuser &&
 		(pooler_pools[pool].flags & POOLER_POOL_PAUSED) == 0)
 		pooler_backend_welcome(backend);
 	else

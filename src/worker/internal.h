@@ -255,9 +255,10 @@ extern void pooler_login_handed_over(int slot, int backend);
 
 /*
  * Core has logged the client in, with these startup settings; it belongs to
- * that backend for now.
+ * that backend for now, which knows whether the role is a superuser.
  */
 extern void pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
+										bool superuser,
 										const char *settings, size_t len);
 
 /*
@@ -312,6 +313,7 @@ typedef struct WorkerPool
 	bool		prefork;		/* named in pooler.prefork */
 	bool		told;			/* a backend has told PoolerPool.overrides */
 	bool		learnt;			/* and they are complete */
+	bool		superuser;		/* is its role one, as last looked up? */
 	TimestampTz unused_since;	/* without clients and backends; 0: it is not */
 	int			internal;		/* of its clients: see WorkerClient */
 } WorkerPool;
@@ -320,9 +322,26 @@ extern WorkerPool *pooler_worker_pools;
 
 extern void pooler_pool_startup(void);
 
-/* owner: a client's slot, or POOLER_NO_OWNER for the pool that all share. */
+/*
+ * owner: a client's slot, or POOLER_NO_OWNER for the pool that all share.
+ * superuser: is the role one?  For a pool that there is not yet.
+ */
 extern int	pooler_pool_find(Oid dbid, Oid roleid, const char *database,
-							 const char *role, int owner);
+							 const char *role, bool superuser, int owner);
+
+/*
+ * Is the role a superuser, as the catalogs say now?  A backend knows only from
+ * its start (is_superuser; and before 17 who may SET SESSION AUTHORIZATION:
+ * AuthenticatedUserIsSuperuser in miscinit.c), so those that are wrong are
+ * replaced.
+ */
+extern void pooler_pool_see_role(Oid roleid, bool superuser);
+
+/*
+ * Looks role and database of the pool up, unless somebody has locked the
+ * catalogs.  True if one of them has another name.
+ */
+extern bool pooler_pool_refresh(int pool);
 extern void pooler_pool_client_left(int pool);
 
 /*

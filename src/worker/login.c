@@ -434,6 +434,7 @@ authorize(int slot)
 	}
 	pooler_worker_see_defaults();
 	pooler_auth_authorize(client->role, client->database, &login->identity);
+	pooler_pool_see_role(login->identity.roleid, login->identity.superuser);
 	require_enabled(&login->identity);
 	if (login->forced_role != NULL && !login->identity.connect_unknown)
 		force_role(slot);		/* in the same transaction */
@@ -454,6 +455,7 @@ force_role(int slot)
 		return;
 	pooler_auth_force_role(client->login_role, login->forced_role,
 						   client->database, &login->identity);
+	pooler_pool_see_role(login->identity.roleid, login->identity.superuser);
 	require_enabled(&login->identity);
 	strlcpy(client->role, login->forced_role, NAMEDATALEN);
 	login->forced_role = NULL;
@@ -474,7 +476,7 @@ shared_pool(WorkerLogin *login)
 	PoolerIdentity *who = &login->identity;
 
 	return pooler_pool_find(who->dbid, who->roleid, NameStr(who->database),
-							NameStr(who->role), POOLER_NO_OWNER);
+							NameStr(who->role), who->superuser, POOLER_NO_OWNER);
 }
 
 /*
@@ -510,11 +512,12 @@ start_probe(int slot)
 }
 
 static void
-enter_pool(int slot, Oid dbid, Oid roleid, const char *database, const char *role)
+enter_pool(int slot, Oid dbid, Oid roleid, const char *database, const char *role,
+		   bool superuser)
 {
 	PoolerClient *client = &pooler_clients[slot];
 
-	client->pool = pooler_pool_find(dbid, roleid, database, role,
+	client->pool = pooler_pool_find(dbid, roleid, database, role, superuser,
 									pooler_worker_clients[slot].own_backend ?
 									slot : POOLER_NO_OWNER);
 	pooler_pools[client->pool].nclients++;
@@ -589,7 +592,7 @@ welcome(int slot, const char *parameters, size_t len)
 	pooler_build_ready(&w, 'I');
 	pooler_login_out_end(login, &w);
 	enter_pool(slot, who->dbid, who->roleid, NameStr(who->database),
-			   NameStr(who->role));
+			   NameStr(who->role), who->superuser);
 	if (!login->told_ok)
 		log_authorized(slot);	/* else core has */
 	login->step = LOGIN_WELCOME;
@@ -733,14 +736,14 @@ pooler_login_handed_over(int slot, int backend)
 }
 
 void
-pooler_login_delegated_done(int slot, Oid dbid, Oid roleid,
+pooler_login_delegated_done(int slot, Oid dbid, Oid roleid, bool superuser,
 							const char *settings, size_t len)
 {
 	PoolerClient *client = &pooler_clients[slot];
 
 	pooler_guard_proven(login_of(slot));
 	pooler_login_keep_payload(slot, settings, len);
-	enter_pool(slot, dbid, roleid, client->database, client->role);
+	enter_pool(slot, dbid, roleid, client->database, client->role, superuser);
 	if (!pooler_log_connection_authorized())
 		log_authorized(slot);
 	pooler_login_free(slot);

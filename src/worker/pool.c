@@ -99,7 +99,7 @@ find_shared(Oid dbid, Oid roleid)
 /* One that is a single client's begins with what the shared one has. */
 static void
 open_pool(int index, Oid dbid, Oid roleid, const char *database,
-		  const char *role, int owner)
+		  const char *role, bool superuser, int owner)
 {
 	static const PoolerOverrides none = {0};
 	PoolerPool *pool = &pooler_pools[index];
@@ -126,6 +126,7 @@ open_pool(int index, Oid dbid, Oid roleid, const char *database,
 	pooler_worker_pools[index].prefork = false;
 	pooler_worker_pools[index].told = false;
 	pooler_worker_pools[index].learnt = false;
+	pooler_worker_pools[index].superuser = superuser;
 	pooler_worker_pools[index].unused_since = 0;
 	pooler_worker_pools[index].asked = 0;
 	pg_atomic_write_u32(&pool->surplus, 0);
@@ -158,7 +159,7 @@ free_slot(void)
 
 int
 pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role,
-				 int owner)
+				 bool superuser, int owner)
 {
 	int			index = owner == POOLER_NO_OWNER ? find_shared(dbid, roleid) : -1;
 
@@ -168,7 +169,7 @@ pooler_pool_find(Oid dbid, Oid roleid, const char *database, const char *role,
 		return index;
 	}
 	index = free_slot();
-	open_pool(index, dbid, roleid, database, role, owner);
+	open_pool(index, dbid, roleid, database, role, superuser, owner);
 	return index;
 }
 
@@ -403,27 +404,40 @@ static void
 recheck_pool(int index)
 {
 	PoolerPool *pool = &pooler_pools[index];
-	NameData	role;
+	PoolerRole	role;
 	NameData	database;
 
-	if (!pooler_catalog_role_name(pool->roleid, &role) ||
+	if (!pooler_catalog_find_role_by_oid(pool->roleid, &role) ||
 		!pooler_catalog_database_name(pool->dbid, &database))
 	{
 		pooler_pool_drain(index);
 		return;
 	}
-	if (strcmp(NameStr(role), pool->role) != 0 ||
+	pooler_pool_see_role(role.oid, role.superuser);
+	if (strcmp(NameStr(role.name), pool->role) != 0 ||
 		strcmp(NameStr(database), pool->database) != 0)
 	{
-		strlcpy(pool->role, NameStr(role), NAMEDATALEN);
+		strlcpy(pool->role, NameStr(role.name), NAMEDATALEN);
 		strlcpy(pool->database, NameStr(database), NAMEDATALEN);
 		pooler_pool_drain(index);
 	}
 }
 
-/* Somebody may have been renamed just now.  True if so. */
-static bool
-refresh_names(int index)
+void
+pooler_pool_see_role(Oid roleid, bool superuser)
+{
+	for (int i = 0; i < npools; i++)
+	{
+		if (!pooler_pools[i].in_use || pooler_pools[i].roleid != roleid ||
+			pooler_worker_pools[i].superuser == superuser)
+			continue;
+		pooler_worker_pools[i].superuser = superuser;
+		pooler_pool_drain(i);
+	}
+}
+
+bool
+pooler_pool_refresh(int index)
 {
 	MemoryContext old = CurrentMemoryContext;
 	PoolerPool *pool = &pooler_pools[index];
@@ -478,7 +492,7 @@ give_birth(int index)
 		pooler_worker_tick_within(20);
 		return false;
 	}
-	(void) refresh_names(index);
+	(void) pooler_pool_refresh(index);
 	return (pooler_pools[index].owner >= 0 ? start_own(index) :
 			start_shared(index, WORKER_BIRTH_POOL)) >= 0;
 }
@@ -556,7 +570,7 @@ pooler_pool_birth_failed(int index, const void *message, size_t len)
 	pooler_worker_pools[index].retry_at =
 		TimestampTzPlusMilliseconds(pooler_worker.now,
 									pooler_ms(pooler_server_login_retry));
-	if (refresh_names(index) || pooler_evict_wanted(pool->dbid))
+	if (pooler_pool_refresh(index) || pooler_evict_wanted(pool->dbid))
 		pooler_worker_pools[index].retry_at = 0;
 	else
 		fail_waiting(index, message, len);
@@ -771,7 +785,7 @@ open_preforked(void)
 				continue;
 			}
 			pool = pooler_pool_find(database.oid, role.oid, item->database,
-									item->role, POOLER_NO_OWNER);
+									item->role, role.superuser, POOLER_NO_OWNER);
 			pooler_worker_pools[pool].prefork = true;
 		}
 		if (done != NULL)

@@ -21,6 +21,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
+import org.postgresql.PGStatement;
 import org.postgresql.copy.CopyManager;
 import org.postgresql.largeobject.LargeObject;
 import org.postgresql.largeobject.LargeObjectManager;
@@ -275,10 +276,36 @@ public class WithJdbc
 
 	static void whatIsPrepared(Session s) throws SQLException
 	{
+		collectGarbage(s);
 		for (String line : s.row("SELECT name, statement, from_sql,"
 				+ " parameter_types::text, E'\n' FROM pg_prepared_statements"
 				+ " ORDER BY name").split("\n\\)"))
 			s.say("prepared", line);
+	}
+
+	/*
+	 * The driver closes what it has prepared for a Statement, here each SET and
+	 * ALTER, when the garbage collector has found it and something else is said
+	 * to the server.  Nobody knows when that is, so have it done.
+	 */
+	static void collectGarbage(Session s) throws SQLException
+	{
+		long start = System.nanoTime();
+		String left;
+
+		try (PreparedStatement st = s.conn.prepareStatement("SELECT count(*) FROM"
+				+ " pg_prepared_statements WHERE statement ~ '^(SET|ALTER) '"))
+		{
+			/* the same, however often it is asked */
+			st.unwrap(PGStatement.class).setPrepareThreshold(1);
+			do
+			{
+				System.gc();
+				left = rows(st.executeQuery());
+			} while (!left.equals("(0)") &&
+					 System.nanoTime() - start < TIMEOUT * 1000000L);
+		}
+		s.expect("neither collected nor in use", left, "(0)");
 	}
 
 	static void oneRound(Session s, int turn, PreparedStatement kept)

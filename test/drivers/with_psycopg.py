@@ -7,6 +7,7 @@ import datetime
 import decimal
 import logging
 import os
+import select
 import socket
 import threading
 import uuid
@@ -142,17 +143,38 @@ def one_round(s, turn):
 
 
 def reshape(s):
-    """A table changes under a statement that is prepared."""
+    """A table changes under a statement that is prepared, first so that
+    psycopg can't know, then by what some of its versions take for a reason to
+    forget what they have prepared, and to say DEALLOCATE ALL."""
+    alter = f'ALTER TABLE shape_{s.number} ADD COLUMN '
+    add_column(s, 'in_do', f'DO $$BEGIN {alter} %s int; END$$', hidden=True)
+    add_column(s, 'plain', f'{alter} %s int', hidden=False)
+
+
+def add_column(s, prefix, statement, hidden):
     query = f'SELECT * FROM shape_{s.number} WHERE a > %s'
+
+    def columns():
+        return [c.name for c in s.conn.execute(query, (0,)).description]
+
     for _ in range(6):
-        s.conn.execute(query, (0,))
-    s.conn.execute(f'ALTER TABLE shape_{s.number}'
-                   f' ADD COLUMN b{len(transcripts)} int')
-    s.fails('result type', '0A000', lambda: s.conn.execute(query, (0,)))
-    # psycopg forgets what it has prepared, and says DEALLOCATE ALL
-    with s.conn.transaction(force_rollback=True):
-        s.conn.execute('SELECT 1')
-    s.t.say('shape', [c.name for c in s.conn.execute(query, (0,)).description])
+        before = columns()
+    wanted = before + [f'{prefix}_{len(before)}']
+    s.conn.execute(statement % wanted[-1])
+    # whatever psycopg believes, the server knows
+    kept = s.conn.execute(
+        "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE"
+        f" 'SELECT * FROM shape_{s.number} %'", prepare=False).fetchone()[0]
+    if hidden:
+        s.t.expect('still prepared', kept, 1)
+    else:
+        s.t.say('still prepared', kept)
+    if kept:
+        s.fails('result type', '0A000', columns)
+        # here, too, psycopg forgets what it has prepared
+        with s.conn.transaction(force_rollback=True):
+            s.conn.execute('SELECT 1')
+    s.t.expect('shape', columns(), wanted)
 
 
 def side_by_side(part, work, **options):
@@ -394,44 +416,59 @@ def state(s):
 
 
 def listen():
+    """Versions of psycopg differ in what they give to a handler and what to
+    the generator if there are both, or if there is neither as yet: so there is
+    one at a time, and it is there when something comes."""
     listener = Session('listen', 0)
     notifier = Session('listen', 1) if ALONE else listener
     if ALONE:
         transcripts.remove(notifier.t)
     t = listener.t
-    early = []
-    listener.conn.add_notify_handler(early.append)
+    heard = []
+    if not ALONE:
+        listener.conn.add_notify_handler(heard.append)
     listener.conn.execute('LISTEN psycopg_news')
     pid = notifier.conn.info.backend_pid
     for i in range(3):
         notifier.conn.execute("SELECT pg_notify('psycopg_news', %s)", (f'news {i}',))
     try:
-        waiting = listener.conn.notifies()
-        for i in range(3):
-            # what comes with the result of a query goes to the handler alone
-            notify = early.pop(0) if early else next_of(listener, waiting)
-            t.expect('notification', (notify.channel, notify.payload, notify.pid == pid),
-                     ('psycopg_news', f'news {i}', True))
-        waiting.close()
+        if ALONE:
+            heard.extend(by_generator(listener, 3))
+            listener.conn.add_notify_handler(heard.append)
+        else:
+            wait_for_handler(listener, heard, 3)
         listener.conn.execute('UNLISTEN *')
         t.say('channels', listener.conn.execute(
             'SELECT pg_listening_channels()').fetchall())
         listener.check()
+        # each of them once, and nothing else since
+        t.expect('notifications', [
+            (notify.channel, notify.payload, notify.pid == pid) for notify in heard],
+            [('psycopg_news', f'news {i}', True) for i in range(3)])
     except Exception as error:
         t.died(error)
     listener.conn.close()
     notifier.conn.close()
 
 
-def next_of(listener, waiting):
-    """The next notification; the socket is shut if it does not come."""
+def by_generator(listener, count):
+    """So many notifications; the socket is shut if they do not come."""
+    waiting = listener.conn.notifies()
     with socket.socket(fileno=os.dup(listener.conn.fileno())) as sock:
         timer = threading.Timer(TIMEOUT, sock.shutdown, [socket.SHUT_RDWR])
         timer.start()
         try:
-            return next(waiting)
+            return [next(waiting) for _ in range(count)]
         finally:
             timer.cancel()
+            waiting.close()
+
+
+def wait_for_handler(listener, heard, count):
+    """What a session tells itself comes with a query's result, or soon after;
+    the handler is called when a query reads it."""
+    while len(heard) < count and select.select([listener.conn], [], [], TIMEOUT)[0]:
+        listener.conn.execute('SELECT 1')
 
 
 def pooled():

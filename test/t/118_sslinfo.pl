@@ -8,11 +8,13 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
-use PoolerTest qw(new_node pooler_port pooler_psql wait_for_pooler);
+use IPC::Run qw(start);
+use PoolerTest qw(new_node pooler_connstr pooler_port pooler_psql wait_for_pooler);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use TlsTest;
+use WireClient ();
 
 plan skip_all => 'the program openssl is needed' unless TlsTest::possible();
 
@@ -114,6 +116,45 @@ for my $client (@clients)
 
 	is(ask(pooler_port($node), 'SELECT count(*) FROM secret', %options),
 		$name eq 'without TLS' ? '0' : '1', "$name: row level security");
+}
+
+# Something is said to the client in the middle of a call: converting a name has
+# to wait for a lock, and the backend is ended meanwhile.
+{
+	$node->safe_psql('postgres', q{CREATE DATABASE latin1 TEMPLATE template0
+		ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'});
+	$node->safe_psql('latin1', 'CREATE EXTENSION sslinfo');
+	my $admin = WireClient->new($node, port => $node->port, database => 'latin1');
+	my $started = $admin->value('SELECT pg_postmaster_start_time()');
+	my $waiting = 'FROM pg_locks WHERE NOT granted AND ';
+	my $for_conversion = "$waiting relation = 'pg_conversion'::regclass";
+
+	for my $replication ('off', 'database')
+	{
+		my ($out, $err) = ('', '');
+
+		# Connecting looks into the same catalog: so it is done before, and
+		# what was found there is made invalid.
+		$admin->query('SELECT pg_advisory_lock(1)');
+		my $client = start([ 'psql', '-XAtq', '-c', 'SELECT pg_advisory_lock(1)',
+				'-c', 'SELECT ssl_client_dn()', '-d',
+				pooler_connstr($node, database => 'latin1', role => 'app',
+					host => '127.0.0.1', replication => $replication, %with_certificate) ],
+			'>', \$out, '2>', \$err);
+		ok($admin->until("SELECT count(*) $waiting locktype = 'advisory'", 1),
+			"replication=$replication: a client is connected");
+		$admin->query("CREATE CONVERSION of_$replication FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8");
+		$admin->query('BEGIN; LOCK TABLE pg_conversion; SELECT pg_advisory_unlock(1)');
+		ok($admin->until("SELECT count(*) $for_conversion", 1), '... and waits in a function');
+		$admin->query("SELECT pg_terminate_backend(pid) $for_conversion");
+		eval { $client->finish };
+		like($err, qr/terminating connection due to administrator command/,
+			'... and is told why it ends');
+		$admin->query('ROLLBACK');
+	}
+	is($admin->value('SELECT pg_postmaster_start_time()'), $started, 'nobody else notices');
+	unlike(slurp_file($node->logfile), qr/terminated by signal/, '... since nothing has crashed');
+	$admin->quit;
 }
 
 done_testing();

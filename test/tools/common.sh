@@ -58,11 +58,11 @@ install_missing()
 }
 
 # patiently COMMAND...: giving way to tests that run beside it, which do not wait
-# for ever.
+# for ever.  What nice runs could be no function, and renice is not everywhere.
 patiently()
 {
 	(
-		renice -n 19 -p "$BASHPID" >/dev/null
+		perl -e 'setpriority(0, $ARGV[0], 19)' "$BASHPID"
 		"$@"
 	)
 }
