@@ -22,6 +22,7 @@ my $ca = TlsTest->new;
 
 $ca->certificate('server', subject => '/CN=localhost', names => 'DNS:localhost,IP:127.0.0.1');
 $ca->certificate('alice', subject => '/O=Pool, Inc./CN=alice');
+$ca->certificate('long', names => join(',', map { "DNS:$_." . 'x' x 60 } 1 .. 100));
 
 my $node = new_node('sslinfo',
 	hba => qq(
@@ -87,6 +88,20 @@ like(ask($node->port, $everything, %with_certificate), qr/^t\|TLSv1.*\|t\|.*Pool
 # A walsender of a client's own.
 is(ask(pooler_port($node), $everything, %with_certificate, replication => 'database'),
 	ask($node->port, $everything, %with_certificate), 'a replication connection');
+
+# Of one that is too long nothing comes to the backend but what pg_stat_ssl shows.
+{
+	my %with_long = (%with_certificate,
+		sslcert => $ca->file('long.crt'),
+		sslkey => $ca->file('long.key'));
+	my $row = 'SELECT ssl, version, client_serial, issuer_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
+
+	cmp_ok(-s $ca->file('long.crt'), '>', 8000, 'a long certificate');
+	is(ask(pooler_port($node), 'SELECT ssl_is_used(), ssl_client_cert_present()', %with_long),
+		't|f', '... is not known to sslinfo');
+	is(ask(pooler_port($node), $row, %with_long), ask($node->port, $row, %with_long),
+		'... but to pg_stat_ssl');
+}
 
 # In the middle of a transaction, in a statement that is prepared, and where the
 # function raises an error: nothing of it is left in the process.
