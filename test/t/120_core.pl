@@ -7,8 +7,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
-use PoolerTest qw(log_after log_size pooler_port pooler_psql start_node
-  wait_for_pooler wait_until);
+use PoolerTest qw(log_after log_size pooler_port pooler_psql start_node wait_until);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -21,16 +20,10 @@ host	all	all	127.0.0.1/32	password
 pooler.default_pool_size = 1
 restart_after_crash = on
 });
-my $admin;
-
-sub watch
-{
-	$admin = WireClient->new($node, port => $node->port);
-}
+my $admin = WireClient->new($node, port => $node->port);
 
 sub client { return WireClient->new($node, role => 'app', @_) }
 
-watch();
 $admin->query($_) for ('CREATE ROLE app LOGIN SUPERUSER',
 	q{CREATE ROLE core LOGIN SUPERUSER PASSWORD 'secret'}, 'CREATE TABLE t (a int)',
 	'GRANT ALL ON t TO app');
@@ -116,6 +109,7 @@ for my $is ('NOSUPERUSER', 'SUPERUSER', 'NOSUPERUSER')
 {
 	my $client = client();
 	my $pid = $client->value('SELECT pg_backend_pid()');
+	my $log = log_size($node);
 	my $blocked = 0;
 
 	# No result fills libpq's buffer, so that all of each is sent by the flush
@@ -136,10 +130,14 @@ for my $is ('NOSUPERUSER', 'SUPERUSER', 'NOSUPERUSER')
 		'... and ends');
 	kill('KILL', $pid);
 	$client->close;
-	wait_for_pooler($node);
-	watch();
+	$admin->close;
+
+	# as the process of any other session that does so
+	ok(wait_until('the server has begun anew', sub {
+		log_after($node, $log) =~ /all server processes terminated; reinitializing/ }),
+		'the server takes it for a crash');
+	ok($node->poll_query_until('postgres', 'SELECT true'), '... and goes on');
 }
 
-$admin->quit;
 $node->stop;
 done_testing();
