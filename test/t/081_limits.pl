@@ -528,10 +528,14 @@ nobody();
 	my ($one) = clients(1, 'sized');
 	my ($two) = clients(1, $other);
 	$_->query('LISTEN something') for $one, $two;
+	my $pid = $one->value('SELECT pg_backend_pid()');
+
 	$admin->query(q{ALTER ROLE sized SET pooler.pin_timeout = '1s'});
-	# (a pinned backend can't be replaced, and keeps what it was born with)
+	# (a pinned backend can't be replaced, and keeps what it was born with; the
+	# pooler hears of ALTER ROLE a moment later)
 	is($one->query('UNLISTEN *'), 'UNLISTEN, I', 'pin_timeout of a role');
-	$admin->until(q{SELECT count(*) FROM pooler.backends WHERE role = 'sized' AND draining}, 0);
+	ok($admin->until("SELECT count(*) FROM pooler.backends WHERE pid = $pid", 0),
+		'its backend is replaced');
 	$one->query('LISTEN something');
 	is($one->reply, 'FATAL 57P05: terminating connection because its session has kept a backend for too long'
 		. ' DETAIL: The session keeps the backend because of LISTEN; pooler.pin_timeout has passed., eof',
